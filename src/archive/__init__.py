@@ -1,0 +1,22 @@
+"""A DICOM archive. Three doors over one store of bytes and one metadata index.
+
+A module imports only from lines below its own (import-linter says so in every test run):
+
+    cli          archive serve | import | ae …
+    supervisor   binds the sockets, starts the workers, watches their heartbeats, restarts, drains
+    dimse        the DIMSE door: C-ECHO, C-STORE, C-FIND, C-MOVE, C-GET
+    web          the HTTP door: STOW-RS, QIDO-RS, WADO-RS, health, metrics; the only asynchronous room
+    jobs         the outbox door: claims what a transaction left to be done, runs it, retries it
+    bootstrap    settings in, services out; the only module that names concrete backends
+    services     the decisions: ingest, search, retrieve, AE titles
+    storage      bytes under keys          index   rows and SQL
+    remote       what we say to others     audit   who did what
+    security     AE title rules and, with sign-in, principals and tokens
+    network      PS3.8 associations in both roles, on sockets with deadlines
+    config       frozen settings
+    dicom        the standard as values, tables and byte-level readers; pure
+
+The path of an object, on its way in: `network` or `web/stow` delivers pieces -> `services/ingest` writes each to the
+blob while `dicom/reader` reads it -> fsync -> one index transaction -> Success. On its way out: references ->
+`index/instances` -> byte ranges of the blob, passed through untouched.
+"""

@@ -1,0 +1,143 @@
+"""Everything that can go wrong, as one tree. A class carries data; a door words it.
+
+    ArchiveError
+    ├── InvalidObject                what was sent is not an acceptable object
+    │   ├── NotDicom                 the bytes are no DICOM at all
+    │   ├── CannotUnderstand         the structure is broken: truncated, nested too deep, impossible lengths
+    │   ├── MissingAttribute         a Type 1 attribute of the hierarchy is absent or empty
+    │   ├── InvalidUID               a UID that PS3.5 9.1 does not allow
+    │   ├── ObjectMismatch           data set, command and presentation context disagree
+    │   └── UnsupportedSOPClass      not a composite object of the patient-study-series hierarchy
+    ├── InstanceConflict             this SOP Instance UID is stored already, with other content
+    ├── OutOfResources               no room, or the store or the index cannot take it now: try again later
+    │   └── ObjectTooLarge           larger than the configured maximum
+    ├── NotFound                     nothing stored under these UIDs, frame number or path
+    ├── InvalidQuery                 a question that cannot be asked
+    ├── NotAcceptable                stored, but not in the form asked for
+    │   └── CannotRender             the pixel data cannot be made a picture
+    ├── UnknownDestination           a move destination that is no configured AE title
+    ├── CallerRefused                an association that is not let in
+    ├── PeerFailure                  the other side of an association of ours
+    │   ├── PeerUnreachable          no connection
+    │   ├── AssociationRejected      A-ASSOCIATE-RJ
+    │   └── AssociationAborted       cut, aborted or silent
+    └── ConfigurationError           the administrator must change something
+
+`reason` is one sentence for a person; it never holds a patient attribute, as it may be logged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(eq=False)
+class ArchiveError(Exception):
+    """The root. `reason` says in one sentence what was wrong and, where there is one, the next step."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class InvalidObject(ArchiveError):
+    """What was sent is not an object that the archive takes."""
+
+
+class NotDicom(InvalidObject):
+    """No DICOM: neither preamble and prefix (PS3.10 7.1) nor a readable data set."""
+
+
+class CannotUnderstand(InvalidObject):
+    """The encoding breaks PS3.5 chapter 7: truncated, too deep, lengths that do not fit."""
+
+
+@dataclass(eq=False)
+class MissingAttribute(InvalidObject):
+    """An attribute without which the object has no place in the hierarchy."""
+
+    tag: int = 0
+
+
+@dataclass(eq=False)
+class InvalidUID(InvalidObject):
+    """A UID that breaks PS3.5 9.1 (characters or length)."""
+
+    tag: int = 0
+
+
+@dataclass(eq=False)
+class ObjectMismatch(InvalidObject):
+    """The data set is not what the command, the context or the request said (PS3.4 B.2.3: A900)."""
+
+    tag: int = 0
+
+
+class UnsupportedSOPClass(InvalidObject):
+    """A SOP class outside the composite storage classes of PS3.4 annex B."""
+
+
+@dataclass(eq=False)
+class InstanceConflict(ArchiveError):
+    """Kept out: the identifier is taken by other content. `conflict_id` names the record for the administrator."""
+
+    sop_instance_uid: str = ""
+    conflict_id: int = 0
+
+
+class OutOfResources(ArchiveError):
+    """The store or the index cannot take it now (PS3.4 B.2.3: A700)."""
+
+
+class ObjectTooLarge(OutOfResources):
+    """Past the configured maximum size of an object."""
+
+
+class NotFound(ArchiveError):
+    """Nothing is stored there."""
+
+
+class InvalidQuery(ArchiveError):
+    """A key, value or parameter that cannot be matched."""
+
+
+class NotAcceptable(ArchiveError):
+    """What is asked for exists, but not in that form."""
+
+
+class CannotRender(NotAcceptable):
+    """Pixel data that cannot be decoded to a picture here."""
+
+
+class UnknownDestination(ArchiveError):
+    """Move destination unknown (PS3.4 C.4.2.1.5: A801)."""
+
+
+@dataclass(eq=False)
+class CallerRefused(ArchiveError):
+    """An association that is not accepted; result, source and diagnostic as in PS3.8 Table 9-21."""
+
+    result: int = 1
+    source: int = 1
+    diagnostic: int = 1
+
+
+class PeerFailure(ArchiveError):
+    """The other side of an association failed us."""
+
+
+class PeerUnreachable(PeerFailure):
+    """No TCP connection, or no answer to A-ASSOCIATE-RQ in time."""
+
+
+class AssociationRejected(PeerFailure):
+    """The other side answered A-ASSOCIATE-RJ."""
+
+
+class AssociationAborted(PeerFailure):
+    """The association ended without A-RELEASE: abort, cut, silence or nonsense."""
+
+
+class ConfigurationError(ArchiveError):
+    """Something only the administrator can change; the command line exits with 2."""

@@ -1,0 +1,69 @@
+"""The BlobStore port: what a place for bytes must promise, and nothing more.
+
+Two implementations stand behind it (local files now, any S3 store by issue); each passes tests/suites/blob_store.
+A key is made by the store, is never reused and never comes from a value in an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class BlobWriter(Protocol):
+    """One blob on its way in. Nothing is visible under `key` until `publish` has returned."""
+
+    @property
+    def key(self) -> str: ...
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """Append. Raises OutOfResources; the writer is then only good for `discard`."""
+
+    def publish(self) -> None:
+        """Make the blob durable and visible: when this returns it survives a power cut.
+
+        Never retries a failed fsync: the blob is then lost and OutOfResources raised."""
+
+    def discard(self) -> None:
+        """Leave nothing behind, whether published or not. Safe to call twice, never raises for a missing file."""
+
+
+class Blob(Protocol):
+    """A published blob, open for reading at any offset; safe to read from several threads."""
+
+    @property
+    def length(self) -> int: ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes; raises NotFound when the blob is shorter (it was damaged)."""
+
+    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        """The same bytes in pieces of bounded size."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Blob: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Where the bytes are."""
+
+    def create(self) -> BlobWriter:
+        """A writer under a fresh key. Raises OutOfResources."""
+
+    def open(self, key: str) -> Blob:
+        """Raises NotFound."""
+
+    def delete(self, key: str) -> None:
+        """Remove for good; a key that is not there is no error."""
+
+    def keys(self) -> Iterator[str]:
+        """Every published key, in no order: for verification only."""
+
+    def sweep(self, older_than_seconds: float) -> int:
+        """Remove what interrupted writers left in the spool for longer than this; returns how many."""
+
+    def check(self) -> None:
+        """Raises OutOfResources unless a blob could be written now (for readiness)."""
