@@ -1,0 +1,398 @@
+"""Every static setting: its default, one sentence, and how it is read from file, environment and options.
+
+The dataclasses below are the only list: `conf/archive.toml`, the names of the environment variables and the
+check for unknown keys follow from them, so a setting is added in one place (a test then asks for its line in
+`conf/archive.toml`). Later sources win: file, then environment (`ARCHIVE_HTTP_LISTEN`), then options.
+
+What changes while the archive runs (AE titles, routing, users) lives in the database; `[ae_titles]` only
+seeds it. Nobody but this module looks at the environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import ipaddress
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from archive.dicom.errors import ConfigurationError
+
+T = TypeVar("T")
+
+PREFIX = "ARCHIVE_"
+CONFIG_VARIABLE = "ARCHIVE_CONFIG"
+MOST_DEFAULT_WORKERS = 2
+
+# Kubernetes announces a service called "archive" to every container by variables of these forms.
+_FOREIGN_VARIABLE = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen or connect: `127.0.0.1:8080`, `[::1]:8080`. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @staticmethod
+    def parse(text: str) -> Address:
+        """Read `HOST:PORT`. Raises ValueError with a sentence."""
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:\[\]/@]+)):(\d{1,5})", text.strip())
+        if match is None or int(match[3]) > 65535:
+            raise ValueError("must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+        return Address(match[1] or match[2], int(match[3]))
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class AETitleSeed:
+    """An AE title that the database gets at start unless it has it: a name and where it listens."""
+
+    title: str
+    address: Address
+
+
+def setting(default: T, sentence: str, minimum: int | None = None, choices: tuple[str, ...] = ()) -> T:
+    """One setting: its default and the sentence that `conf/archive.toml` shows."""
+    facts = {"sentence": sentence, "minimum": minimum, "choices": choices}
+    return dataclasses.field(default=default, metadata=facts)
+
+
+_HTTP = Address("127.0.0.1", 8080)
+_DIMSE = Address("0.0.0.0", 11112)
+
+
+@dataclass(frozen=True)
+class Http:
+    """The HTTP door: DICOMweb, health and metrics."""
+
+    listen: Address = setting(_HTTP, "HOST:PORT; any host but this machine's own needs behind_proxy.")
+    public_url: str = setting("", "URL by which others reach the archive; empty: as the request says.")
+    behind_proxy: bool = setting(False, "True when a reverse proxy guards HTTP; its Forwarded headers count.")
+    cors_origins: tuple[str, ...] = setting((), 'Origins whose pages may read answers; ["*"] allows all.')
+    maximum_body_bytes: int = setting(68719476736, "Largest request body, of many objects perhaps.", 1)
+    idle_deadline: int = setting(60, "Seconds that a body on its way in or out may stand still.", 1)
+
+
+@dataclass(frozen=True)
+class Dimse:
+    """The DIMSE door: associations with modalities and workstations."""
+
+    listen: Address = setting(_DIMSE, "HOST:PORT; other machines get in only when their AE title is known.")
+    ae_title: str = setting("ARCHIVE", "The AE title of the archive, at most 16 characters.")
+    maximum_pdu_length: int = setting(131072, "Largest P-DATA-TF PDU that a peer may send, in bytes.", 4096)
+    maximum_associations: int = setting(100, "Associations at one time in each worker; more are rejected.", 1)
+    maximum_connections_per_address: int = setting(50, "The same for connections from one address.", 1)
+    association_deadline: int = setting(10, "Seconds from connecting to a whole A-ASSOCIATE-RQ (ARTIM).", 1)
+    pdu_deadline: int = setting(30, "Seconds from the first to the last byte of one PDU.", 1)
+    idle_deadline: int = setting(300, "Seconds that an association may be silent between messages.", 1)
+    connect_deadline: int = setting(10, "Seconds for connecting and associating with a peer of ours.", 1)
+    response_deadline: int = setting(120, "Seconds that a peer of ours may take to answer a request.", 1)
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """The metadata index."""
+
+    url: str = setting("", "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME; empty: in the data.")
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """The store of bytes."""
+
+    minimum_free_bytes: int = setting(1073741824, "With less room on the disk, objects are refused.", 0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one object, question or picture may cost."""
+
+    maximum_object_bytes: int = setting(17179869184, "Largest object, in bytes of its data set.", 1)
+    maximum_query_results: int = setting(10000, "Most matches in one answer.", 1)
+    maximum_rendered_pixels: int = setting(134217728, "Most pixels of a frame that is made a picture.", 1)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Operational logs, on stderr. They never hold patient data."""
+
+    level: str = setting(
+        "info", "debug, info, warning or error.", choices=("debug", "info", "warning", "error")
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, read once and passed on."""
+
+    data: Path = setting(Path("data"), "Folder for objects and index, made when absent.")
+    workers: int = setting(0, "DIMSE workers, and as many for HTTP; 0: one for each core, at most two.", 0)
+    drain_seconds: int = setting(30, "Seconds that what is running gets to end when the archive stops.", 0)
+    http: Http = Http()
+    dimse: Dimse = Dimse()
+    index: IndexSettings = IndexSettings()
+    storage: StorageSettings = StorageSettings()
+    limits: Limits = Limits()
+    log: Log = Log()
+    ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
+
+    @property
+    def index_url(self) -> str:
+        """The URL of the index, with the default filled in."""
+        return self.index.url or f"sqlite:///{self.data / 'index.sqlite'}"
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers each of the two network doors gets."""
+        return self.workers or min(MOST_DEFAULT_WORKERS, os.cpu_count() or 1)
+
+    @property
+    def run_folder(self) -> Path:
+        """Where a running archive keeps its lock and its metrics; nothing here needs a backup."""
+        return self.data / "run"
+
+    @property
+    def metrics_folder(self) -> Path:
+        """Shared by all workers of one run (PROMETHEUS_MULTIPROC_DIR); emptied at each start."""
+        return self.run_folder / "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One row of the table of settings: section ("" at the top), name, type, default and sentence."""
+
+    section: str
+    name: str
+    kind: Any
+    default: Any
+    sentence: str
+    minimum: int | None
+    choices: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """`http.listen`."""
+        return f"{self.section}.{self.name}" if self.section else self.name
+
+    @property
+    def variable(self) -> str:
+        """`ARCHIVE_HTTP_LISTEN`."""
+        return PREFIX + self.path.replace(".", "_").upper()
+
+
+def _keys(section_type: Any, section: str = "") -> Iterable[Key]:
+    hints = get_type_hints(section_type)
+    for field in dataclasses.fields(section_type):
+        kind = hints[field.name]
+        if dataclasses.is_dataclass(kind) and "sentence" not in field.metadata:
+            yield from _keys(kind, field.name)
+        else:
+            yield Key(section, field.name, kind, field.default, **field.metadata)
+
+
+KEYS: Mapping[str, Key] = {key.path: key for key in _keys(Settings)}
+SECTIONS: Mapping[str, Any] = {
+    name: kind for name, kind in get_type_hints(Settings).items() if dataclasses.is_dataclass(kind)
+}
+
+
+def load(
+    path: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings from the file (if any), the environment and command line options, in this order.
+
+    `overrides` maps paths such as "http.listen" to values; None means not given. Raises ConfigurationError
+    that names the source, the key and, for an unknown key, the nearest known one."""
+    surroundings = os.environ if environment is None else environment
+    path = path or (Path(surroundings[CONFIG_VARIABLE]) if surroundings.get(CONFIG_VARIABLE) else None)
+    values: dict[str, Any] = {}
+    values.update(_from_tree(_read(path), str(path)) if path else {})
+    values.update(_from_environment(surroundings))
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            values[key] = _convert(KEYS[key], value, f"option for {key}")
+    return _checked(_assemble(values))
+
+
+def to_json(settings: Settings) -> str:
+    """The settings as one line of text, for a worker process."""
+    tree: dict[str, Any] = {}
+    for key in KEYS.values():
+        owner = getattr(settings, key.section) if key.section else settings
+        tree.setdefault(key.section, {})[key.name] = _plain(key, getattr(owner, key.name))
+    return json.dumps(tree.pop("") | tree)
+
+
+def from_json(text: str) -> Settings:
+    """What `to_json` wrote."""
+    return _assemble(_from_tree(json.loads(text), "settings handed to a worker"))
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """The environment in which workers run: ours, and the folder in which they share their metrics."""
+    return {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(settings.metrics_folder)}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}") from None
+
+
+def _from_tree(tree: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if name in SECTIONS and isinstance(value, dict):
+            flat.update({f"{name}.{inner}": each for inner, each in value.items()})
+        elif name in SECTIONS:
+            raise ConfigurationError(f"{origin}: {name} must be a section, [{name}]")
+        else:
+            flat[name] = value
+    for path in flat:
+        if path not in KEYS:
+            raise _unknown(origin, f"key {path}", _nearest(path, KEYS))
+    return {path: _convert(KEYS[path], value, f"{origin}: {path}") for path, value in flat.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    by_variable = {key.variable: key for key in KEYS.values()}
+    values: dict[str, Any] = {}
+    for variable, text in environment.items():
+        if variable in by_variable:
+            key = by_variable[variable]
+            values[key.path] = _convert(key, _untexted(key, text), f"environment variable {variable}")
+        elif (
+            variable.startswith(PREFIX)
+            and variable != CONFIG_VARIABLE
+            and not _FOREIGN_VARIABLE.search(variable)
+        ):
+            raise _unknown("environment", f"variable {variable}", _nearest(variable, by_variable))
+    return values
+
+
+def _untexted(key: Key, text: str) -> Any:
+    """Text of the environment as the value that TOML would have: numbers, true and false, lists."""
+    if key.kind is bool:
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+    if key.kind is int:
+        return int(text) if re.fullmatch(r"-?\d+", text) else text
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if key.kind == tuple[str, ...]:
+        return items
+    if key.kind == tuple[AETitleSeed, ...]:
+        return {title: address for title, _, address in (item.partition("=") for item in items)}
+    return text
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
+    return close[0] if close else ""
+
+
+def _unknown(origin: str, what: str, nearest: str) -> ConfigurationError:
+    return ConfigurationError(f"{origin}: unknown {what}; the nearest known is {nearest}")
+
+
+def _as(kind: Any, what: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ValueError(f"must be {what}")
+        return value
+
+    return check
+
+
+_text = _as(str, "text")
+
+
+def _as_seeds(value: Any) -> tuple[AETitleSeed, ...]:
+    lines = _as(dict, 'lines TITLE = "HOST:PORT"')(value)
+    return tuple(AETitleSeed(_ae_title(title), Address.parse(_text(text))) for title, text in lines.items())
+
+
+def _ae_title(text: str) -> str:
+    """PS3.5 6.2, AE: 1 to 16 characters of the default repertoire, no backslash, no control characters."""
+    if not re.fullmatch(r"[ -\[\]-~]{1,16}", text) or text != text.strip():
+        raise ValueError("an AE title has 1 to 16 ASCII characters, no backslash, no space at its ends")
+    return text
+
+
+# Type of a setting -> what reads its value as TOML gives it; each raises ValueError with a sentence.
+_CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
+    str: _text,
+    int: _as(int, "a whole number"),
+    bool: _as(bool, "true or false"),
+    Path: lambda value: Path(_text(value)),
+    Address: lambda value: Address.parse(_text(value)),
+    tuple[str, ...]: lambda value: tuple(_text(item) for item in _as(list, "a list of texts")(value)),
+    tuple[AETitleSeed, ...]: _as_seeds,
+}
+
+
+def _convert(key: Key, value: Any, origin: str) -> Any:
+    try:
+        converted = _CONVERTERS[key.kind](str(value) if isinstance(value, Path) else value)
+        if key.minimum is not None and converted < key.minimum:
+            raise ValueError(f"must be at least {key.minimum}")
+        if key.choices and converted not in key.choices:
+            raise ValueError(f"must be one of {', '.join(key.choices)}")
+        if key.path == "dimse.ae_title":
+            _ae_title(converted)
+    except ValueError as error:
+        raise ConfigurationError(f"{origin}: {error}") from None
+    return converted
+
+
+def _plain(key: Key, value: Any) -> Any:
+    if key.kind == tuple[AETitleSeed, ...]:
+        return {seed.title: str(seed.address) for seed in value}
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Address | Path) else value
+
+
+def _assemble(values: Mapping[str, Any]) -> Settings:
+    parts: dict[str, dict[str, Any]] = {"": {}}
+    for path, value in values.items():
+        key = KEYS[path]
+        parts.setdefault(key.section, {})[key.name] = value
+    top = parts.pop("")
+    top["data"] = Path(top.get("data", KEYS["data"].default)).expanduser().absolute()
+    return Settings(**top, **{section: SECTIONS[section](**part) for section, part in parts.items()})
+
+
+def _checked(settings: Settings) -> Settings:
+    http = settings.http
+    if not http.listen.is_loopback and not http.behind_proxy:
+        raise ConfigurationError(
+            f"http.listen: other machines can reach {http.listen}, and HTTP has no sign-in or TLS of its own; "
+            "listen on 127.0.0.1, or set http.behind_proxy = true when a reverse proxy guards it"
+        )
+    if http.public_url and not re.match(r"https?://[^/]", http.public_url):
+        raise ConfigurationError("http.public_url: must begin with http:// or https:// and a host")
+    return settings
