@@ -68,7 +68,8 @@ class AETitleSeed:
     """An AE title that the database gets at start unless it has it: a name and where it listens."""
 
     title: str
-    address: Address
+    host: str
+    port: int
 
 
 def setting(default: T, sentence: str, minimum: int | None = None, choices: tuple[str, ...] = ()) -> T:
@@ -155,11 +156,6 @@ class Settings:
     limits: Limits = Limits()
     log: Log = Log()
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
-
-    @property
-    def index_url(self) -> str:
-        """The URL of the index, with the default filled in."""
-        return self.index.url or f"sqlite:///{self.data / 'index.sqlite'}"
 
     @property
     def worker_count(self) -> int:
@@ -332,7 +328,8 @@ _text = _as(str, "text")
 
 def _as_seeds(value: Any) -> tuple[AETitleSeed, ...]:
     lines = _as(dict, 'lines TITLE = "HOST:PORT"')(value)
-    return tuple(AETitleSeed(_ae_title(title), Address.parse(_text(text))) for title, text in lines.items())
+    peers = [(_ae_title(title), Address.parse(_text(text))) for title, text in lines.items()]
+    return tuple(AETitleSeed(title, address.host, address.port) for title, address in peers)
 
 
 def _ae_title(text: str) -> str:
@@ -370,7 +367,7 @@ def _convert(key: Key, value: Any, origin: str) -> Any:
 
 def _plain(key: Key, value: Any) -> Any:
     if key.kind == tuple[AETitleSeed, ...]:
-        return {seed.title: str(seed.address) for seed in value}
+        return {seed.title: str(Address(seed.host, seed.port)) for seed in value}
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Address | Path) else value
@@ -390,7 +387,7 @@ def _checked(settings: Settings) -> Settings:
     http = settings.http
     if not http.listen.is_loopback and not http.behind_proxy:
         raise ConfigurationError(
-            f"http.listen: other machines can reach {http.listen}, and HTTP has no sign-in or TLS of its own; "
+            f"http.listen: other machines can reach {http.listen}, and HTTP has no sign-in or TLS itself; "
             "listen on 127.0.0.1, or set http.behind_proxy = true when a reverse proxy guards it"
         )
     if http.public_url and not re.match(r"https?://[^/]", http.public_url):
