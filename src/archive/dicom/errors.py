@@ -131,12 +131,21 @@ class PeerUnreachable(PeerFailure):
     """No TCP connection, or no answer to A-ASSOCIATE-RQ in time."""
 
 
+@dataclass(eq=False)
 class AssociationRejected(PeerFailure):
-    """The other side answered A-ASSOCIATE-RJ."""
+    """The other side answered A-ASSOCIATE-RJ; result, source and diagnostic as in PS3.8 Table 9-21."""
+
+    result: int = 1
+    source: int = 1
+    diagnostic: int = 1
 
 
+@dataclass(eq=False)
 class AssociationAborted(PeerFailure):
-    """The association ended without A-RELEASE: abort, cut, silence or nonsense."""
+    """The association ended without A-RELEASE: abort, cut, silence or nonsense. Where it was us that aborted,
+    `diagnostic` is the reason we gave (PS3.8 Table 9-26)."""
+
+    diagnostic: int | None = None
 
 
 class ConfigurationError(ArchiveError):
