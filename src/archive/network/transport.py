@@ -1,0 +1,202 @@
+"""One connected socket: PDUs in through one large buffer, gathered bytes out, every wait bounded.
+
+pynetdicom reads 4096 bytes at a time from sockets without timeout; half a header pins it for ever. Here each
+wait has a deadline on the monotonic clock that was fixed when the PDU began, so that a peer which sends one byte
+a second gains nothing. TCP_NODELAY is always set. TCP_QUICKACK is set again after each read, as the kernel
+forgets it: a sender with Nagle's algorithm on (stock DCMTK) otherwise waits 40 ms for our delayed
+acknowledgement, twice for each object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from archive.dicom.errors import AssociationAborted
+from archive.network.pdu import HEADER, AbortReason
+
+_FIRST_CAPACITY = 1 << 14
+_GATHERED = 512
+"""Buffers in one sendmsg, below IOV_MAX (1024)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds. `association`: from the connection to the A-ASSOCIATE PDU (the ARTIM timer of PS3.8 9.1.4);
+    `pdu`: from the first to the last byte of a PDU, and from one PDU of a message to the next; `idle`: between
+    messages; `write`: without the peer taking a byte; `release`: for its A-RELEASE-RP; `linger`: for it to close
+    after our last PDU; `connect`: for the TCP connection."""
+
+    connect: float = 10.0
+    association: float = 10.0
+    pdu: float = 30.0
+    idle: float = 600.0
+    write: float = 30.0
+    release: float = 10.0
+    linger: float = 1.0
+
+
+class Wire:
+    """A socket with a read buffer. Used by one thread, but for `interrupt`."""
+
+    def __init__(self, connection: socket.socket, deadlines: Deadlines) -> None:
+        self.deadlines = deadlines
+        self._socket = connection
+        self._view = memoryview(bytearray(_FIRST_CAPACITY))
+        self._start = self._end = 0
+        self._begun: float | None = None
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._acknowledge()
+
+    def read_pdu(
+        self, admit: Callable[[int, int], None], first_byte: float, whole: float | None = None
+    ) -> tuple[int, memoryview]:
+        """The next PDU: its type and its body, which is valid until the next read.
+
+        `admit(type, length)` sees the header before anything else is read and raises to refuse. `first_byte` and
+        `whole` are points of the monotonic clock; without `whole` the PDU has `deadlines.pdu` seconds from its
+        first byte. Raises AssociationAborted when a deadline passes or the connection ends.
+        """
+        self._fill(1, first_byte)
+        deadline = whole or (self._begun or time.monotonic()) + self.deadlines.pdu
+        self._fill(HEADER.size, deadline)
+        pdu_type, length = HEADER.unpack_from(self._view, self._start)
+        admit(pdu_type, length)
+        self._fill(HEADER.size + length, deadline)
+        return pdu_type, self._take(length)
+
+    def arrived(self) -> tuple[int, memoryview] | None:
+        """The next PDU if all of it is here already, without blocking; it stays in the buffer until `skip`."""
+        self._receive_available()
+        size = self._end - self._start
+        if size < HEADER.size:
+            return None
+        pdu_type, length = HEADER.unpack_from(self._view, self._start)
+        if size < HEADER.size + length:
+            return None
+        body = self._start + HEADER.size
+        return pdu_type, self._view[body : body + length]
+
+    def skip(self, body: memoryview) -> None:
+        """Consumes the PDU that `arrived` returned."""
+        self._take(len(body))
+
+    def grow(self, capacity: int) -> None:
+        """Makes room for `capacity` bytes; what was handed out before stays valid."""
+        if capacity <= len(self._view):
+            return
+        grown = memoryview(bytearray(capacity))
+        kept = self._end - self._start
+        grown[:kept] = self._view[self._start : self._end]
+        self._view, self._start, self._end = grown, 0, kept
+
+    def write(self, buffers: Sequence[bytes | memoryview]) -> None:
+        """Sends all buffers. Raises AssociationAborted if the peer takes nothing for `deadlines.write` seconds."""
+        pending = [memoryview(buffer) for buffer in buffers if len(buffer)]
+        try:
+            self._socket.settimeout(self.deadlines.write)
+            while pending:
+                pending = _rest(pending, self._socket.sendmsg(pending[:_GATHERED]))
+        except TimeoutError:
+            raise AssociationAborted("the peer stopped reading") from None
+        except OSError:
+            raise AssociationAborted("the connection was lost while sending") from None
+
+    def close(self, farewell: bytes = b"") -> None:
+        """Sends `farewell`, gives the peer `deadlines.linger` seconds to read it and to close, then closes.
+
+        Closing with unread bytes in the kernel sends RST, and the peer might never see our last PDU. Never raises.
+        """
+        with contextlib.suppress(OSError):
+            if farewell:
+                self._part(farewell)
+        self._socket.close()
+
+    def interrupt(self, farewell: bytes) -> None:
+        """Ends the connection from another thread; whoever waits in a read or write gets AssociationAborted."""
+        with contextlib.suppress(OSError):
+            self._socket.send(farewell, getattr(socket, "MSG_DONTWAIT", 0))
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _part(self, farewell: bytes) -> None:
+        deadline = time.monotonic() + self.deadlines.linger
+        self._socket.settimeout(self.deadlines.linger)
+        self._socket.sendall(farewell)
+        self._socket.shutdown(socket.SHUT_WR)
+        while (remaining := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(remaining)
+            if not self._socket.recv_into(self._view):
+                return
+
+    def _take(self, length: int) -> memoryview:
+        body = self._start + HEADER.size
+        self._start = body + length
+        self._begun = time.monotonic() if self._start < self._end else None
+        return self._view[body : self._start]
+
+    def _fill(self, size: int, deadline: float) -> None:
+        while self._end - self._start < size:
+            self._make_room(size)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise AssociationAborted("the peer was silent for too long", AbortReason.NOT_SPECIFIED)
+            self._socket_timeout(remaining)
+            try:
+                self._receive()
+            except TimeoutError:
+                continue
+
+    def _receive_available(self) -> None:
+        self._make_room(HEADER.size)
+        if self._end == len(self._view):
+            return
+        self._socket_timeout(0)
+        with contextlib.suppress(BlockingIOError):
+            self._receive()
+
+    def _socket_timeout(self, seconds: float) -> None:
+        try:
+            self._socket.settimeout(seconds)
+        except OSError:
+            raise AssociationAborted("the connection is closed") from None
+
+    def _receive(self) -> None:
+        try:
+            count = self._socket.recv_into(self._view[self._end :])
+        except (TimeoutError, BlockingIOError):
+            raise
+        except OSError:
+            raise AssociationAborted("the connection was lost") from None
+        if not count:
+            raise AssociationAborted("the peer closed the connection without A-RELEASE")
+        self._acknowledge()
+        self._end += count
+        self._begun = self._begun or time.monotonic()
+
+    def _make_room(self, size: int) -> None:
+        if self._start == self._end:
+            self._start = self._end = 0
+        if size > len(self._view):
+            self.grow(size)
+        elif self._start + size > len(self._view):
+            kept = self._end - self._start
+            self._view[:kept] = self._view[self._start : self._end]
+            self._start, self._end = 0, kept
+
+    def _acknowledge(self) -> None:
+        if hasattr(socket, "TCP_QUICKACK"):
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def _rest(pending: list[memoryview], sent: int) -> list[memoryview]:
+    for position, buffer in enumerate(pending):
+        if sent < len(buffer):
+            return [buffer[sent:], *pending[position + 1 :]]
+        sent -= len(buffer)
+    return []
