@@ -68,8 +68,7 @@ class AETitleSeed:
     """An AE title that the database gets at start unless it has it: a name and where it listens."""
 
     title: str
-    host: str
-    port: int
+    address: Address
 
 
 def setting(default: T, sentence: str, minimum: int | None = None, choices: tuple[str, ...] = ()) -> T:
@@ -328,8 +327,7 @@ _text = _as(str, "text")
 
 def _as_seeds(value: Any) -> tuple[AETitleSeed, ...]:
     lines = _as(dict, 'lines TITLE = "HOST:PORT"')(value)
-    peers = [(_ae_title(title), Address.parse(_text(text))) for title, text in lines.items()]
-    return tuple(AETitleSeed(title, address.host, address.port) for title, address in peers)
+    return tuple(AETitleSeed(_ae_title(title), Address.parse(_text(text))) for title, text in lines.items())
 
 
 def _ae_title(text: str) -> str:
@@ -367,7 +365,7 @@ def _convert(key: Key, value: Any, origin: str) -> Any:
 
 def _plain(key: Key, value: Any) -> Any:
     if key.kind == tuple[AETitleSeed, ...]:
-        return {seed.title: str(Address(seed.host, seed.port)) for seed in value}
+        return {seed.title: str(seed.address) for seed in value}
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Address | Path) else value
