@@ -1,0 +1,157 @@
+"""The PS3.10 file: preamble, prefix and File Meta Information, before the data set.
+
+Read: pieces go in until the group 0002 has ended; what follows belongs to the data set. The end is where the
+next six bytes are no longer a group 0002 element in explicit VR: that holds for files whose group length is
+absent or wrong, which exist, and for deflated data sets. The preamble comes back zeroed, as it may hold a
+program (PS3.10 7.5).
+
+Written: the same, for objects that came by C-STORE without it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from archive.dicom.errors import CannotUnderstand, NotDicom
+from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+MAXIMUM_LENGTH = 65536
+_PREFIX = bytes(128) + b"DICM"
+_LONG_FORM = frozenset(
+    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+)
+_CLASS, _INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """What the File Meta Information says. `header` is all before the data set, with the preamble zeroed; the
+    two Media Storage UIDs are empty when the file does not have them."""
+
+    transfer_syntax_uid: str
+    MediaStorageSOPClassUID: str
+    MediaStorageSOPInstanceUID: str
+    header: bytes
+
+    @property
+    def length(self) -> int:
+        """Bytes before the data set."""
+        return len(self.header)
+
+
+class FileMetaReader:
+    """Takes the beginning of a PS3.10 file in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._position = len(_PREFIX)
+        self._uids: dict[int, str] = {}
+        self._meta: FileMeta | None = None
+
+    def feed(self, piece: bytes | bytearray | memoryview) -> bool:
+        """Take the next piece; True once the File Meta Information is complete. Then `meta` is it, `rest` the
+        bytes after it, and nothing more is to be fed. Raises NotDicom and CannotUnderstand as soon as that is
+        known."""
+        self._buffer += piece
+        self._check_prefix()
+        while self._meta is None and self._position + 6 <= len(self._buffer):
+            if not self._at_group_2():
+                self._meta = self._complete()
+            elif not self._take_element():
+                break
+        if self._meta is None and len(self._buffer) > MAXIMUM_LENGTH:
+            raise CannotUnderstand(f"the File Meta Information does not end within {MAXIMUM_LENGTH} bytes")
+        return self._meta is not None
+
+    @property
+    def meta(self) -> FileMeta:
+        """Raises NotDicom or CannotUnderstand if the file ended before its File Meta Information did."""
+        if self._meta is None:
+            if len(self._buffer) < len(_PREFIX):
+                raise NotDicom("too short for a PS3.10 file: no prefix DICM at byte 128")
+            raise CannotUnderstand("the file ends within the File Meta Information")
+        return self._meta
+
+    @property
+    def rest(self) -> bytes:
+        """The first bytes of the data set, as far as they were fed."""
+        return bytes(self._buffer[self._position :])
+
+    def _check_prefix(self) -> None:
+        prefix = self._buffer[128:132]
+        if prefix != b"DICM"[: len(prefix)]:
+            raise NotDicom("no PS3.10 file: the prefix DICM is missing at byte 128")
+
+    def _at_group_2(self) -> bool:
+        start = self._position
+        vr = self._buffer[start + 4 : start + 6]
+        return self._buffer[start : start + 2] == b"\x02\x00" and vr.isalpha() and vr.isupper()
+
+    def _take_element(self) -> bool:
+        start, buffer = self._position, self._buffer
+        header = 12 if bytes(buffer[start + 4 : start + 6]) in _LONG_FORM else 8
+        if start + header > len(buffer):
+            return False
+        number = struct.unpack_from("<H", buffer, start + 2)[0]
+        length = struct.unpack_from(
+            "<I" if header == 12 else "<H", buffer, start + (8 if header == 12 else 6)
+        )[0]
+        end = start + header + length
+        if end > MAXIMUM_LENGTH:
+            raise CannotUnderstand(
+                f"(0002,{number:04X}) declares {length} bytes: too long for File Meta Information"
+            )
+        if end > len(buffer):
+            return False
+        if number in (_CLASS, _INSTANCE, _SYNTAX):
+            self._uids[number] = buffer[start + header : end].decode("latin-1").strip("\0 ")
+        self._position = end
+        return True
+
+    def _complete(self) -> FileMeta:
+        if not self._uids.get(_SYNTAX):
+            raise CannotUnderstand("the File Meta Information names no Transfer Syntax UID (0002,0010)")
+        header = _PREFIX + bytes(self._buffer[len(_PREFIX) : self._position])
+        return FileMeta(
+            self._uids[_SYNTAX], self._uids.get(_CLASS, ""), self._uids.get(_INSTANCE, ""), header
+        )
+
+
+def file_meta(
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str,
+    calling_ae_title: str = "",
+    called_ae_title: str = "",
+) -> bytes:
+    """Preamble, prefix and File Meta Information (PS3.10 table 7.1-1) for a data set that came without them."""
+    elements = b"".join(
+        (
+            _element(0x0001, b"OB", b"\x00\x01"),
+            _uid(_CLASS, sop_class_uid),
+            _uid(_INSTANCE, sop_instance_uid),
+            _uid(_SYNTAX, transfer_syntax_uid),
+            _uid(0x0012, IMPLEMENTATION_CLASS_UID),
+            _title(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+            _title(0x0016, b"AE", calling_ae_title),
+            _title(0x0018, b"AE", called_ae_title),
+        )
+    )
+    return _PREFIX + _element(0x0000, b"UL", struct.pack("<I", len(elements))) + elements
+
+
+def _uid(number: int, value: str) -> bytes:
+    raw = value.encode("ascii")
+    return _element(number, b"UI", raw + b"\0" * (len(raw) % 2))
+
+
+def _title(number: int, vr: bytes, value: str) -> bytes:
+    raw = value.encode("ascii", "replace")
+    return _element(number, vr, raw + b" " * (len(raw) % 2)) if raw else b""
+
+
+def _element(number: int, vr: bytes, value: bytes) -> bytes:
+    if vr in _LONG_FORM:
+        return struct.pack("<HH2sHI", 2, number, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", 2, number, vr, len(value)) + value
