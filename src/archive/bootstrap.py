@@ -1,0 +1,70 @@
+"""The composition root: settings in, services out. The only module that names concrete backends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archive.config import Settings
+from archive.index.database import Database
+from archive.services.ae_titles import AETitles
+from archive.services.health import Health
+from archive.services.ingest import Ingest
+from archive.services.retrieve import Retrieve
+from archive.services.search import Search
+from archive.storage.base import BlobStore
+from archive.storage.local import LocalStore
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The services over one store and one index. Safe to use from several threads."""
+
+    settings: Settings
+    store: BlobStore
+    database: Database
+    ingest: Ingest
+    search: Search
+    retrieve: Retrieve
+    ae_titles: AETitles
+    health: Health
+
+    def close(self) -> None:
+        """Give the index's connections back."""
+        self.database.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """The index that the settings name: SQLite in the data folder unless `index.url` says otherwise."""
+    return Database.open(settings.index.url or f"sqlite:///{settings.data / 'index.sqlite'}")
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the index's schema up to date and seed the AE titles; once, before any worker starts.
+
+    Raises ConfigurationError, OutOfResources."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = open_database(settings)
+    try:
+        database.migrate()
+        titles = AETitles(database, settings.dimse.ae_title)
+        for seed in settings.ae_titles:
+            if titles.get(seed.title) is None:
+                titles.add(seed.title, seed.address.host, seed.address.port)
+    finally:
+        database.close()
+
+
+def build(settings: Settings) -> Archive:
+    """The archive in this process. `prepare` must have run."""
+    store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
+    database = open_database(settings)
+    return Archive(
+        settings=settings,
+        store=store,
+        database=database,
+        ingest=Ingest(store, database, settings.limits.maximum_object_bytes),
+        search=Search(database),
+        retrieve=Retrieve(store, database),
+        ae_titles=AETitles(database, settings.dimse.ae_title),
+        health=Health(store, database),
+    )

@@ -1,0 +1,256 @@
+"""An object on its way in, in pieces: written to its blob while it is read, safe before anybody hears Success.
+
+The order is the promise (a crash after any step leaves at most bytes that nobody points to):
+
+    write every piece  ->  check the structure and the identity  ->  publish: fsync, rename, fsync
+      ->  one index transaction: rows, metadata, frame table, outbox  ->  Receipt
+
+Nothing is held in memory but the piece at hand. The digest is that of the encoded data set without preamble and
+File Meta Information, so the same object is recognised whichever door it comes through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from archive.dicom import part10
+from archive.dicom.errors import InstanceConflict, NotFound, ObjectMismatch, ObjectTooLarge, OutOfResources
+from archive.dicom.instance import Instance, Source, StoredInstance
+from archive.dicom.reader import DataSetReader
+from archive.index import conflicts, instances, outbox
+from archive.index.database import Database
+from archive.index.instances import Outcome
+from archive.storage.base import BlobStore, BlobWriter
+
+BLOB_ABANDONED = "BlobAbandoned"
+"""Outbox event: these bytes lost a race and nobody points to them; payload `{"key": …}`."""
+
+Piece = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An object that is safe. `already_there`: the same bytes were stored before, and nothing was written now."""
+
+    SOPClassUID: str
+    SOPInstanceUID: str
+    SeriesInstanceUID: str
+    StudyInstanceUID: str
+    already_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the sender said the object is; an empty string says nothing."""
+
+    SOPClassUID: str = ""
+    SOPInstanceUID: str = ""
+    StudyInstanceUID: str = ""
+
+
+_COMPARED = (("SOPClassUID", 0x00080016), ("SOPInstanceUID", 0x00080018), ("StudyInstanceUID", 0x0020000D))
+
+_CONFLICTS = {
+    Outcome.OTHER_CONTENT: "this SOP Instance UID is stored already, with other content",
+    Outcome.OTHER_STUDY: "this Series Instance UID belongs to another study",
+    Outcome.OTHER_PATIENT: "this Study Instance UID belongs to another patient",
+}
+
+
+class Ingest:
+    """The one way into the archive, for every door."""
+
+    def __init__(self, store: BlobStore, database: Database, maximum_object_bytes: int) -> None:
+        self.store = store
+        self.database = database
+        self.maximum_object_bytes = maximum_object_bytes
+
+    def data_set(
+        self, transfer_syntax_uid: str, sop_class_uid: str, sop_instance_uid: str, source: Source
+    ) -> Reception:
+        """Receive an encoded data set without File Meta Information, as C-STORE sends it; we write the header.
+
+        Raises OutOfResources when nothing can be taken now."""
+        header = part10.file_meta(
+            sop_class_uid,
+            sop_instance_uid,
+            transfer_syntax_uid,
+            calling_ae_title=source.calling_ae_title,
+            called_ae_title=source.called_ae_title,
+        )
+        reception = Reception(self, Expected(sop_class_uid, sop_instance_uid), source)
+        reception.begin(header, transfer_syntax_uid)
+        return reception
+
+    def part10(self, source: Source, study_instance_uid: str = "") -> Reception:
+        """Receive a PS3.10 file. With `study_instance_uid` an object of another study is an ObjectMismatch."""
+        return Reception(self, Expected(StudyInstanceUID=study_instance_uid), source)
+
+    def discard_abandoned(self, key: str) -> None:
+        """Delete bytes that lost a race; done by the jobs, any number of times."""
+        self.store.delete(key)
+
+
+class Reception:
+    """One object on its way in. Use it in a `with`: left without `finish`, it leaves nothing behind."""
+
+    def __init__(self, ingest: Ingest, expected: Expected, source: Source) -> None:
+        self._ingest = ingest
+        self._expected = expected
+        self._source = source
+        self._identity = expected.SOPClassUID, expected.SOPInstanceUID
+        self._meta: part10.FileMetaReader | None = part10.FileMetaReader()
+        self._reader: DataSetReader | None = None
+        self._digest = hashlib.sha256()
+        self._length = 0
+        self._data_set_offset = 0
+        self._writer: BlobWriter = ingest.store.create()
+        self._settled = False
+
+    def __enter__(self) -> Reception:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._settled:
+            self._settled = True
+            self._writer.discard()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """SOP Class UID and SOP Instance UID as the sender gave them, empty where unknown: for failure reports.
+
+        In a file they come from its File Meta Information, which is not compared with the data set: it is often
+        stale after anonymisation, and the data set is what is stored, found and shown."""
+        return self._identity
+
+    def begin(self, header: bytes, transfer_syntax_uid: str) -> None:
+        """The header is complete: write it, and read what follows as a data set."""
+        self._meta = None
+        self._data_set_offset = len(header)
+        self._writer.write(header)
+        self._reader = DataSetReader(transfer_syntax_uid)
+
+    def write(self, piece: Piece) -> None:
+        """Take the next piece. Raises InvalidObject or OutOfResources as soon as the object is hopeless."""
+        if self._meta is not None:
+            rest = self._read_meta(piece)
+            if rest is None:
+                return
+            piece = rest
+        self._length += len(piece)
+        if self._length > self._ingest.maximum_object_bytes:
+            limit = self._ingest.maximum_object_bytes
+            raise ObjectTooLarge(f"the object is larger than limits.maximum_object_bytes ({limit})")
+        self._digest.update(piece)
+        self._writer.write(piece)
+        assert self._reader is not None
+        self._reader.feed(piece)
+
+    def finish(self) -> Receipt:
+        """All pieces have come: make the object safe. Raises InvalidObject, InstanceConflict, OutOfResources."""
+        if self._meta is not None:
+            self._meta.finish()
+        assert self._reader is not None
+        instance = self._reader.finish()
+        self._compare(instance)
+        sha256 = self._digest.hexdigest()
+        with self._ingest.database.read() as connection:
+            stored = instances.find_instance(connection, instance.SOPInstanceUID)
+        if stored is None:
+            outcome = self._keep(instance, sha256)
+        else:
+            outcome = self._meet(stored, instance, sha256)
+        return _receipt(instance, already_there=outcome is Outcome.ALREADY_THERE)
+
+    def _read_meta(self, piece: Piece) -> Piece | None:
+        """Feed the File Meta Information; what follows it, or None while it is incomplete."""
+        assert self._meta is not None
+        if not self._meta.feed(piece):
+            return None
+        meta, rest = self._meta.meta, self._meta.rest
+        self._identity = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+        self.begin(meta.header, meta.transfer_syntax_uid)
+        return rest
+
+    def _compare(self, instance: Instance) -> None:
+        """The data set must be what the sender said (PS3.4 B.2.3: A900)."""
+        for keyword, tag in _COMPARED:
+            expected = getattr(self._expected, keyword)
+            if expected and expected != getattr(instance, keyword):
+                raise ObjectMismatch(f"{keyword} of the data set is not that of the request", tag=tag)
+
+    def _keep(self, instance: Instance, sha256: str) -> Outcome:
+        """Publish the bytes, then record them."""
+        self._writer.publish()
+        outcome = self._record(instance, sha256)
+        self._settled = True
+        if outcome in _CONFLICTS:
+            self._refuse(instance, sha256, outcome)
+        return outcome
+
+    def _record(self, instance: Instance, sha256: str) -> Outcome:
+        """One transaction. Bytes that lost a race are given to the jobs in the same transaction."""
+        key, offset, source = self._writer.key, self._data_set_offset, self._source
+
+        def change(connection: Any) -> Outcome:
+            outcome = instances.record(connection, instance, key, offset, sha256, source)
+            if outcome is not Outcome.STORED:
+                outbox.put(connection, BLOB_ABANDONED, {"key": key})
+            return outcome
+
+        try:
+            return self._ingest.database.write(change)
+        except OutOfResources:
+            # The commit may have happened although the answer was lost: then the bytes must stay.
+            self._settled = True
+            if self._is_recorded(instance):
+                return Outcome.STORED
+            self._writer.discard()
+            raise
+
+    def _is_recorded(self, instance: Instance) -> bool:
+        """Raises OutOfResources when it cannot be told; the bytes then stay, for the sweep to decide."""
+        with self._ingest.database.read() as connection:
+            stored = instances.find_instance(connection, instance.SOPInstanceUID)
+        return stored is not None and stored.blob_key == self._writer.key
+
+    def _meet(self, stored: StoredInstance, instance: Instance, sha256: str) -> Outcome:
+        """The UID is known: the same object again is fine, anything else is kept out."""
+        if not _same(stored, instance, sha256):
+            self._refuse(instance, sha256, Outcome.OTHER_CONTENT)
+        try:
+            self._ingest.store.open(stored.blob_key).close()
+        except NotFound as missing:
+            # Never say Success for bytes that are gone.
+            raise OutOfResources("the stored bytes of this instance are missing: restore them first") from missing
+        return Outcome.ALREADY_THERE
+
+    def _refuse(self, instance: Instance, sha256: str, outcome: Outcome) -> None:
+        """Record the conflict for the administrator and raise it."""
+        reason = _CONFLICTS[outcome]
+        conflict_id = self._ingest.database.write(
+            lambda connection: conflicts.record_conflict(connection, instance, sha256, self._source, reason)
+        )
+        raise InstanceConflict(reason, sop_instance_uid=instance.SOPInstanceUID, conflict_id=conflict_id)
+
+
+def _same(stored: StoredInstance, instance: Instance, sha256: str) -> bool:
+    """The same bytes, meaning the same thing, in the same place."""
+    return (
+        stored.sha256 == sha256
+        and stored.transfer_syntax_uid == instance.transfer_syntax_uid
+        and stored.SeriesInstanceUID == instance.SeriesInstanceUID
+        and stored.StudyInstanceUID == instance.StudyInstanceUID
+    )
+
+
+def _receipt(instance: Instance, *, already_there: bool) -> Receipt:
+    return Receipt(
+        instance.SOPClassUID,
+        instance.SOPInstanceUID,
+        instance.SeriesInstanceUID,
+        instance.StudyInstanceUID,
+        already_there,
+    )
