@@ -1,0 +1,81 @@
+"""PhotometricInterpretation -> 8-bit grey or RGB (PS3.3 C.7.6.3.1.2): the one table by which values become a
+picture.
+
+Colour goes through neither window nor rescale: the standard has them for grey only (PS3.3 C.11.2). ICC
+profiles and overlays are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from archive.dicom.codecs import Decoded
+from archive.dicom.errors import CannotRender
+from archive.dicom.greyscale import Window, to_grey
+from archive.dicom.lookup_tables import palette
+from archive.dicom.metadata_values import Metadata
+from archive.dicom.pixel_description import PixelDescription
+
+Array = NDArray[Any]
+
+
+def to_picture(
+    decoded: Decoded,
+    description: PixelDescription,
+    metadata: Metadata,
+    frame_number: int,
+    window: Window | None,
+) -> Array:
+    """One frame as uint8, (rows, columns) grey or (rows, columns, 3) RGB. Raises CannotRender."""
+    if description.SamplesPerPixel == 3:
+        convert = _COLOURS.get(decoded.PhotometricInterpretation, _rgb)
+        return convert(_eight_bits(decoded.values, description))
+    if decoded.PhotometricInterpretation == "PALETTE COLOR":
+        return palette(metadata, description).apply(decoded.values)
+    return to_grey(decoded.values, description, metadata, frame_number, window)
+
+
+def _eight_bits(values: Array, description: PixelDescription) -> Array:
+    """The eight most significant of BitsStored."""
+    if values.dtype.kind == "f":
+        raise CannotRender("Colour in floating point cannot be rendered.")
+    surplus = description.BitsStored - 8
+    if surplus > 0:
+        return np.right_shift(values, surplus).astype(np.uint8)
+    if surplus < 0:
+        return (values.astype(np.uint16) * 255 // ((1 << description.BitsStored) - 1)).astype(np.uint8)
+    return values.astype(np.uint8)
+
+
+def _rgb(values: Array) -> Array:
+    return values
+
+
+def _ybr_full(values: Array) -> Array:
+    """ITU-R BT.601 full range, as JFIF has it; Pillow's tables take a fifth of the time of numpy's matrix."""
+    rows, columns = values.shape[:2]
+    picture = Image.frombytes("YCbCr", (columns, rows), np.ascontiguousarray(values).tobytes())
+    return np.asarray(picture.convert("RGB"))
+
+
+def _ybr_partial(values: Array) -> Array:
+    """CCIR 601 reduced range: Y 16 to 235, chroma 16 to 240."""
+    wide = (values.astype(np.float32) - (16, 128, 128)) * (255 / 219, 255 / 224, 255 / 224) + (0, 128, 128)
+    return _ybr_full(np.clip(wide + 0.5, 0, 255).astype(np.uint8))
+
+
+_COLOURS: dict[str, Callable[[Array], Array]] = {
+    "RGB": _rgb,
+    "YBR_FULL": _ybr_full,
+    "YBR_FULL_422": _ybr_full,
+    "YBR_PARTIAL_422": _ybr_partial,
+    "YBR_PARTIAL_420": _ybr_partial,
+    "YBR_ICT": _rgb,
+    "YBR_RCT": _rgb,
+}
+"""YBR_ICT and YBR_RCT exist inside JPEG 2000 codestreams only, whose decoder gives RGB."""
