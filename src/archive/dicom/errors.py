@@ -10,7 +10,8 @@
     │   └── UnsupportedSOPClass      not a composite object of the patient-study-series hierarchy
     ├── InstanceConflict             this SOP Instance UID is stored already, with other content
     ├── OutOfResources               no room, or the store or the index cannot take it now: try again later
-    │   └── ObjectTooLarge           larger than the configured maximum
+    │   ├── ObjectTooLarge           larger than the configured maximum
+    │   └── OutcomeUnknown           the index was asked to commit and did not confirm: stored or not, nobody knows
     ├── NotFound                     nothing stored under these UIDs, frame number or path
     ├── InvalidQuery                 a question that cannot be asked
     ├── NotAcceptable                stored, but not in the form asked for
@@ -92,6 +93,10 @@ class OutOfResources(ArchiveError):
 
 class ObjectTooLarge(OutOfResources):
     """Past the configured maximum size of an object."""
+
+
+class OutcomeUnknown(OutOfResources):
+    """COMMIT failed half way. Bytes that the transaction may point to must stay; the sender should try again."""
 
 
 class NotFound(ArchiveError):

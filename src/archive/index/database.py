@@ -1,0 +1,331 @@
+"""The connection to the index: SQLite or PostgreSQL by URL, durable, and committed in groups.
+
+`write` returns only after COMMIT. On SQLite callers that come together share one transaction: the first leads
+and runs what has queued up, each change in its own savepoint; the others wait for it. Processes take turns by
+a lock on a file beside the database, because SQLite's own busy handler sleeps up to 0.8 s under contention
+and the lock hands over at once. On PostgreSQL every change is a transaction of its own: the server itself
+groups the commits of its sessions, and short transactions that lock patient, study, series in this order
+cannot deadlock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from archive.dicom.errors import ConfigurationError, OutcomeUnknown, OutOfResources
+from archive.index import migrate
+
+T = TypeVar("T")
+Connection = sa.Connection
+
+BUSY_TIMEOUT_MS = 10_000
+ATTEMPTS = 20
+_PRAGMAS = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA cache_size = -16384",
+)
+_log = structlog.get_logger()
+
+
+class Raced(Exception):  # noqa: N818 - it is news, not an error
+    """A change found that another was faster between its look and its write: run it again, it will see."""
+
+
+class Database:
+    """The index's database. Safe for threads; after a fork, open another."""
+
+    def __init__(self, engine: sa.Engine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    @staticmethod
+    def open(url: str) -> Database:
+        """`sqlite:///path` or `postgresql://…`. Raises ConfigurationError for any other URL. Connects when
+        first used."""
+        try:
+            parsed = sa.make_url(url)
+        except SQLAlchemyError as error:
+            raise ConfigurationError("the index URL is not a database URL") from error
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            return _open_sqlite(Path(parsed.database))
+        if parsed.get_backend_name() == "postgresql":
+            return _open_postgresql(parsed.set(drivername="postgresql+psycopg"))
+        raise ConfigurationError("the index URL begins with sqlite:/// or postgresql://")
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; once, before workers start. Raises OutOfResources, ConfigurationError."""
+        with _adapted():
+            migrate.upgrade(self._engine)
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """Run `change` in a transaction and return its result once that is durable.
+
+        A change does nothing but SQL, as it may be run more than once. Its exceptions reach its caller, with
+        nothing of it done. Raises OutOfResources (nothing done) or OutcomeUnknown (COMMIT failed half way).
+        """
+        return self._writer.write(change)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection with one consistent view, for as long as the block lasts; never blocks a writer."""
+        with _adapted(), self._engine.connect() as connection:
+            yield connection
+
+    def check(self) -> None:
+        """Raises OutOfResources unless the index can be read now (for readiness)."""
+        with self.read() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._writer.close()
+        self._engine.dispose()
+
+
+class Writer(Protocol):
+    """How changes reach the disk."""
+
+    def write(self, change: Callable[[Connection], T]) -> T: ...
+
+    def close(self) -> None: ...
+
+
+class _Ticket(Generic[T]):
+    """A change in the queue, and what became of it."""
+
+    def __init__(self, change: Callable[[Connection], T]) -> None:
+        self.change = change
+        self.woken = threading.Event()
+        self.done = False
+        self.error: BaseException | None = None
+        self._results: list[T] = []
+
+    def run(self, connection: Connection) -> None:
+        self._results = [self.change(connection)]
+
+    def finish(self, error: BaseException | None = None) -> None:
+        self.error = self.error or error
+        self.done = True
+        self.woken.set()
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self._results[0]
+
+
+class GroupWriter:
+    """Group commit for SQLite: one leader at a time runs the queue in one transaction."""
+
+    def __init__(self, engine: sa.Engine, turnstile: Path) -> None:
+        self._engine = engine
+        self._turnstile = turnstile
+        self._lock = threading.Lock()
+        self._queue: list[_Ticket[Any]] = []
+        self._led = False
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        ticket = _Ticket(change)
+        if not self._enqueue(ticket):
+            ticket.woken.wait()
+        if not ticket.done:
+            self._lead()
+        return ticket.result()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _enqueue(self, ticket: _Ticket[Any]) -> bool:
+        """True for the one who has to lead."""
+        with self._lock:
+            self._queue.append(ticket)
+            first, self._led = not self._led, True
+            return first
+
+    def _lead(self) -> None:
+        group: list[_Ticket[Any]] = []
+        error: BaseException | None = None
+        try:
+            with _adapted(), _turn(self._turnstile), self._engine.connect() as connection:
+                group = self._take_queue()
+                _commit_group(connection, group)
+        except BaseException as caught:  # noqa: BLE001 - raised to every caller of the group
+            error = caught
+        group = group or self._take_queue()
+        self._appoint_next()
+        for ticket in group:
+            ticket.finish(error)
+
+    def _take_queue(self) -> list[_Ticket[Any]]:
+        with self._lock:
+            group, self._queue = self._queue, []
+            return group
+
+    def _appoint_next(self) -> None:
+        with self._lock:
+            if self._queue:
+                self._queue[0].woken.set()
+            else:
+                self._led = False
+
+
+class SessionWriter:
+    """PostgreSQL: a transaction for each change, again when another was faster or the server broke a
+    deadlock."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        for _ in range(ATTEMPTS):
+            try:
+                with _adapted():
+                    return self._attempt(change)
+            except Raced:
+                continue
+        raise OutOfResources("the index is too busy with the same patient, study or series")
+
+    def close(self) -> None:
+        """The engine is the database's."""
+
+    def _attempt(self, change: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            try:
+                result = change(connection)
+            except OperationalError as error:
+                if _sqlstate(error).startswith("40"):
+                    raise Raced from None
+                raise
+            _commit(connection)
+            return result
+
+
+def _commit_group(connection: Connection, group: list[_Ticket[Any]]) -> None:
+    """An OperationalError (disk full, I/O) may have undone the whole transaction: it ends the group."""
+    for ticket in group:
+        try:
+            with _adapted_unless_operational(), connection.begin_nested():
+                ticket.run(connection)
+        except OperationalError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised in its caller's thread
+            ticket.error = error
+    _commit(connection)
+
+
+def _commit(connection: Connection) -> None:
+    """Raises OutcomeUnknown unless the engine said that nothing was committed."""
+    try:
+        connection.commit()
+    except SQLAlchemyError as error:
+        if isinstance(error, DBAPIError) and _sqlstate(error).startswith("40"):
+            raise Raced from None
+        raise OutcomeUnknown(f"the index did not confirm its commit ({_described(error)})") from None
+
+
+@contextlib.contextmanager
+def _turn(turnstile: Path) -> Iterator[None]:
+    """This process's turn to write; the kernel ends it even if the process is killed."""
+    descriptor = os.open(turnstile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _adapted() -> Iterator[None]:
+    """The engine's errors become ours, without the statement and its values: they may speak about patients."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise OutOfResources(f"the index cannot be used now ({_described(error)})") from None
+    except OSError as error:
+        raise OutOfResources(f"the index cannot be used now ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def _adapted_unless_operational() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError:
+        raise
+    except SQLAlchemyError as error:
+        raise OutOfResources(f"the index refused a change ({_described(error)})") from None
+
+
+def _described(error: SQLAlchemyError) -> str:
+    """The kind of the error and the engine's code for it."""
+    original = getattr(error, "orig", None)
+    code = _sqlstate(error) or getattr(original, "sqlite_errorname", "")
+    return " ".join(filter(None, (type(original or error).__name__, code)))
+
+
+def _sqlstate(error: SQLAlchemyError) -> str:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def _open_sqlite(path: Path) -> Database:
+    reader = _sqlite_engine(path, "BEGIN", pool_size=8, max_overflow=56)
+    writer = _sqlite_engine(path, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
+    return Database(reader, GroupWriter(writer, path.with_name(path.name + ".lock")))
+
+
+def _sqlite_engine(path: Path, begin: str, *, pool_size: int, max_overflow: int) -> sa.Engine:
+    """The driver's own idea of transactions is off (isolation_level None): BEGIN is ours."""
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"isolation_level": None, "check_same_thread": False},
+        poolclass=sa.pool.QueuePool,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _open_postgresql(url: sa.URL) -> Database:
+    engine = sa.create_engine(
+        url,
+        connect_args={"connect_timeout": 10},
+        pool_size=8,
+        max_overflow=24,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+    event.listen(engine, "first_connect", _warn_unless_durable)
+    return Database(engine, SessionWriter(engine))
+
+
+def _warn_unless_durable(connection: Any, _record: object) -> None:
+    """A server that does not sync answers COMMIT too early: our promise is then only as good as its power
+    supply."""
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        value = connection.execute(f"SHOW {setting}").fetchone()[0]
+        if value == "off":
+            _log.warning("index_not_durable", setting=setting, value=value)
+    connection.rollback()

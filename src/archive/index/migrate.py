@@ -1,0 +1,77 @@
+"""Bringing the index's schema up to date, from the migrations that are packaged beside this module.
+
+Alembic is driven from here, without alembic.ini, so that an installed wheel migrates like a checkout does.
+One process migrates at a time: on SQLite by a file lock, on PostgreSQL by an advisory lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from archive.dicom.errors import ConfigurationError
+
+_ADVISORY_LOCK = 0x44494344
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Every migration not yet applied, in one transaction. Raises ConfigurationError, and what the driver
+    raises."""
+    with _alone(engine), engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            _check_encoding(connection)
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+        command.upgrade(_config(connection), "head")
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextlib.contextmanager
+def _alone(engine: sa.Engine) -> Iterator[None]:
+    """On SQLite: the file is made for our eyes only, set to WAL, and locked against a second migration."""
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    path = Path(str(engine.url.database))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _set_write_ahead_log(engine)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _set_write_ahead_log(engine: sa.Engine) -> None:
+    """The mode stays in the file. It cannot change inside a transaction, hence the bare driver connection."""
+    raw = engine.raw_connection()
+    try:
+        mode = raw.cursor().execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    finally:
+        raw.close()
+    if mode != "wal":
+        raise ConfigurationError(
+            "the folder of the index does not bear a write-ahead log: is it on a network?"
+        )
+
+
+def _check_encoding(connection: sa.Connection) -> None:
+    encoding = connection.execute(sa.text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"the index's database has encoding {encoding}; create it with encoding UTF8"
+        )

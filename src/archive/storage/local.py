@@ -1,0 +1,262 @@
+"""Blobs as local files: spool/<random>.part while they come in, objects/<aa>/<bb>/<random> once they are
+safe.
+
+The order is the one that survives a power cut: bytes, fsync of the file, link under its final name, fsync of
+the folder. `link` and not `rename`, because it never replaces what is there. A failed fsync is never tried
+again: the kernel may have dropped the pages it could not write and would call the second attempt a success.
+
+To spare each blob a new folder (and the fsync of that folder's parent), a store fills one random folder with
+a thousand blobs before it picks the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from archive.dicom.errors import ArchiveError, NotFound, OutOfResources
+
+BLOBS_PER_FOLDER = 1024
+WRITE_SIZE = 256 * 1024
+PIECE_SIZE = 256 * 1024
+ROOM_CHECK_INTERVAL = 64 * 1024 * 1024
+
+_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Piece = bytes | bytearray | memoryview
+
+
+class LocalStore:
+    """A BlobStore in a folder of this machine; see storage/base for what it promises.
+
+    Several processes may share the folder. `minimum_free_bytes` is the low-water mark: below it nothing new
+    is taken in, so that the index beside it can still write. Raises OutOfResources if the folder cannot be
+    made.
+    """
+
+    def __init__(self, root: Path, *, minimum_free_bytes: int = 0) -> None:
+        self._objects = root / "objects"
+        self._spool = root / "spool"
+        self._minimum_free_bytes = minimum_free_bytes
+        self._lock = threading.Lock()
+        self._folder = ""
+        self._places_left = 0
+        with _adapted("the store's folder cannot be made"):
+            for folder in (root, self._objects, self._spool):
+                _make_folder(folder)
+
+    def create(self) -> LocalBlobWriter:
+        self._check_room()
+        with _adapted("no new file can be opened in the store"):
+            key = f"{self._take_place()}/{secrets.token_hex(16)}"
+            spooled = self._spool / f"{secrets.token_hex(16)}.part"
+            descriptor = os.open(spooled, _NEW_FILE, 0o600)
+        return LocalBlobWriter(self, key, descriptor, spooled, self._objects / key)
+
+    def open(self, key: str) -> LocalBlob:
+        path = self._path(key)
+        with _adapted("the store cannot be read"):
+            descriptor = os.open(path, _OPEN_FILE)
+            return LocalBlob(descriptor, os.fstat(descriptor).st_size)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with _adapted("a blob cannot be removed"):
+            path.unlink(missing_ok=True)
+
+    def keys(self) -> Iterator[str]:
+        with _adapted("the store cannot be read"):
+            for path in self._objects.glob("*/*/*"):
+                key = path.relative_to(self._objects).as_posix()
+                if _KEY.fullmatch(key):
+                    yield key
+
+    def sweep(self, older_than_seconds: float) -> int:
+        limit = time.time() - older_than_seconds
+        removed = 0
+        with _adapted("the spool cannot be swept"):
+            for path in self._spool.glob("*.part"):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.lstat().st_mtime <= limit:
+                        path.unlink()
+                        removed += 1
+        return removed
+
+    def check(self) -> None:
+        self.create().discard()
+
+    def _check_room(self) -> None:
+        with _adapted("the free space of the store is unknown"):
+            room = os.statvfs(self._spool)
+        if room.f_bavail * room.f_frsize < self._minimum_free_bytes:
+            raise OutOfResources("the store is below its minimum of free space")
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise NotFound("no blob can have such a key")
+        return self._objects / key
+
+    def _take_place(self) -> str:
+        with self._lock:
+            if self._places_left == 0:
+                self._folder = self._new_folder()
+                self._places_left = BLOBS_PER_FOLDER
+            self._places_left -= 1
+            return self._folder
+
+    def _leave_folder(self) -> None:
+        with self._lock:
+            self._places_left = 0
+
+    def _new_folder(self) -> str:
+        """Made durable even if it was there: another process may have made it and not yet have synced it."""
+        name = f"{secrets.token_hex(1)}/{secrets.token_hex(1)}"
+        inner = self._objects / name
+        for folder in (inner.parent, inner):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _sync_folder(folder.parent)
+        return name
+
+
+class LocalBlobWriter:
+    """A blob on its way in; small pieces are collected, so that the system is called once per 256 KiB."""
+
+    def __init__(self, store: LocalStore, key: str, descriptor: int, spooled: Path, final: Path) -> None:
+        self._store = store
+        self._key = key
+        self._descriptor = descriptor
+        self._spooled = spooled
+        self._final = final
+        self._pending = bytearray()
+        self._until_room_check = ROOM_CHECK_INTERVAL
+
+    @property
+    def key(self) -> str:
+        return self._key
+
+    def write(self, piece: Piece) -> None:
+        if not self._pending and len(piece) >= WRITE_SIZE:
+            self._write_out(piece)
+            return
+        self._pending += piece
+        if len(self._pending) >= WRITE_SIZE:
+            self._flush()
+
+    def publish(self) -> None:
+        self._flush()
+        try:
+            with _adapted("a blob cannot be made durable"):
+                os.fsync(self._descriptor)
+                os.link(self._spooled, self._final, follow_symlinks=False)
+                _sync_folder(self._final.parent)
+                self._close()
+                self._spooled.unlink(missing_ok=True)
+        except ArchiveError as error:
+            self._store._leave_folder()
+            raise OutOfResources(error.reason) from error
+
+    def discard(self) -> None:
+        self._pending.clear()
+        for path in (self._spooled, self._final):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._close()
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, bytearray()
+        self._write_out(pending)
+
+    def _write_out(self, piece: Piece) -> None:
+        self._until_room_check -= len(piece)
+        if self._until_room_check < 0:
+            self._until_room_check = ROOM_CHECK_INTERVAL
+            self._store._check_room()
+        with _adapted("a blob cannot be written"), memoryview(piece) as view:
+            written = 0
+            while written < len(view):
+                written += os.write(self._descriptor, view[written:])
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class LocalBlob:
+    """A published blob; `os.pread` has no position, so threads need no lock."""
+
+    def __init__(self, descriptor: int, length: int) -> None:
+        self._descriptor = descriptor
+        self._length = length
+
+    @property
+    def length(self) -> int:
+        return self._length
+
+    def read(self, offset: int, length: int) -> bytes:
+        if offset < 0 or length < 0 or offset + length > self._length:
+            raise NotFound("the blob is shorter than that")
+        with _adapted("a blob cannot be read"):
+            return b"".join(self._read_all(offset, length))
+
+    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        end = offset + length
+        for start in range(offset, end, PIECE_SIZE):
+            yield self.read(start, min(PIECE_SIZE, end - start))
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> LocalBlob:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read_all(self, offset: int, length: int) -> Iterator[bytes]:
+        while length > 0:
+            piece = os.pread(self._descriptor, length, offset)
+            if not piece:
+                raise NotFound("the blob is shorter than it was when it was opened")
+            yield piece
+            offset += len(piece)
+            length -= len(piece)
+
+
+def _make_folder(folder: Path) -> None:
+    """With its parents, each durable."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _adapted(reason: str) -> Iterator[None]:
+    """The operating system's errors become ours; the path stays out of the sentence."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"{reason}: {error.strerror}") from error
+    except OSError as error:
+        raise OutOfResources(f"{reason}: {error.strerror}") from error
