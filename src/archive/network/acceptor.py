@@ -1,23 +1,47 @@
-"""Associations that others ask for: the accept loop, one thread for each connection, drain at the end."""
+"""Associations that others ask for: the accept loop, one thread for each connection, drain at the end.
+
+Connections that have not sent A-ASSOCIATE-RQ are kept apart from associations: five hundred silent ones cost
+threads for ten seconds, but no association slot, and when one address holds too many of them the oldest goes,
+so that a real caller always gets in.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from archive.network.association import Association, Limits
-from archive.network.transport import Deadlines
+import structlog
+
+from archive.dicom.errors import AssociationAborted, CallerRefused
+from archive.network import negotiation, pdu
+from archive.network.association import Association, Context, Limits, Parties
+from archive.network.negotiation import AssociateAccept, AssociateRequest
+from archive.network.pdu import AbortReason
+from archive.network.transport import Deadlines, Wire
+
+_log = structlog.get_logger()
+
+_TURN = 0.25
+"""Seconds between looks at `stop`."""
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_LONGEST_REQUEST = 1 << 20
+_AT_REST = 0.5
+"""At stop, an association that has waited this many seconds for its next message is done."""
 
 
 class AcceptorPolicy(Protocol):
     """What the acceptor asks: whom to let in and what to speak."""
 
     def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
-        """Lets the caller in or raises CallerRefused. The titles are as sent, in latin-1, without the spaces and
-        NULs around them: blank, non-ASCII or control characters are possible."""
+        """Lets the caller in or raises CallerRefused. The titles are as sent, in latin-1, without the spaces
+        and NULs around them: blank, non-ASCII or control characters are possible."""
 
     def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> str | None:
         """The transfer syntax to accept a context with; None: abstract syntax not supported (result 3);
@@ -26,8 +50,8 @@ class AcceptorPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AcceptorSettings:
-    """`maximum_associations` holds for this process, `maximum_waiting` for connections of one address that have
-    not sent A-ASSOCIATE-RQ yet: beyond it the oldest of them is closed."""
+    """`maximum_associations` holds for this process, `maximum_waiting` for connections of one address that
+    have not sent A-ASSOCIATE-RQ yet: beyond it the oldest of them is closed."""
 
     maximum_associations: int = 100
     maximum_waiting: int = 64
@@ -36,18 +60,224 @@ class AcceptorSettings:
     limits: Limits = field(default_factory=Limits)
 
 
+_SETTINGS = AcceptorSettings()
+
+
 def serve(
     listener: socket.socket,
     policy: AcceptorPolicy,
     handle: Callable[[Association], None],
     stop: threading.Event,
-    settings: AcceptorSettings = AcceptorSettings(),
+    settings: AcceptorSettings = _SETTINGS,
     heartbeat: Callable[[], None] = lambda: None,
 ) -> None:
     """Accepts on `listener` (shared with other processes, left open) until `stop` is set, then drains.
 
-    Each association runs `handle` in a daemon thread of its own; `handle` loops over `receive()`. An exception that
-    leaves it becomes A-ABORT and a log line with its type. At stop, associations that wait between messages are
-    aborted, the others may finish for `drain_seconds`. `heartbeat` is called at least every half second.
+    Each association runs `handle` in a daemon thread of its own; `handle` loops over `receive()`. An
+    exception that leaves it becomes A-ABORT and a log line with its type. At stop, associations that wait
+    between messages are aborted, the others may finish for `drain_seconds`. `heartbeat` is called at least
+    every half second.
     """
-    raise NotImplementedError
+    listener.setblocking(False)
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    floor = _Floor(settings)
+    while not stop.is_set():
+        heartbeat()
+        if poll.poll(_TURN * 1000):
+            _accept(listener, floor, policy, handle)
+    floor.drain(heartbeat)
+
+
+def _accept(
+    listener: socket.socket,
+    floor: _Floor,
+    policy: AcceptorPolicy,
+    handle: Callable[[Association], None],
+) -> None:
+    try:
+        connection, address = listener.accept()
+    except OSError as error:
+        if error.errno in _EXHAUSTED:
+            _log.warning("no_room_for_connections", error=type(error).__name__)
+            floor.evict_oldest()
+            time.sleep(_TURN / 5)  # back-off: the listener stays readable
+        return
+    visitor = _Visitor(connection, address[0])
+    floor.enter(visitor)
+    try:
+        threading.Thread(
+            target=_attend, args=(visitor, floor, policy, handle), name="association", daemon=True
+        ).start()
+    except RuntimeError:  # no more threads
+        floor.leave(visitor)
+        connection.close()
+
+
+@dataclass(eq=False, slots=True)
+class _Visitor:
+    """A connection, and its association once there is one."""
+
+    connection: socket.socket
+    address: str
+    association: Association | None = None
+
+
+class _Floor:
+    """Who is here, shared by the threads."""
+
+    def __init__(self, settings: AcceptorSettings) -> None:
+        self.settings = settings
+        self._changed = threading.Condition()
+        self._waiting: dict[_Visitor, None] = {}
+        self._associated: dict[_Visitor, None] = {}
+
+    def enter(self, visitor: _Visitor) -> None:
+        with self._changed:
+            self._waiting[visitor] = None
+            same = [other for other in self._waiting if other.address == visitor.address]
+            if len(same) > self.settings.maximum_waiting:
+                self._evict(same[0])
+
+    def evict_oldest(self) -> None:
+        with self._changed:
+            if self._waiting:
+                self._evict(next(iter(self._waiting)))
+
+    def seat(self, visitor: _Visitor) -> None:
+        """From connection to association. Raises CallerRefused over the limit (PS3.8 9.3.4: local limit)."""
+        with self._changed:
+            self._waiting.pop(visitor, None)
+            if len(self._associated) >= self.settings.maximum_associations:
+                raise CallerRefused("too many associations", 2, 3, 2)
+            self._associated[visitor] = None
+
+    def leave(self, visitor: _Visitor) -> None:
+        with self._changed:
+            self._waiting.pop(visitor, None)
+            self._associated.pop(visitor, None)
+            self._changed.notify_all()
+
+    def drain(self, heartbeat: Callable[[], None]) -> None:
+        deadline = time.monotonic() + self.settings.drain_seconds
+        with self._changed:
+            for visitor in list(self._waiting):
+                self._evict(visitor)
+            while self._associated and time.monotonic() < deadline:
+                heartbeat()
+                self._interrupt(_is_at_rest)
+                self._changed.wait(_TURN / 5)
+            self._interrupt(lambda _: True)
+
+    def _interrupt(self, chosen: Callable[[Association], bool]) -> None:
+        for visitor in self._associated:
+            if visitor.association is not None and chosen(visitor.association):
+                visitor.association.interrupt()
+
+    def _evict(self, visitor: _Visitor) -> None:
+        self._waiting.pop(visitor, None)
+        with contextlib.suppress(OSError):
+            visitor.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _is_at_rest(association: Association) -> bool:
+    since = association.waiting_since
+    return since is not None and time.monotonic() - since >= _AT_REST
+
+
+def _attend(
+    visitor: _Visitor, floor: _Floor, policy: AcceptorPolicy, handle: Callable[[Association], None]
+) -> None:
+    """The life of one connection, in its own thread. Nothing escapes."""
+    wire = Wire(visitor.connection, floor.settings.deadlines)
+    try:
+        association = _establish(wire, visitor, floor, policy)
+        if association is not None:
+            _converse(association, handle)
+    except AssociationAborted as aborted:
+        _log.info("connection_dropped", reason=aborted.reason, peer=visitor.address)
+        wire.close(pdu.abort_pdu(aborted.diagnostic) if aborted.diagnostic is not None else b"")
+    except Exception as error:  # noqa: BLE001 - the DIMSE handler wrapper: a policy that fails must not end us
+        _log.error("association_failed", error=type(error).__name__, peer=visitor.address)
+        wire.close(pdu.abort_pdu(AbortReason.NOT_SPECIFIED))
+    finally:
+        floor.leave(visitor)
+        visitor.connection.close()
+
+
+def _establish(wire: Wire, visitor: _Visitor, floor: _Floor, policy: AcceptorPolicy) -> Association | None:
+    deadline = time.monotonic() + wire.deadlines.association
+    _, body = wire.read_pdu(_admit_header, deadline, deadline)
+    request = negotiation.decode_request(body)
+    calling, called = request.calling_ae_title, request.called_ae_title
+    names = {"calling": printable(calling), "called": printable(called), "peer": visitor.address}
+    limits = floor.settings.limits
+    try:
+        negotiation.check_request(request)
+        policy.admit(calling, called, visitor.address)
+        floor.seat(visitor)
+    except CallerRefused as refused:
+        _log.warning("association_rejected", reason=refused.reason, **names)
+        wire.close(pdu.reject_pdu(refused.result, refused.source, refused.diagnostic))
+        return None
+    accept = negotiation.answer(request, policy.negotiate, limits.maximum_pdu_length)
+    contexts = _contexts(request, accept)
+    wire.write([negotiation.encode_accept(accept)])
+    _log.info("association_accepted", contexts=len(contexts), proposed=len(request.contexts), **names)
+    association = Association(
+        wire,
+        Parties(calling, called, visitor.address),
+        contexts,
+        request.user_information.maximum_pdu_length,
+        limits,
+    )
+    visitor.association = association
+    return association
+
+
+def _converse(association: Association, handle: Callable[[Association], None]) -> None:
+    began = time.monotonic()
+    outcome = "released"
+    try:
+        handle(association)
+    except AssociationAborted as aborted:
+        outcome = aborted.reason
+    except Exception as error:  # noqa: BLE001 - the DIMSE handler wrapper: its type only, as its text may name a patient
+        outcome = f"failed: {type(error).__name__}"
+        _log.error("association_handler_failed", error=type(error).__name__, peer=association.peer_address)
+    association.abort()
+    _log.info(
+        "association_ended",
+        outcome=outcome,
+        seconds=round(time.monotonic() - began, 3),
+        calling=printable(association.calling_ae_title),
+        peer=association.peer_address,
+    )
+
+
+def _admit_header(pdu_type: int, length: int) -> None:
+    if pdu_type != pdu.A_ASSOCIATE_RQ:
+        known = pdu.A_ASSOCIATE_RQ < pdu_type <= pdu.A_ABORT
+        raise AssociationAborted(
+            "no A-ASSOCIATE-RQ", AbortReason.UNEXPECTED_PDU if known else AbortReason.UNRECOGNIZED_PDU
+        )
+    if length > _LONGEST_REQUEST:
+        raise AssociationAborted("an A-ASSOCIATE-RQ of more than 1 MiB", AbortReason.INVALID_PDU_PARAMETER)
+
+
+def _contexts(request: AssociateRequest, accept: AssociateAccept) -> dict[int, Context]:
+    """The accepted contexts; our roles mirror those of the requestor."""
+    roles = accept.user_information.roles
+    contexts = {}
+    for proposed, result in zip(request.contexts, accept.results, strict=True):
+        if not result.result:
+            scu, scp = roles.get(proposed.abstract_syntax, (True, False))
+            contexts[result.id] = Context(
+                result.id, proposed.abstract_syntax, result.transfer_syntax, as_scu=scp, as_scp=scu
+            )
+    return contexts
+
+
+def printable(ae_title: str) -> str:
+    """An AE title as it may be logged: ASCII, control characters escaped."""
+    return ae_title.encode("unicode_escape").decode("ascii")

@@ -1,11 +1,31 @@
-"""An association in either role: whole messages in and out of one blocking thread (PS3.7, PS3.8)."""
+"""An association in either role: whole messages in and out of one blocking thread (PS3.7, PS3.8).
+
+The state machine of PS3.8 9.2 shrinks to very little when one thread reads and writes: between messages a
+P-DATA-TF, A-RELEASE-RQ or A-ABORT may come, within a message the last two of these end it, and all else is
+answered with A-ABORT.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
+
+from archive.dicom.errors import AssociationAborted
+from archive.network import pdu
+from archive.network.commands import Command, decode_command, encode_command
+from archive.network.pdu import COMMAND, LAST, AbortReason, Fragment
+from archive.network.transport import Wire
+
+_SHORT_PDU = 1 << 10
+"""Most that an A-RELEASE or A-ABORT may claim; PS3.8 gives them 4 bytes."""
+_BATCH = 1 << 18
+"""Bytes gathered before they are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +40,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """An accepted presentation context. The roles are ours: `as_scp` for what we serve, `as_scu` for what we may
-    ask for in this association (C-STORE in C-GET)."""
+    """An accepted presentation context. The roles are ours: `as_scp` for what we serve, `as_scu` for what we
+    may ask for in this association (C-STORE in C-GET)."""
 
     id: int
     abstract_syntax: str
@@ -32,47 +52,117 @@ class Context:
 
 @dataclass(slots=True)
 class Message:
-    """A DIMSE message. `command` is a primitive of pynetdicom.dimse_primitives without data set; values are as
-    sent, unchecked (a UID may be no UID), and an absent one is None. `data`: the encoded data set in pieces as they
-    come from the network, None without data set. What is not read is dropped by the next `receive`."""
+    """A DIMSE message. `command` is a primitive of pynetdicom.dimse_primitives without data set; values are
+    as sent, unchecked (a UID may be no UID), and an absent one is None. `data`: the encoded data set in
+    pieces as they come from the network, None without data set. What is not read is dropped by the next
+    `receive`."""
 
     context: Context
     command: Any
     data: Iterator[bytes] | None
 
 
-class Association:
-    """Whole messages over one connection. AE titles as in the PolicyAcceptor; `contexts` by ID; `contexts` holds
-    accepted ones only. Every method that waits raises AssociationAborted when the association has ended otherwise
-    than by release; it is closed then."""
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who is at the two ends. AE titles in latin-1 without the spaces and NULs around them."""
 
     calling_ae_title: str
     called_ae_title: str
     peer_address: str
-    contexts: Mapping[int, Context]
-    maximum_pdu_length: int
+
+
+class Association:
+    """Whole messages over one connection; `contexts` are the accepted ones by ID.
+
+    Every method that waits raises AssociationAborted when the association ends otherwise than by release, or
+    has ended already; the connection is closed then.
+    """
+
+    def __init__(
+        self, wire: Wire, parties: Parties, contexts: Mapping[int, Context], peer_maximum: int, limits: Limits
+    ) -> None:
+        self.calling_ae_title = parties.calling_ae_title
+        self.called_ae_title = parties.called_ae_title
+        self.peer_address = parties.peer_address
+        self.contexts = contexts
+        self.maximum_pdu_length = min(peer_maximum or pdu.UNLIMITED_PDU, pdu.UNLIMITED_PDU)
+        self.ended = False
+        self.waiting_since: float | None = None
+        """Point of the monotonic clock since when `receive` waits for the peer to begin a message."""
+        self._wire = wire
+        self._limits = limits
+        self._fragments: deque[Fragment] = deque()
+        """Of the PDU last read; views of the buffer of the wire, so nothing is read while there are some."""
+        self._cancelled: set[int] = set()
+        self._message = 0
+        self._data_context: int | None = None
+        """Presentation context of the data set that is being read; None between messages."""
+        self._data_room = 0
+        wire.grow(2 * (limits.maximum_pdu_length + pdu.HEADER.size))
 
     def receive(self) -> Message | None:
-        """The next message; None: the peer released the association, and we answered. C-CANCEL-RQ is not
-        returned, `cancelled` knows it."""
-        raise NotImplementedError
+        """The next message; None: the peer released the association, and we answered.
 
-    def send(self, context_id: int, primitive: Any, data: Iterable[bytes] | None = None) -> None:
-        """Sends a request or response: a primitive with MessageIDBeingRespondedTo is a response. With `data` the
-        message has a data set. An exception that comes out of `data` aborts the association and passes on."""
-        raise NotImplementedError
+        C-CANCEL-RQ is not returned; `cancelled` knows it.
+        """
+        with self._ending():
+            while self._data_context is not None:
+                self._next_piece(self._message)
+            while (received := self._receive_command()) is not None:
+                context, command = received
+                if not command.is_cancel:
+                    return self._begin(context, command)
+                self._cancelled.add(command.primitive.MessageIDBeingRespondedTo)
+            return None
+
+    def send(self, context_id: int, primitive: Any, data: Iterable[bytes | memoryview] | None = None) -> None:
+        """Sends a request or response: a primitive with MessageIDBeingRespondedTo is a response. With `data`
+        the message has a data set. An exception that comes out of `data` aborts the association and passes
+        on."""
+        with self._ending():
+            encoded = encode_command(primitive, data is not None)
+            batch: list[bytes | memoryview] = []
+            size = 0
+            for buffers in self._p_data(context_id, encoded, data):
+                batch += buffers
+                size += sum(map(len, buffers))
+                if size >= _BATCH:
+                    self._wire.write(batch)
+                    batch, size = [], 0
+            self._wire.write(batch)
 
     def cancelled(self, message_id: int) -> bool:
-        """Whether C-CANCEL-RQ for this request has arrived; does not block."""
-        raise NotImplementedError
+        """Whether C-CANCEL-RQ for this request has arrived. Looks at what is there, without blocking."""
+        with self._ending():
+            if self._data_context is None and not self._fragments:
+                while (arrived := self._wire.arrived()) is not None and self._take_cancel(*arrived):
+                    pass
+        return message_id in self._cancelled
 
     def release(self) -> None:
-        """A-RELEASE-RQ, waits for the answer, closes. Nothing if the association has ended."""
-        raise NotImplementedError
+        """A-RELEASE-RQ, waits for the answer, closes. Does nothing if the association has ended."""
+        if self.ended:
+            return
+        with self._ending():
+            self._wire.write([pdu.RELEASE_RQ])
+            deadline = time.monotonic() + self._wire.deadlines.release
+            pdu_type = 0
+            while pdu_type != pdu.A_RELEASE_RP:
+                pdu_type, body = self._wire.read_pdu(self._admit_header, deadline, deadline)
+                if pdu_type == pdu.A_RELEASE_RQ:  # both at once (PS3.8 7.2.2.6)
+                    self._wire.write([pdu.RELEASE_RP])
+                elif pdu_type == pdu.A_ABORT:
+                    raise _aborted(body)
+            self._end()
 
     def abort(self) -> None:
         """A-ABORT as service user, closes. Never raises."""
-        raise NotImplementedError
+        if not self.ended:
+            self._end(pdu.abort_pdu())
+
+    def interrupt(self) -> None:
+        """Aborts from another thread: the one that works with the association gets AssociationAborted."""
+        self._wire.interrupt(pdu.abort_pdu())
 
     def __enter__(self) -> Self:
         return self
@@ -80,4 +170,145 @@ class Association:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        if kind is None:
+            self.release()
+        else:
+            self.abort()
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Whatever is raised inside ends the association, with A-ABORT unless the peer is gone."""
+        if self.ended:
+            raise AssociationAborted("the association has ended")
+        try:
+            yield
+        except AssociationAborted as aborted:
+            self._end(pdu.abort_pdu(aborted.diagnostic) if aborted.diagnostic is not None else b"")
+            raise
+        except BaseException:
+            self.abort()
+            raise
+
+    def _end(self, farewell: bytes = b"") -> None:
+        self.ended = True
+        self._wire.close(farewell)
+
+    def _begin(self, context: Context, command: Command) -> Message:
+        self._message += 1
+        self._cancelled.discard(command.primitive.MessageID)
+        if not command.has_data_set:
+            return Message(context, command.primitive, None)
+        self._data_context = context.id
+        self._data_room = (
+            self._limits.maximum_object_bytes
+            if command.is_store_request
+            else self._limits.maximum_identifier_bytes
+        )
+        return Message(context, command.primitive, iter(partial(self._piece, self._message), None))
+
+    def _receive_command(self) -> tuple[Context, Command] | None:
+        encoded = bytearray()
+        fragment = self._next_fragment(between_messages=True)
+        if fragment is None:
+            return None
+        context = self.contexts.get(fragment[0])
+        if context is None:
+            raise AssociationAborted("an unknown presentation context", AbortReason.INVALID_PDU_PARAMETER)
+        while True:
+            context_id, control, part = fragment
+            if context_id != context.id or not control & COMMAND:
+                raise AssociationAborted("no command set", AbortReason.UNEXPECTED_PDU_PARAMETER)
+            if len(encoded) + len(part) > self._limits.maximum_command_bytes:
+                raise AssociationAborted("the command set is too long", AbortReason.INVALID_PDU_PARAMETER)
+            encoded += part
+            if control & LAST:
+                return context, decode_command(encoded)
+            fragment = self._within_message()
+
+    def _piece(self, message: int) -> bytes | None:
+        with self._ending():
+            return self._next_piece(message)
+
+    def _next_piece(self, message: int) -> bytes | None:
+        """The next bytes of the data set of that message; None at its end, or when a later message has
+        begun."""
+        piece = b""
+        while not piece and message == self._message and self._data_context is not None:
+            context_id, control, part = self._within_message()
+            if context_id != self._data_context or control & COMMAND:
+                raise AssociationAborted("no data set fragment", AbortReason.UNEXPECTED_PDU_PARAMETER)
+            self._data_room -= len(part)
+            if self._data_room < 0:
+                raise AssociationAborted("the data set is too long", AbortReason.NOT_SPECIFIED)
+            if control & LAST:
+                self._data_context = None
+            piece = bytes(part)
+        return piece or None
+
+    def _within_message(self) -> Fragment:
+        fragment = self._next_fragment(between_messages=False)
+        if fragment is None:
+            raise AssociationAborted("A-RELEASE-RQ within a message", AbortReason.UNEXPECTED_PDU)
+        return fragment
+
+    def _next_fragment(self, between_messages: bool) -> Fragment | None:
+        if self._fragments:
+            return self._fragments.popleft()
+        pdu_type, body = self._read_pdu(between_messages)
+        if pdu_type == pdu.P_DATA_TF:
+            self._fragments.extend(pdu.fragments(body))
+            return self._fragments.popleft()
+        if pdu_type == pdu.A_ABORT:
+            raise _aborted(body)
+        if pdu_type == pdu.A_RELEASE_RQ:
+            if between_messages:
+                self._end(pdu.RELEASE_RP)
+            return None
+        raise AssociationAborted("an unexpected PDU", AbortReason.UNEXPECTED_PDU)
+
+    def _read_pdu(self, between_messages: bool) -> tuple[int, memoryview]:
+        now = time.monotonic()
+        if not between_messages:
+            return self._wire.read_pdu(self._admit_header, now + self._wire.deadlines.pdu)
+        self.waiting_since = now
+        try:
+            return self._wire.read_pdu(self._admit_header, now + self._wire.deadlines.idle)
+        finally:
+            self.waiting_since = None
+
+    def _admit_header(self, pdu_type: int, length: int) -> None:
+        if not pdu.A_ASSOCIATE_RQ <= pdu_type <= pdu.A_ABORT:
+            raise AssociationAborted("an unknown PDU type", AbortReason.UNRECOGNIZED_PDU)
+        if pdu_type < pdu.P_DATA_TF:
+            raise AssociationAborted("an unexpected PDU", AbortReason.UNEXPECTED_PDU)
+        longest = self._limits.maximum_pdu_length if pdu_type == pdu.P_DATA_TF else _SHORT_PDU
+        if length > longest:
+            raise AssociationAborted("a PDU longer than agreed", AbortReason.INVALID_PDU_PARAMETER)
+
+    def _take_cancel(self, pdu_type: int, body: memoryview) -> bool:
+        """Consumes a PDU that is a C-CANCEL-RQ and nothing else. What else there is stays for `receive`."""
+        self._admit_header(pdu_type, len(body))
+        if pdu_type == pdu.A_ABORT:
+            raise _aborted(body)
+        if pdu_type != pdu.P_DATA_TF:
+            return False
+        parts = pdu.fragments(body)
+        if len(parts) != 1 or parts[0][1] & (COMMAND | LAST) != COMMAND | LAST:
+            return False
+        command = decode_command(bytes(parts[0][2]))
+        if command.is_cancel:
+            self._cancelled.add(command.primitive.MessageIDBeingRespondedTo)
+            self._wire.skip(body)
+        return command.is_cancel
+
+    def _p_data(
+        self, context_id: int, command: bytes, data: Iterable[bytes | memoryview] | None
+    ) -> Iterator[list[bytes | memoryview]]:
+        yield from pdu.p_data(context_id, COMMAND, [command], self.maximum_pdu_length)
+        if data is not None:
+            yield from pdu.p_data(context_id, 0, data, self.maximum_pdu_length)
+
+
+def _aborted(body: memoryview) -> AssociationAborted:
+    source, reason = (body[2], body[3]) if len(body) >= 4 else (0, 0)
+    return AssociationAborted(f"the peer aborted the association (source {source}, reason {reason})")

@@ -1,7 +1,7 @@
 """The PDUs of PS3.8 9.3: types, header, the short ones as bytes, and P-DATA-TF taken apart and put together.
 
-pynetdicom's `pdu` decodes a P-DATA-TF into objects with a copy at each layer and trusts every declared length;
-this is the path of an object, so it is split here, on memoryviews, each length checked.
+pynetdicom's `pdu` decodes a P-DATA-TF into objects with a copy at each layer and trusts every declared
+length; this is the path of an object, so it is split here, on memoryviews, each length checked.
 """
 
 from __future__ import annotations
@@ -77,10 +77,11 @@ def fragments(body: memoryview) -> list[Fragment]:
 def p_data(
     context_id: int, kind: int, data: Iterable[bytes | memoryview], maximum: int
 ) -> Iterator[list[bytes | memoryview]]:
-    """P-DATA-TF PDUs for a whole command set (`kind` COMMAND) or data set (0), each a list of buffers to gather.
+    """P-DATA-TF PDUs for a whole command set (`kind` COMMAND) or data set (0), each a list of buffers to
+    gather.
 
-    No PDU is longer than `maximum`; pieces are cut and joined to fill them. The last one carries LAST, so there is
-    always at least one.
+    No PDU is longer than `maximum`; pieces are cut and joined to fill them. The last one carries LAST, so
+    there is always at least one.
     """
     room = maximum - _PDV_OVERHEAD
     held: list[memoryview] = []

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archive.network.association import Association, Limits
-from archive.network.transport import Deadlines
+from archive.dicom.errors import AssociationAborted, AssociationRejected, PeerUnreachable
+from archive.network import negotiation, pdu
+from archive.network.association import Association, Context, Limits, Parties
+from archive.network.negotiation import AssociateAccept, AssociateRequest, ProposedContext, UserInformation
+from archive.network.pdu import AbortReason
+from archive.network.transport import Deadlines, Wire
+
+_DEADLINES = Deadlines()
+_LIMITS = Limits()
+_LONGEST_ANSWER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +35,93 @@ def open_association(
     calling_ae_title: str,
     called_ae_title: str,
     contexts: Sequence[Proposal],
-    deadlines: Deadlines = Deadlines(),
-    limits: Limits = Limits(),
+    deadlines: Deadlines = _DEADLINES,
+    limits: Limits = _LIMITS,
 ) -> Association:
     """Connects and negotiates; at most 128 contexts. `Association.contexts` holds those that were accepted.
 
     Use it as a context manager: released at the end, aborted on an exception. Raises PeerUnreachable,
     AssociationRejected, AssociationAborted.
     """
-    raise NotImplementedError
+    request = _request(calling_ae_title, called_ae_title, contexts, limits)
+    wire = Wire(_connect(host, port, deadlines.connect), deadlines)
+    try:
+        accept = _negotiate(wire, request)
+    except AssociationAborted as aborted:
+        wire.close(pdu.abort_pdu(aborted.diagnostic) if aborted.diagnostic is not None else b"")
+        raise
+    except AssociationRejected:
+        wire.close()
+        raise
+    parties = Parties(calling_ae_title, called_ae_title, host)
+    return Association(
+        wire, parties, _contexts(request, accept), accept.user_information.maximum_pdu_length, limits
+    )
+
+
+def _request(calling: str, called: str, proposals: Sequence[Proposal], limits: Limits) -> AssociateRequest:
+    if not 0 < len(proposals) <= negotiation.MAXIMUM_CONTEXTS:
+        raise ValueError("1 to 128 presentation contexts")
+    contexts = tuple(
+        ProposedContext(2 * position + 1, proposal.abstract_syntax, proposal.transfer_syntaxes)
+        for position, proposal in enumerate(proposals)
+    )
+    roles = {proposal.abstract_syntax: (True, True) for proposal in proposals if proposal.as_scp}
+    return AssociateRequest(
+        called, calling, contexts, UserInformation(limits.maximum_pdu_length, roles=roles)
+    )
+
+
+def _connect(host: str, port: int, seconds: float) -> socket.socket:
+    try:
+        return socket.create_connection((host, port), seconds)
+    except (OSError, UnicodeError) as error:
+        # a name that is too long or has empty labels is UnicodeError
+        raise PeerUnreachable(f"no connection to {host}:{port} ({_why(error)})") from None
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or (
+        "timed out" if isinstance(error, TimeoutError) else "no address"
+    )
+
+
+def _negotiate(wire: Wire, request: AssociateRequest) -> AssociateAccept:
+    deadline = time.monotonic() + wire.deadlines.association
+    wire.write([negotiation.encode_request(request)])
+    pdu_type, body = wire.read_pdu(_admit_header, deadline, deadline)
+    if pdu_type == pdu.A_ABORT:
+        raise AssociationAborted("the peer aborted the association request")
+    if pdu_type == pdu.A_ASSOCIATE_RJ:
+        result, source, diagnostic = bytes(body[1:4].tobytes().ljust(3, b"\0"))
+        raise AssociationRejected(
+            f"the peer rejected the association (result {result}, source {source}, diagnostic {diagnostic})",
+            result,
+            source,
+            diagnostic,
+        )
+    return negotiation.decode_accept(body)
+
+
+def _admit_header(pdu_type: int, length: int) -> None:
+    if pdu_type not in (pdu.A_ASSOCIATE_AC, pdu.A_ASSOCIATE_RJ, pdu.A_ABORT):
+        raise AssociationAborted("an unexpected PDU", AbortReason.UNEXPECTED_PDU)
+    if length > _LONGEST_ANSWER:
+        raise AssociationAborted("an A-ASSOCIATE PDU of more than 1 MiB", AbortReason.INVALID_PDU_PARAMETER)
+
+
+def _contexts(request: AssociateRequest, accept: AssociateAccept) -> dict[int, Context]:
+    """The accepted contexts with our roles; an answer to nothing we proposed is no acceptance (PS3.8
+    9.3.3.2)."""
+    proposed = {context.id: context for context in request.contexts}
+    wanted = request.user_information.roles
+    contexts = {}
+    for answer in accept.results:
+        context = proposed.get(answer.id)
+        if context is None or answer.result or answer.transfer_syntax not in context.transfer_syntaxes:
+            continue
+        scu, scp = True, False
+        if context.abstract_syntax in wanted:
+            scu, scp = accept.user_information.roles.get(context.abstract_syntax, (True, False))
+        contexts[answer.id] = Context(answer.id, context.abstract_syntax, answer.transfer_syntax, scu, scp)
+    return contexts

@@ -1,9 +1,9 @@
 """One connected socket: PDUs in through one large buffer, gathered bytes out, every wait bounded.
 
 pynetdicom reads 4096 bytes at a time from sockets without timeout; half a header pins it for ever. Here each
-wait has a deadline on the monotonic clock that was fixed when the PDU began, so that a peer which sends one byte
-a second gains nothing. TCP_NODELAY is always set. TCP_QUICKACK is set again after each read, as the kernel
-forgets it: a sender with Nagle's algorithm on (stock DCMTK) otherwise waits 40 ms for our delayed
+wait has a deadline on the monotonic clock that was fixed when the PDU began, so that a peer which sends one
+byte a second gains nothing. TCP_NODELAY is always set. TCP_QUICKACK is set again after each read, as the
+kernel forgets it: a sender with Nagle's algorithm on (stock DCMTK) otherwise waits 40 ms for our delayed
 acknowledgement, twice for each object.
 """
 
@@ -26,9 +26,9 @@ _GATHERED = 512
 @dataclass(frozen=True, slots=True)
 class Deadlines:
     """Seconds. `association`: from the connection to the A-ASSOCIATE PDU (the ARTIM timer of PS3.8 9.1.4);
-    `pdu`: from the first to the last byte of a PDU, and from one PDU of a message to the next; `idle`: between
-    messages; `write`: without the peer taking a byte; `release`: for its A-RELEASE-RP; `linger`: for it to close
-    after our last PDU; `connect`: for the TCP connection."""
+    `pdu`: from the first to the last byte of a PDU, and from one PDU of a message to the next; `idle`:
+    between messages; `write`: without the peer taking a byte; `release`: for its A-RELEASE-RP; `linger`: for
+    it to close after our last PDU; `connect`: for the TCP connection."""
 
     connect: float = 10.0
     association: float = 10.0
@@ -57,9 +57,9 @@ class Wire:
     ) -> tuple[int, memoryview]:
         """The next PDU: its type and its body, which is valid until the next read.
 
-        `admit(type, length)` sees the header before anything else is read and raises to refuse. `first_byte` and
-        `whole` are points of the monotonic clock; without `whole` the PDU has `deadlines.pdu` seconds from its
-        first byte. Raises AssociationAborted when a deadline passes or the connection ends.
+        `admit(type, length)` sees the header before anything else is read and raises to refuse. `first_byte`
+        and `whole` are points of the monotonic clock; without `whole` the PDU has `deadlines.pdu` seconds
+        from its first byte. Raises AssociationAborted when a deadline passes or the connection ends.
         """
         self._fill(1, first_byte)
         deadline = whole or (self._begun or time.monotonic()) + self.deadlines.pdu
@@ -70,7 +70,8 @@ class Wire:
         return pdu_type, self._take(length)
 
     def arrived(self) -> tuple[int, memoryview] | None:
-        """The next PDU if all of it is here already, without blocking; it stays in the buffer until `skip`."""
+        """The next PDU if all of it is here already, without blocking; it stays in the buffer until
+        `skip`."""
         self._receive_available()
         size = self._end - self._start
         if size < HEADER.size:
@@ -95,7 +96,8 @@ class Wire:
         self._view, self._start, self._end = grown, 0, kept
 
     def write(self, buffers: Sequence[bytes | memoryview]) -> None:
-        """Sends all buffers. Raises AssociationAborted if the peer takes nothing for `deadlines.write` seconds."""
+        """Sends all buffers. Raises AssociationAborted if the peer takes nothing for `deadlines.write`
+        seconds."""
         pending = [memoryview(buffer) for buffer in buffers if len(buffer)]
         try:
             self._socket.settimeout(self.deadlines.write)
@@ -109,7 +111,8 @@ class Wire:
     def close(self, farewell: bytes = b"") -> None:
         """Sends `farewell`, gives the peer `deadlines.linger` seconds to read it and to close, then closes.
 
-        Closing with unread bytes in the kernel sends RST, and the peer might never see our last PDU. Never raises.
+        Closing with unread bytes in the kernel sends RST, and the peer might never see our last PDU. Never
+        raises.
         """
         with contextlib.suppress(OSError):
             if farewell:
@@ -117,7 +120,8 @@ class Wire:
         self._socket.close()
 
     def interrupt(self, farewell: bytes) -> None:
-        """Ends the connection from another thread; whoever waits in a read or write gets AssociationAborted."""
+        """Ends the connection from another thread; whoever waits in a read or write gets
+        AssociationAborted."""
         with contextlib.suppress(OSError):
             self._socket.send(farewell, getattr(socket, "MSG_DONTWAIT", 0))
         with contextlib.suppress(OSError):
@@ -152,7 +156,7 @@ class Wire:
                 continue
 
     def _receive_available(self) -> None:
-        self._make_room(HEADER.size)
+        self._make_room(len(self._view))
         if self._end == len(self._view):
             return
         self._socket_timeout(0)
