@@ -55,5 +55,7 @@ class AETitles:
         """Where a C-MOVE may send to; only configured titles. Raises UnknownDestination."""
         entry = self.get(title)
         if entry is None:
-            raise UnknownDestination("the move destination is not a known AE title: add it with `archive ae add`")
+            raise UnknownDestination(
+                "the move destination is not a known AE title: add it with `archive ae add`"
+            )
         return entry

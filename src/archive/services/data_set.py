@@ -28,7 +28,8 @@ _WORD_BYTES = {
 def pieces(
     blob: Blob, instance: StoredInstance, value: BulkValue, offset: int, length: int
 ) -> Iterator[bytes]:
-    """`length` bytes of the data set from `offset`, a place within `value`, little endian, in pieces of at most about a megabyte.
+    """`length` bytes of the data set from `offset`, a place within `value`, little endian, in pieces of at most
+    about a megabyte.
 
     Raises NotFound when the blob holds less than the index says."""
     syntax = transfer_syntax(instance.transfer_syntax_uid)

@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from archive.dicom import part10
-from archive.dicom.errors import InstanceConflict, NotFound, ObjectMismatch, ObjectTooLarge, OutOfResources
+from archive.dicom.errors import (
+    InstanceConflict,
+    NotFound,
+    ObjectMismatch,
+    ObjectTooLarge,
+    OutcomeUnknown,
+    OutOfResources,
+)
 from archive.dicom.instance import Instance, Source, StoredInstance
 from archive.dicom.reader import DataSetReader
 from archive.index import conflicts, instances, outbox
@@ -151,17 +158,14 @@ class Reception:
     def finish(self) -> Receipt:
         """All pieces have come: make the object safe. Raises InvalidObject, InstanceConflict, OutOfResources."""
         if self._meta is not None:
-            self._meta.finish()
+            self._meta.meta  # noqa: B018  raises: the header never became complete
         assert self._reader is not None
         instance = self._reader.finish()
         self._compare(instance)
         sha256 = self._digest.hexdigest()
         with self._ingest.database.read() as connection:
             stored = instances.find_instance(connection, instance.SOPInstanceUID)
-        if stored is None:
-            outcome = self._keep(instance, sha256)
-        else:
-            outcome = self._meet(stored, instance, sha256)
+        outcome = self._keep(instance, sha256) if stored is None else self._meet(stored, instance, sha256)
         return _receipt(instance, already_there=outcome is Outcome.ALREADY_THERE)
 
     def _read_meta(self, piece: Piece) -> Piece | None:
@@ -202,16 +206,15 @@ class Reception:
 
         try:
             return self._ingest.database.write(change)
-        except OutOfResources:
-            # The commit may have happened although the answer was lost: then the bytes must stay.
+        except OutcomeUnknown:
+            # The commit may have happened although its answer was lost: the bytes stay, for the sweep to judge.
             self._settled = True
             if self._is_recorded(instance):
                 return Outcome.STORED
-            self._writer.discard()
             raise
 
     def _is_recorded(self, instance: Instance) -> bool:
-        """Raises OutOfResources when it cannot be told; the bytes then stay, for the sweep to decide."""
+        """Raises OutOfResources when it cannot be told."""
         with self._ingest.database.read() as connection:
             stored = instances.find_instance(connection, instance.SOPInstanceUID)
         return stored is not None and stored.blob_key == self._writer.key
@@ -224,7 +227,9 @@ class Reception:
             self._ingest.store.open(stored.blob_key).close()
         except NotFound as missing:
             # Never say Success for bytes that are gone.
-            raise OutOfResources("the stored bytes of this instance are missing: restore them first") from missing
+            raise OutOfResources(
+                "the stored bytes of this instance are missing: restore them first"
+            ) from missing
         return Outcome.ALREADY_THERE
 
     def _refuse(self, instance: Instance, sha256: str, outcome: Outcome) -> None:

@@ -1,0 +1,200 @@
+"""Objects on their way out: which instances a request means, and their bytes, as stored or by offset.
+
+Nothing here opens an object to find a frame: the index knows where each one lies. What a request means is read
+from the index before the first byte goes out, so that no reader holds a transaction while a slow receiver
+takes its time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+import zstandard
+
+from archive.dicom import pixel_data
+from archive.dicom.errors import CannotRender, NotFound
+from archive.dicom.frames import FrameTable
+from archive.dicom.greyscale import Window
+from archive.dicom.instance import BulkValue, Scope, StoredInstance
+from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.dicom.viewport import Viewport
+from archive.index import instances
+from archive.index.database import Database
+from archive.services.data_set import pieces
+from archive.storage.base import Blob, BlobStore
+
+MAXIMUM_RENDERED_BYTES = 1 << 30
+_BATCH = 200
+_MARK = b'"BulkDataURI":"'
+"""Cannot occur inside a JSON string, where quotation marks are escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Frames of one instance, in the order asked for, as stored; native frames in little endian.
+
+    `media_type` and `transfer_syntax_uid` are those of each frame (PS3.18 8.7.3)."""
+
+    instance: StoredInstance
+    media_type: str
+    transfer_syntax_uid: str
+    numbers: tuple[int, ...]
+    frames: Iterator[bytes]
+
+
+class Retrieve:
+    """The one way out of the archive, for every door."""
+
+    def __init__(self, store: BlobStore, database: Database) -> None:
+        self._store = store
+        self._database = database
+
+    def instances(self, scope: Scope) -> list[StoredInstance]:
+        """The instances that the scope means, ordered by study, series and instance number."""
+        with self._database.read() as connection:
+            return list(instances.instances(connection, scope))
+
+    def instance(self, scope: Scope) -> StoredInstance:
+        """The one instance that the scope means. Raises NotFound."""
+        found = self.instances(scope)
+        if len(found) != 1:
+            raise NotFound("no such instance: search for it under /instances")
+        return found[0]
+
+    def open(self, instance: StoredInstance) -> Blob:
+        """The stored PS3.10 file. Raises NotFound when its bytes are missing."""
+        return self._store.open(instance.blob_key)
+
+    def metadata(self, scope: Scope, base_url: str) -> Iterator[bytes]:
+        """The DICOM JSON Model of each instance of the scope, as text, with absolute BulkDataURIs.
+
+        Raises NotFound when nothing is there."""
+        found = self.instances(scope)
+        if not found:
+            raise NotFound("nothing is stored under these UIDs: search for it under /studies")
+        return self._metadata(found, base_url)
+
+    def frames(self, scope: Scope, numbers: Sequence[int]) -> Frames:
+        """These frames (1 is the first) of one instance. Raises NotFound before the first byte is read."""
+        instance = self.instance(scope)
+        table = self._frame_table(instance)
+        for number in numbers:
+            table.ranges(number)
+        syntax = transfer_syntax(instance.transfer_syntax_uid)
+        encapsulated = table.encapsulated
+        return Frames(
+            instance=instance,
+            media_type=syntax.media_type if encapsulated else "application/octet-stream",
+            transfer_syntax_uid=syntax.uid if encapsulated else "1.2.840.10008.1.2.1",
+            numbers=tuple(numbers),
+            frames=self._read_frames(instance, table, numbers),
+        )
+
+    def number_of_frames(self, scope: Scope) -> int:
+        """How many frames the one instance has; 0 without pixel data."""
+        instance = self.instance(scope)
+        packed = self._packed_frame_table(instance)
+        return FrameTable.unpack(packed).number_of_frames if packed else 0
+
+    def bulk_data(self, scope: Scope, path: str) -> tuple[BulkValue, Iterator[bytes]]:
+        """The value that a BulkDataURI of this instance names, little endian. Raises NotFound."""
+        instance = self.instance(scope)
+        with self._database.read() as connection:
+            value = instances.bulk_value(connection, instance.SOPInstanceUID, path)
+        if value is None:
+            raise NotFound("no bulk data of this name: the metadata has the BulkDataURIs there are")
+        return value, self._read(instance, value, value.offset, value.length)
+
+    def rendered(
+        self,
+        scope: Scope,
+        frame: int,
+        media_type: str,
+        *,
+        quality: int = 90,
+        window: Window | None = None,
+        viewport: Viewport | None = None,
+    ) -> bytes:
+        """One frame as a picture for people. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery."""
+        instance = self.instance(scope)
+        table = self._frame_table(instance)
+        if sum(length for _, length in table.ranges(frame)) > MAXIMUM_RENDERED_BYTES:
+            raise CannotRender("the frame is too large to be rendered here: retrieve it as stored")
+        stored = b"".join(self._read_frames(instance, table, (frame,)))
+        metadata: dict[str, Any] = orjson.loads(next(self._metadata([instance], "")))
+        return pixel_data.render(
+            stored,
+            metadata,
+            instance.transfer_syntax_uid,
+            media_type,
+            quality=quality,
+            window=window,
+            viewport=viewport,
+            frame_number=frame,
+        )
+
+    def _metadata(self, found: Sequence[StoredInstance], base_url: str) -> Iterator[bytes]:
+        for start in range(0, len(found), _BATCH):
+            batch = found[start : start + _BATCH]
+            scope = Scope(sop_instance_uids=tuple(instance.SOPInstanceUID for instance in batch))
+            with self._database.read() as connection:
+                rows = list(instances.metadata(connection, scope))
+            compressed = {instance.SOPInstanceUID: text for instance, text in rows}
+            for instance in batch:
+                if instance.SOPInstanceUID in compressed:
+                    text = (
+                        zstandard.ZstdDecompressor()
+                        .decompressobj()
+                        .decompress(compressed[instance.SOPInstanceUID])
+                    )
+                    yield text.replace(_MARK, _MARK + instance_url(base_url, instance).encode() + b"/")
+
+    def _frame_table(self, instance: StoredInstance) -> FrameTable:
+        packed = self._packed_frame_table(instance)
+        if not packed:
+            raise NotFound("this instance has no pixel data, so it has no frames")
+        return FrameTable.unpack(packed)
+
+    def _packed_frame_table(self, instance: StoredInstance) -> bytes:
+        with self._database.read() as connection:
+            return instances.frame_table(connection, instance.SOPInstanceUID)
+
+    def _read_frames(
+        self, instance: StoredInstance, table: FrameTable, numbers: Sequence[int]
+    ) -> Iterator[bytes]:
+        value = BulkValue("7FE00010", table.description.vr, table.offset, table.length)
+        if table.encapsulated:
+            value = replace(value, vr="OB")
+        for number in numbers:
+            ranges = table.ranges(number)
+            raw = b"".join(
+                itertools.chain.from_iterable(self._read(instance, value, *place) for place in ranges)
+            )
+            yield _aligned(raw, table, number)
+
+    def _read(self, instance: StoredInstance, value: BulkValue, offset: int, length: int) -> Iterator[bytes]:
+        with self.open(instance) as blob:
+            yield from pieces(blob, instance, value, offset, length)
+
+
+def instance_url(base_url: str, instance: StoredInstance) -> str:
+    """The resource of an instance below the public base of the DICOMweb service (PS3.18 10.4.1)."""
+    return (
+        f"{base_url}/studies/{instance.StudyInstanceUID}/series/{instance.SeriesInstanceUID}"
+        f"/instances/{instance.SOPInstanceUID}"
+    )
+
+
+def _aligned(raw: bytes, table: FrameTable, number: int) -> bytes:
+    """A native frame of single bits starts where the one before ended, perhaps within a byte (PS3.5 8.1.1): move it
+    to the start of a byte and clear what belongs to the next."""
+    bits = table.description.bits_per_frame
+    if table.encapsulated or bits % 8 == 0:
+        return raw
+    _, _, shift = table.bits(number)
+    value = (int.from_bytes(raw, "little") >> shift) & ((1 << bits) - 1)
+    return value.to_bytes(-(-bits // 8), "little")
