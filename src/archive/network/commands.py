@@ -149,6 +149,15 @@ def response_to(request: Any, status: int, **values: Any) -> Any:
     return response
 
 
+def request_of(kind: type[Any], **values: Any) -> Any:
+    """A request primitive of this class with `values` by keyword, taken as they are: a stored UID may have
+    leading zeros, which pynetdicom's setters complain about."""
+    request = kind()
+    for keyword, value in values.items():
+        _put(request, keyword, value)
+    return request
+
+
 _ECHOED = (
     ("AffectedSOPClassUID", "RequestedSOPClassUID"),
     ("AffectedSOPInstanceUID", "RequestedSOPInstanceUID"),
