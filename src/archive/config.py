@@ -227,7 +227,7 @@ def load(
     values.update(_from_environment(surroundings))
     for key, value in (overrides or {}).items():
         if value is not None:
-            values[key] = _convert(KEYS[key], value, f"option for {key}")
+            values[key] = _convert(KEYS[key], value, f"option --{key.partition('.')[0]}")
     return _checked(_assemble(values))
 
 
@@ -235,8 +235,7 @@ def to_json(settings: Settings) -> str:
     """The settings as one line of text, for a worker process."""
     tree: dict[str, Any] = {}
     for key in KEYS.values():
-        owner = getattr(settings, key.section) if key.section else settings
-        tree.setdefault(key.section, {})[key.name] = _plain(key, getattr(owner, key.name))
+        tree.setdefault(key.section, {})[key.name] = value_of(settings, key)
     return json.dumps(tree.pop("") | tree)
 
 
@@ -270,7 +269,7 @@ def _from_tree(tree: Mapping[str, Any], origin: str) -> dict[str, Any]:
             flat[name] = value
     for path in flat:
         if path not in KEYS:
-            raise _unknown(origin, f"key {path}", _nearest(path, KEYS))
+            raise _unknown(origin, f"key {path}", _nearest(path, [*SECTIONS, *KEYS]))
     return {path: _convert(KEYS[path], value, f"{origin}: {path}") for path, value in flat.items()}
 
 
@@ -363,7 +362,9 @@ def _convert(key: Key, value: Any, origin: str) -> Any:
     return converted
 
 
-def _plain(key: Key, value: Any) -> Any:
+def value_of(settings: Settings, key: Key) -> Any:
+    """The value of one setting as TOML would have it."""
+    value = getattr(getattr(settings, key.section) if key.section else settings, key.name)
     if key.kind == tuple[AETitleSeed, ...]:
         return {seed.title: str(seed.address) for seed in value}
     if isinstance(value, tuple):
