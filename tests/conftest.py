@@ -1,12 +1,81 @@
-"""Fixtures for every test. What lies beside the project is used when it is there, and named when it is not."""
+"""Fixtures for every test. What lies beside the project is used when it is there, and named when not."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from archive_process import ArchiveServer, start
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+NO_SKIPS = os.environ.get("CI", "").lower() in {"1", "true"}
+"""In continuous integration everything that a test needs is there, so a skipped test is a fault."""
+
+
+def _refuse_skip(report: Any) -> Any:
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (with CI set nothing may be skipped)"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """A test that is skipped in continuous integration has failed."""
+    return _refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    """The same for a whole file."""
+    return _refuse_skip((yield))
+
+
+StartArchive = Callable[..., ArchiveServer]
+
+
+@pytest.fixture
+def start_archive(tmp_path: Path) -> Iterator[StartArchive]:
+    """A factory of real servers: `start_archive("--workers", "1", data=…, environment=…)`; stops all."""
+    started: list[ArchiveServer] = []
+
+    def begin(
+        *options: str, data: Path | None = None, environment: dict[str, str] | None = None
+    ) -> ArchiveServer:
+        log = tmp_path / f"archive-{len(started)}.log"
+        server = start(*options, data=data or tmp_path / "data", log_path=log, environment=environment)
+        started.append(server)
+        return server
+
+    yield begin
+    for server in started:
+        _end(server)
+
+
+@pytest.fixture(scope="session")
+def archive_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveServer]:
+    """One real server for all tests of a process that can share it; CORS is open to every origin."""
+    folder = tmp_path_factory.mktemp("archive")
+    environment = {"ARCHIVE_HTTP_CORS_ORIGINS": "*"}
+    server = start(data=folder / "data", log_path=folder / "archive.log", environment=environment)
+    yield server
+    _end(server)
+
+
+def _end(server: ArchiveServer) -> None:
+    try:
+        server.stop()
+    finally:
+        server.process.kill()
+        server.process.wait()
+        assert server.process.stdout is not None
+        server.process.stdout.close()
 
 
 @pytest.fixture(scope="session")

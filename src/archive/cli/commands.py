@@ -1,0 +1,97 @@
+"""The tree of commands, and what an error becomes: one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archive import config
+from archive.cli import ae, importing, opening
+from archive.cli.opening import ConfigOption, DataOption
+from archive.config import KEYS, Settings
+from archive.dicom.errors import ArchiveError, ConfigurationError
+from archive.supervisor.serve import serve as run_supervisor
+
+FAILED = 1
+MISCONFIGURED = 2
+
+# Without pretty exceptions: those print local variables, and a local variable may be a patient.
+app = typer.Typer(name="archive", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+config_app = typer.Typer(no_args_is_help=True, help="The settings.")
+app.add_typer(ae.app, name="ae")
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """Run the command in sys.argv."""
+    try:
+        app()
+    except ConfigurationError as error:
+        _end(error.reason, MISCONFIGURED)
+    except ArchiveError as error:
+        _end(error.reason, FAILED)
+
+
+def _end(reason: str, code: int) -> None:
+    sys.stderr.write(f"archive: {' '.join(reason.split())}\n")
+    sys.exit(code)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"archive {version('dicom-archive')}")
+        raise typer.Exit
+
+
+@app.callback()
+def archive(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """A DICOM archive: DIMSE and DICOMweb over one store of bytes and one index."""
+
+
+@app.command()
+def serve(
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+    http: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where HTTP listens.")] = None,
+    dimse: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where DIMSE listens.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers for DIMSE, and as many for HTTP.")] = None,
+) -> None:
+    """Run the archive until Ctrl-C or SIGTERM."""
+    options = {"data": data, "http__listen": http, "dimse__listen": dimse, "workers": workers}
+    raise typer.Exit(run_supervisor(opening.settings(config_file, **options)))
+
+
+@app.command("import")
+def import_files(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every file.")] = False,
+) -> None:
+    """Store files and all files in folders. Ends with 1 if an object was refused; what is not DICOM is named."""
+    files = importing.gather(paths)
+    with opening.archive(opening.settings(config_file, data=data), make=True) as opened:
+        report = importing.run(opened.ingest, files)
+    typer.echo(importing.summary(report, names=None if verbose else importing.NAMES))
+    raise typer.Exit(importing.exit_code(report))
+
+
+@config_app.command("check")
+def check(config_file: ConfigOption = None, data: DataOption = None) -> None:
+    """Read the settings as `serve` would, and show what is in effect."""
+    typer.echo(in_effect(opening.settings(config_file, data=data)))
+
+
+def in_effect(settings: Settings) -> str:
+    """Every setting with its value, one a line; the password of the index stays hidden."""
+    lines = [f"{key.path} = {config.value_of(settings, key)}" for key in KEYS.values()]
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", "\n".join(lines))

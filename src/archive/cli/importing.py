@@ -1,0 +1,166 @@
+"""`archive import`: files and folders through the same ingest as every door, several at a time.
+
+Several threads, because an object waits for the disk most of the time and commits that wait together are
+grouped. It may be interrupted and run again: what is there already is only compared.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from archive.dicom.errors import ArchiveError, ConfigurationError, NotDicom
+from archive.dicom.instance import Source
+from archive.services.ingest import Ingest
+
+PIECE = 1 << 20
+THREADS = 4
+NAMES = 20
+"""Files named for each reason, unless all are asked for."""
+
+DICOMDIR = "the index of a medium (DICOMDIR), not an object"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Fate(enum.Enum):
+    """What became of a file."""
+
+    STORED = "Stored"
+    ALREADY_THERE = "Already there"
+    REFUSED = "Refused"
+    NOT_DICOM = "Not DICOM"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One file, and why it was not stored."""
+
+    path: Path
+    fate: Fate
+    reason: str = ""
+
+
+def gather(paths: Iterable[Path]) -> list[Path]:
+    """The files meant: each path, or all regular files below it. Raises ConfigurationError."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files.extend(sorted(_below(path)))
+        elif path.exists():
+            files.append(path)
+        else:
+            raise ConfigurationError(f"{path}: no such file or folder")
+    return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (path for name in names if (path := Path(parent, name)).is_file())
+
+
+def run(ingest: Ingest, files: Sequence[Path]) -> list[Result]:
+    """Store the files, with a progress bar on stderr. Ctrl-C ends it after the files at hand."""
+    results: list[Result] = []
+    with _progress() as progress, ThreadPoolExecutor(THREADS) as executor:
+        task = progress.add_task("Importing", total=len(files))
+        try:
+            for result in _as_done(executor, lambda path: store(ingest, path), files):
+                results.append(result)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            progress.console.print("Interrupted. What was stored stays; run it again for the rest.")
+    return results
+
+
+def store(ingest: Ingest, path: Path) -> Result:
+    """Store one file."""
+    try:
+        with path.open("rb") as file, ingest.part10(Source("IMPORT")) as reception:
+            while piece := file.read(PIECE):
+                reception.write(piece)
+            receipt = reception.finish()
+    except NotDicom as error:
+        return Result(path, Fate.NOT_DICOM, error.reason)
+    except ArchiveError as error:
+        if path.name.upper() == "DICOMDIR":
+            return Result(path, Fate.NOT_DICOM, DICOMDIR)
+        return Result(path, Fate.REFUSED, error.reason)
+    except OSError as error:
+        return Result(path, Fate.REFUSED, f"cannot be read: {error.strerror}")
+    return Result(path, Fate.ALREADY_THERE if receipt.already_there else Fate.STORED)
+
+
+def _as_done(executor: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Results as they come, with a bounded number of items under way; what waits is dropped when left early."""
+    left = iter(items)
+    under_way: set[Future[R]] = {executor.submit(work, item) for item in islice(left, 2 * THREADS)}
+    try:
+        while under_way:
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            under_way |= {executor.submit(work, item) for item in islice(left, len(done))}
+            yield from (future.result() for future in done)
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.finished_speed or task.speed or 0:.0f} files/s")
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def summary(results: Sequence[Result], names: int | None = NAMES) -> str:
+    """How many of each, then each reason with its files; at most `names` files for a reason."""
+    counts = Counter(result.fate for result in results)
+    lines = [f"{fate.value:<14}{counts[fate]:>8}" for fate in Fate]
+    for fate in (Fate.REFUSED, Fate.NOT_DICOM):
+        by_reason: dict[str, list[Path]] = {}
+        for result in results:
+            if result.fate is fate:
+                by_reason.setdefault(result.reason, []).append(result.path)
+        for reason, paths in by_reason.items():
+            lines += ["", f"{fate.value}: {reason} ({len(paths)})", *_named(sorted(paths), names)]
+    return "\n".join(lines)
+
+
+def _named(paths: Sequence[Path], names: int | None) -> list[str]:
+    shown = [f"  {path}" for path in paths[:names]]
+    more = len(paths) - len(shown)
+    return [*shown, f"  … and {more} more (--verbose names them)"] if more else shown
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """1 when an object was refused. A file that is no DICOM is no error: folders hold all sorts."""
+    return int(any(result.fate is Fate.REFUSED for result in results))

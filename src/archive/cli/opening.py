@@ -1,0 +1,46 @@
+"""What most commands begin with: settings from the options, and the archive from the settings."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archive import config
+from archive.bootstrap import Archive, build, prepare
+from archive.config import Settings
+from archive.dicom.errors import ConfigurationError
+from archive.supervisor import ground, logs
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file (see conf/archive.toml).")]
+DataOption = Annotated[str | None, typer.Option("--data", help="Data folder; ./data by default.")]
+
+
+def settings(config_file: Path | None, **options: Any) -> Settings:
+    """The settings in effect. Options are named by their path, with `__` for the dot.
+
+    Raises ConfigurationError."""
+    overrides = {name.replace("__", "."): value for name, value in options.items()}
+    return config.load(config_file, overrides=overrides)
+
+
+@contextlib.contextmanager
+def archive(chosen: Settings, *, make: bool = False) -> Iterator[Archive]:
+    """The archive in this process, beside a running server or without one.
+
+    Only with `make` is a data folder made that is not there: else a wrong --data would look like an empty archive.
+    Raises ConfigurationError, OutOfResources."""
+    if not make and not chosen.data.is_dir():
+        raise ConfigurationError(f"no archive in {chosen.data}: name its data folder with --data")
+    logs.configure("warning", "cli", sys.stderr)
+    ground.make_data_folder(chosen.data)
+    prepare(chosen)
+    opened = build(chosen)
+    try:
+        yield opened
+    finally:
+        opened.close()

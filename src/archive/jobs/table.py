@@ -1,0 +1,47 @@
+"""TABLE event -> job: what follows from an event that a transaction left in the outbox; and what recurs by
+itself.
+
+A job may run more than once (a worker can die after it did the work), so each must be harmless when repeated.
+An event without a row is nobody's business yet, and is finished at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archive.bootstrap import Archive
+
+Job = Callable[[Archive, Mapping[str, Any]], None]
+
+
+def discard_abandoned(archive: Archive, payload: Mapping[str, Any]) -> None:
+    """Bytes that lost a race to the same object: nobody points to them."""
+    archive.ingest.discard_abandoned(payload["key"])
+
+
+JOBS: Mapping[str, Job] = {
+    "BlobAbandoned": discard_abandoned,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """Work that no event asks for."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Archive], object]
+
+
+SPOOL_AGE_SECONDS = 24 * 3600.0
+"""Older than any reception can last: what is left of one that was cut by a crash."""
+
+
+def sweep_spool(archive: Archive) -> int:
+    """Remove what interrupted receptions left in the spool; how many."""
+    return archive.store.sweep(SPOOL_AGE_SECONDS)
+
+
+RECURRING: tuple[Recurring, ...] = (Recurring("sweep spool", 3600.0, sweep_spool),)

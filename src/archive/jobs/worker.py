@@ -1,0 +1,134 @@
+"""The loop of a job worker: claim what is due, run it, note how it went; and what recurs, when its time has
+come.
+
+A claim is a lease: when the worker dies, its jobs come due again by themselves. Retrying lives here and
+nowhere else in the archive. A job's failure never ends the loop, which is why everything is caught in one
+place.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from archive.bootstrap import Archive
+from archive.dicom.errors import ArchiveError
+from archive.index import outbox
+from archive.jobs import retry
+from archive.jobs.retry import RetryPolicy
+from archive.jobs.table import JOBS, RECURRING, Job, Recurring
+
+LEASE_SECONDS = 600.0
+AT_ONCE = 100
+IDLE_SECONDS = 1.0
+POLICY = RetryPolicy()
+
+log = structlog.get_logger()
+
+
+def run(archive: Archive, heartbeat: Callable[[], None], stop: threading.Event) -> None:
+    """Work until `stop`, and end after the job at hand."""
+    recurring_due = dict.fromkeys(RECURRING, 0.0)
+    while not stop.is_set():
+        heartbeat()
+        _recur(archive, recurring_due, time.monotonic())
+        if not work(archive, heartbeat=heartbeat, stop=stop):
+            stop.wait(IDLE_SECONDS)
+
+
+def work(
+    archive: Archive,
+    *,
+    heartbeat: Callable[[], None] = lambda: None,
+    stop: threading.Event | None = None,
+    jobs: Mapping[str, Job] = JOBS,
+    policy: RetryPolicy = POLICY,
+    now: Callable[[], float] = time.time,
+) -> int:
+    """Claim and run what is due now; how many jobs were run. An index that is away counts as none."""
+    try:
+        claimed = _claim(archive, now())
+        _dismiss(archive, [entry for entry in claimed if entry.event not in jobs])
+    except ArchiveError as error:
+        log.error("outbox not at hand", reason=error.reason)
+        return 0
+    for entry in claimed:
+        if entry.event not in jobs:
+            continue
+        if stop is not None and stop.is_set():
+            break
+        heartbeat()
+        _settle(archive, entry, _attempt(archive, entry, jobs[entry.event]), policy, now())
+    return len(claimed)
+
+
+def _claim(archive: Archive, now: float) -> list[outbox.Job]:
+    return archive.database.write(
+        lambda connection: outbox.claim(connection, now=now, lease_seconds=LEASE_SECONDS, limit=AT_ONCE)
+    )
+
+
+def _dismiss(archive: Archive, entries: Sequence[outbox.Job]) -> None:
+    """Events that no job wants, all in one transaction: every stored object leaves one."""
+
+    def change(connection: Any) -> None:
+        for entry in entries:
+            outbox.finish(connection, entry.id)
+
+    if entries:
+        archive.database.write(change)
+
+
+def _attempt(archive: Archive, entry: outbox.Job, job: Job) -> str:
+    """Run one job; why it failed, or nothing."""
+    try:
+        job(archive, entry.payload)
+    except ArchiveError as error:
+        return error.reason
+    except Exception as error:  # one of the three places: a job must not end the worker
+        log.error("job failed unforeseen", event_name=entry.event, job=entry.id, exc_info=error)
+        return type(error).__name__
+    return ""
+
+
+def _settle(archive: Archive, entry: outbox.Job, failure: str, policy: RetryPolicy, now: float) -> None:
+    """Note how a job went. When even that fails its lease runs out, and it is run again."""
+    try:
+        if failure:
+            _fail(archive, entry, failure, policy, now)
+        else:
+            archive.database.write(lambda connection: outbox.finish(connection, entry.id))
+    except ArchiveError as error:
+        log.error("job not settled", job=entry.id, reason=error.reason)
+
+
+def _fail(archive: Archive, entry: outbox.Job, reason: str, policy: RetryPolicy, now: float) -> None:
+    wait = retry.delay(policy, entry.attempts, random.random())
+    retry_at = None if wait is None else now + wait
+    archive.database.write(
+        lambda connection: outbox.fail(connection, entry.id, retry_at=retry_at, reason=reason)
+    )
+    log.warning(
+        "job given up" if wait is None else "job will be retried",
+        event_name=entry.event,
+        job=entry.id,
+        attempts=entry.attempts,
+        reason=reason,
+    )
+
+
+def _recur(archive: Archive, due: dict[Recurring, float], now: float) -> None:
+    """Run what recurs and is due; a failure is for the next time."""
+    for each, at in due.items():
+        if at > now:
+            continue
+        due[each] = now + each.every_seconds
+        try:
+            each.run(archive)
+        except ArchiveError as error:
+            log.error("recurring work failed", work=each.name, reason=error.reason)

@@ -1,0 +1,271 @@
+"""The workers as the supervisor sees them: which runs, is silent, is dead, is due to be started again.
+
+One thread, one `select`: heartbeats, deaths (end of the heartbeat pipe) and signals all arrive as readable
+descriptors, and the only clock is the time until the next thing is due. Signal handlers only leave a note.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long what may take, in seconds."""
+
+    starting: float = 90.0
+    silence: float = 30.0
+    first_delay: float = 1.0
+    longest_delay: float = 30.0
+    settled: float = 60.0
+    """A worker that lived this long has its earlier deaths forgiven."""
+    attempts: int = 3
+    """Deaths of one worker before all were ready, after which the start has failed."""
+
+
+def delay(failures: int, patience: Patience) -> float:
+    """Seconds before the next start: 1, 2, 4 … 30."""
+    return float(min(patience.first_delay * 2 ** min(failures - 1, 16), patience.longest_delay))
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A place to be filled: one worker of a door, and the socket it inherits."""
+
+    door: str
+    number: int
+    listener: socket.socket | None = None
+
+    @property
+    def name(self) -> str:
+        """`http-1`."""
+        return f"{self.door}-{self.number}"
+
+    def command(self, heartbeat: int) -> list[str]:
+        """How the worker is started. -P: the current folder is no place to import from."""
+        listener = self.listener.fileno() if self.listener else -1
+        return [
+            sys.executable,
+            "-P",
+            "-m",
+            "archive.supervisor.worker",
+            self.door,
+            str(listener),
+            str(heartbeat),
+        ]
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A post and who fills it now."""
+
+    post: Post
+    process: subprocess.Popen[bytes] | None = None
+    pipe: int = -1
+    ready: bool = False
+    started: float = 0.0
+    heard: float = 0.0
+    failures: int = 0
+    start_at: float = 0.0
+
+
+class End(enum.Enum):
+    """How it ended."""
+
+    DRAINED = "every worker ended by itself"
+    KILLED = "a worker had to be killed"
+    NEVER_READY = "a worker died again and again before the archive was ready"
+
+
+class Fleet:
+    """All workers of one archive. `run` returns when a signal has ended it and every worker is gone."""
+
+    def __init__(
+        self,
+        posts: Sequence[Post],
+        *,
+        settings: str,
+        environment: Mapping[str, str],
+        drain_seconds: float,
+        on_ready: Callable[[], None],
+        on_death: Callable[[int], None] = lambda _pid: None,
+        patience: Patience = Patience(),
+    ) -> None:
+        self._workers = [_Worker(post) for post in posts]
+        self._settings = settings.encode() + b"\n"
+        self._environment = dict(environment)
+        self._drain_seconds = drain_seconds
+        self._on_ready = on_ready
+        self._on_death = on_death
+        self._patience = patience
+        self._greeted = False
+        self._signals = 0
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> End:
+        """Keep every post filled until SIGTERM or SIGINT, then drain. Nobody is left running."""
+        with self._noting_signals():
+            try:
+                while not self._signals and not self._hopeless():
+                    self._start_due()
+                    self._listen(self._next_due())
+                    self._kill_silent()
+                    self._greet()
+                hopeless = self._hopeless()
+                drained = self._drain()
+                return End.NEVER_READY if hopeless else End.DRAINED if drained else End.KILLED
+            finally:
+                self._end_all()
+
+    @contextlib.contextmanager
+    def _noting_signals(self) -> Iterator[None]:
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        far.setblocking(False)
+        self._selector.register(near, selectors.EVENT_READ)
+        waker = signal.set_wakeup_fd(far.fileno())
+        before = {each: signal.signal(each, self._note) for each in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            signal.set_wakeup_fd(waker)
+            near.close()
+            far.close()
+            self._selector.close()
+
+    def _note(self, *_: object) -> None:
+        self._signals += 1
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for worker in self._workers:
+            if worker.process is None and worker.start_at <= now:
+                self._start(worker)
+
+    def _start(self, worker: _Worker) -> None:
+        worker.pipe, theirs = os.pipe()
+        listener = worker.post.listener
+        worker.process = subprocess.Popen(
+            worker.post.command(theirs),
+            stdin=subprocess.PIPE,
+            stdout=sys.stderr.fileno(),
+            env=self._environment,
+            pass_fds=[theirs, *([listener.fileno()] if listener else [])],
+            process_group=0,  # a terminal's Ctrl-C is for the supervisor alone
+        )
+        os.close(theirs)
+        with contextlib.suppress(BrokenPipeError):
+            _give(worker.process, self._settings)
+        worker.started = worker.heard = time.monotonic()
+        worker.ready = False
+        self._selector.register(worker.pipe, selectors.EVENT_READ, worker)
+
+    def _next_due(self) -> float:
+        """Seconds until something must be done although nobody said anything."""
+        return max(0.0, min(self._due(worker) for worker in self._workers) - time.monotonic())
+
+    def _due(self, worker: _Worker) -> float:
+        if worker.process is None:
+            return worker.start_at
+        return worker.heard + (self._patience.silence if worker.ready else self._patience.starting)
+
+    def _listen(self, seconds: float) -> None:
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                key.fileobj.recv(64)  # type: ignore[union-attr]
+            elif os.read(key.fd, 64):
+                key.data.heard = time.monotonic()
+                key.data.ready = True
+            else:
+                self._bury(key.data)
+
+    def _kill_silent(self) -> None:
+        now = time.monotonic()
+        for worker in self._workers:
+            if worker.process is not None and self._due(worker) <= now:
+                log.error("worker silent, killed", post=worker.post.name, pid=worker.process.pid)
+                worker.process.kill()
+                self._bury(worker)
+
+    def _bury(self, worker: _Worker) -> None:
+        """The worker is dead or as good as dead: take its leave and set when the next one starts."""
+        assert worker.process is not None
+        pid = worker.process.pid
+        code = self._leave(worker)
+        now = time.monotonic()
+        worker.failures = 1 if now - worker.started >= self._patience.settled else worker.failures + 1
+        worker.start_at = now + delay(worker.failures, self._patience)
+        if self._signals:
+            return
+        log.error("worker ended", post=worker.post.name, pid=pid, exit_code=code, failures=worker.failures)
+        self._on_death(pid)
+
+    def _leave(self, worker: _Worker) -> int:
+        assert worker.process is not None
+        assert worker.process.stdin is not None
+        self._selector.unregister(worker.pipe)
+        os.close(worker.pipe)
+        worker.process.stdin.close()
+        try:
+            code = worker.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            code = worker.process.wait()
+        worker.process = None
+        return code
+
+    def _hopeless(self) -> bool:
+        """True when the archive was never ready and a worker has died once too often."""
+        attempts = self._patience.attempts
+        return not self._greeted and any(worker.failures >= attempts for worker in self._workers)
+
+    def _greet(self) -> None:
+        if not self._greeted and all(worker.ready for worker in self._workers):
+            self._greeted = True
+            self._on_ready()
+
+    def _drain(self) -> bool:
+        """Nobody accepts any more; what is running may end. A second signal or the deadline cuts it short."""
+        asked = self._signals
+        deadline = time.monotonic() + self._drain_seconds
+        for worker in self._running():
+            if worker.post.listener is not None:
+                worker.post.listener.close()
+            worker.process.terminate()  # type: ignore[union-attr]
+        while self._running() and self._signals == asked:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._listen(left)
+        return not self._running()
+
+    def _running(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.process is not None]
+
+    def _end_all(self) -> None:
+        for worker in self._running():
+            log.warning("worker killed", post=worker.post.name)
+            worker.process.kill()  # type: ignore[union-attr]
+            self._leave(worker)
+
+
+def _give(process: subprocess.Popen[bytes], line: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line)
+    process.stdin.flush()

@@ -1,0 +1,95 @@
+"""What must be had before anything runs: the data folder with its lock, and the listening sockets.
+
+Everything that can be wrong here is the administrator's to change, so each failure is a ConfigurationError
+that names the option to change. The lock is a `flock`: the kernel gives it back however a supervisor ends,
+so there is no stale lock file to remove by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from archive.config import Address, Settings
+from archive.dicom.errors import ConfigurationError
+
+BACKLOG = 1024
+
+_WHY_NOT = {
+    errno.EADDRINUSE: "the port is in use by another program",
+    errno.EACCES: "this user may not listen on that port",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+}
+
+
+def make_data_folder(data: Path) -> None:
+    """The data folder, for this user alone (0700) when it is made now. Raises ConfigurationError."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(data, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ConfigurationError(
+            f"data folder {data} cannot be used: {error.strerror}; choose another with --data"
+        ) from None
+
+
+@contextlib.contextmanager
+def sole_supervisor(settings: Settings) -> Iterator[None]:
+    """Hold the data folder for one supervisor. `archive import` needs no such lock and may run beside it."""
+    make_data_folder(settings.data)
+    try:
+        settings.run_folder.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(settings.run_folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            f"data folder {settings.data} cannot be written: {error.strerror}; choose another with --data"
+        ) from None
+    try:
+        _lock(lock, settings.data)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock(lock: int, data: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise ConfigurationError(
+            f"data folder {data} is served by another archive already; stop it, or choose another with --data"
+        ) from None
+
+
+def fresh_metrics_folder(folder: Path) -> None:
+    """Empty the folder in which workers share their metrics; an earlier run would be counted again."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def listen(address: Address, option: str) -> socket.socket:
+    """A listening TCP socket, to be inherited by the workers. Raises ConfigurationError naming `option`."""
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server(
+            (address.host, address.port),
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=address.host == "::" and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        why = _WHY_NOT.get(error.errno or 0, error.strerror or str(error))
+        raise ConfigurationError(
+            f"cannot listen on {address}: {why}; choose another with {option} HOST:PORT"
+        ) from None
+
+
+def bound_address(listener: socket.socket, asked: Address) -> Address:
+    """Where a socket listens really: with port 0 the system chose."""
+    return Address(asked.host, int(listener.getsockname()[1]))

@@ -1,0 +1,90 @@
+"""The whole of `archive serve`, in the order in which it must happen.
+
+Folder and lock, sockets, index, workers: each step can refuse with a ConfigurationError before the next has
+done anything. The sockets are bound before the index is touched, so a port in use costs nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from importlib.metadata import version
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from archive import config
+from archive.bootstrap import prepare
+from archive.config import Address, Settings
+from archive.supervisor import ground, logs
+from archive.supervisor.fleet import End, Fleet, Post
+
+
+def serve(settings: Settings) -> int:
+    """Run the archive until a signal ends it; the exit code: 0 after a clean drain.
+
+    Raises ConfigurationError for what the administrator must change, OutOfResources without an index."""
+    logs.configure(settings.log.level, "supervisor")
+    with ground.sole_supervisor(settings):
+        http = ground.listen(settings.http.listen, "--http")
+        dimse = ground.listen(settings.dimse.listen, "--dimse")
+        settings = dataclasses.replace(
+            settings,
+            http=dataclasses.replace(settings.http, listen=ground.bound_address(http, settings.http.listen)),
+            dimse=dataclasses.replace(
+                settings.dimse, listen=ground.bound_address(dimse, settings.dimse.listen)
+            ),
+        )
+        prepare(settings)
+        ground.fresh_metrics_folder(settings.metrics_folder)
+        numbers = range(1, settings.worker_count + 1)
+        posts = [Post("http", n, http) for n in numbers] + [Post("dimse", n, dimse) for n in numbers]
+        return _run(settings, [*posts, Post("jobs", 1)])
+
+
+def _run(settings: Settings, posts: list[Post]) -> int:
+    fleet = Fleet(
+        posts,
+        settings=config.to_json(settings),
+        environment=config.worker_environment(settings),
+        drain_seconds=settings.drain_seconds,
+        on_ready=lambda: _say(greeting(settings)),
+        on_death=lambda pid: mark_process_dead(pid, str(settings.metrics_folder)),  # type: ignore[no-untyped-call]
+    )
+    end = fleet.run()
+    if end is not End.DRAINED:
+        sys.stderr.write(f"archive: {end.value}; the log is above\n")
+    return 0 if end is End.DRAINED else 1
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def greeting(settings: Settings) -> str:
+    """What a person sees when the archive is ready: where it is, and what to try first."""
+    http, dimse = settings.http, settings.dimse
+    url = http.public_url.rstrip("/") or f"http://{_reachable(http.listen)}"
+    near = _reachable(dimse.listen)
+    peer = f"-aec {dimse.ae_title} {near.host} {near.port}"
+    return f"""\
+The archive {version("dicom-archive")} is ready. Ctrl-C ends it.
+
+  HTTP      {url}  (DICOMweb at {url}/dicom-web)
+  DIMSE     {dimse.listen}  AE title {dimse.ae_title}
+  Data      {settings.data}
+
+Try first:
+
+  echoscu {peer}
+  storescu {peer} +sd +r FOLDER
+  curl {url}/dicom-web/studies
+  archive import FOLDER --data {settings.data}
+"""
+
+
+def _reachable(address: Address) -> Address:
+    """An address to connect to, for one that listens on every interface."""
+    return {"0.0.0.0": Address("127.0.0.1", address.port), "::": Address("::1", address.port)}.get(
+        address.host, address
+    )

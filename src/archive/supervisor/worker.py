@@ -1,0 +1,102 @@
+"""A worker process, first line to last: `python -m archive.supervisor.worker DOOR LISTENER HEARTBEAT`.
+
+Settings come as one line of JSON on stdin, which the supervisor then keeps open: its end is how a worker
+learns that the supervisor is gone, however that happened. Heartbeats are bytes in a pipe, written by the
+door's own main loop and at most one a second, so a loop that hangs falls silent. The first one says: ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from archive import config
+from archive.bootstrap import Archive, build
+from archive.supervisor import logs
+
+ORPHAN_SECONDS = 5.0
+"""How long an orphan may take to end what it has begun: the next supervisor needs its port."""
+
+HEARTBEAT_SECONDS = 1.0
+
+Heartbeat = Callable[[], None]
+Door = Callable[[Archive, socket.socket | None, Heartbeat, threading.Event], None]
+
+
+def _dimse(archive: Archive, listener: socket.socket | None, beat: Heartbeat, stop: threading.Event) -> None:
+    from archive.dimse import server
+
+    assert listener is not None
+    server.run(archive, listener, beat, stop)
+
+
+def _http(archive: Archive, listener: socket.socket | None, beat: Heartbeat, stop: threading.Event) -> None:
+    from archive.web import server
+
+    assert listener is not None
+    server.run(archive, listener, beat, stop)
+
+
+def _jobs(archive: Archive, _listener: socket.socket | None, beat: Heartbeat, stop: threading.Event) -> None:
+    from archive.jobs import worker
+
+    worker.run(archive, beat, stop)
+
+
+# Each imports its own room only: a DIMSE worker carries no web server.
+DOORS: dict[str, Door] = {"dimse": _dimse, "http": _http, "jobs": _jobs}
+
+
+def heartbeat(pipe: int, clock: Callable[[], float] = time.monotonic) -> Heartbeat:
+    """What a main loop calls on each turn, as often as it likes, from any thread. Never blocks or raises."""
+    os.set_blocking(pipe, False)
+    last = float("-inf")
+
+    def beat() -> None:
+        nonlocal last
+        now = clock()
+        if now - last >= HEARTBEAT_SECONDS:
+            last = now
+            # A full pipe: the supervisor is busy; a broken one: it is gone. Neither is ours to mend.
+            with contextlib.suppress(OSError):
+                os.write(pipe, b".")
+
+    return beat
+
+
+def main(arguments: list[str]) -> None:
+    """Serve one door until told to stop."""
+    door, listener_fd, heartbeat_fd = arguments[0], int(arguments[1]), int(arguments[2])
+    settings = config.from_json(sys.stdin.readline())
+    logs.configure(settings.log.level, door)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_await_supervisor, args=(stop,), name="supervisor", daemon=True).start()
+    listener = socket.socket(fileno=listener_fd) if listener_fd >= 0 else None
+    archive = build(settings)
+    structlog.get_logger().debug("worker started", pid=os.getpid())
+    try:
+        DOORS[door](archive, listener, heartbeat(heartbeat_fd), stop)
+    finally:
+        archive.close()
+
+
+def _await_supervisor(stop: threading.Event) -> None:
+    """Nothing more is ever written to stdin: reading returns when the supervisor has ended."""
+    os.read(sys.stdin.fileno(), 1)
+    stop.set()
+    time.sleep(ORPHAN_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
