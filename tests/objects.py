@@ -165,14 +165,16 @@ def encoded(data_set: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian
     return file[file_meta_length(file) :]
 
 
-def part10(data_set: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) -> bytes:
-    """A PS3.10 file of the data set."""
+def part10(data_set: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian, **file_meta: Any) -> bytes:
+    """A PS3.10 file of the data set; `file_meta` replaces attributes of its File Meta Information."""
     buffer = BytesIO()
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = data_set.get("SOPClassUID", SecondaryCaptureImageStorage)
     meta.MediaStorageSOPInstanceUID = data_set.get("SOPInstanceUID", "2.25.1")
     meta.TransferSyntaxUID = transfer_syntax_uid
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    for keyword, value in file_meta.items():
+        setattr(meta, keyword, value)
     file = FileDataset(
         None, _in_byte_order(data_set, transfer_syntax_uid), file_meta=meta, preamble=bytes(128)
     )
