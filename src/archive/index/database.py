@@ -66,7 +66,9 @@ class Database:
         raise ConfigurationError("the index URL begins with sqlite:/// or postgresql://")
 
     def migrate(self) -> None:
-        """Bring the schema up to date; once, before workers start. Raises OutOfResources, ConfigurationError."""
+        """Bring the schema up to date; once, before workers start.
+
+        Raises OutOfResources, ConfigurationError."""
         with _adapted():
             migrate.upgrade(self._engine)
 
@@ -249,7 +251,7 @@ def _turn(turnstile: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _adapted() -> Iterator[None]:
-    """The engine's errors become ours, without the statement and its values: they may speak about patients."""
+    """The engine's errors become ours, without statement and values: they may speak about patients."""
     try:
         yield
     except SQLAlchemyError as error:

@@ -1,0 +1,294 @@
+"""Recording an object in the index, and finding what is to be retrieved.
+
+`record` looks before it writes; where another transaction was faster between the two, the insert finds the place
+taken, and `Raced` sends the whole change back to look again. On SQLite, with its one writer, that cannot happen.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from archive.dicom.errors import NotFound
+from archive.dicom.instance import BulkValue, Instance, Level, Scope, Source, StoredInstance
+from archive.index import outbox, rows
+from archive.index.database import Connection, Raced
+from archive.index.schema import instance as instance_table
+from archive.index.schema import instance_detail, patient, request, series, study
+from archive.index.sql import among, insert_unless_there
+
+INSTANCE_STORED = "InstanceStored"
+"""Outbox event: an instance is in the index; the payload holds its UIDs."""
+
+
+class Outcome(enum.Enum):
+    """What became of an object. All but STORED leave the index as it was."""
+
+    STORED = "stored"
+    ALREADY_THERE = "the same object is stored"
+    OTHER_CONTENT = "the SOP Instance UID is taken by other bytes, or elsewhere"
+    OTHER_PATIENT = "the study belongs to another patient"
+    OTHER_STUDY = "the series belongs to another study"
+
+
+def record(
+    connection: Connection,
+    instance: Instance,
+    blob_key: str,
+    data_set_offset: int,
+    sha256: str,
+    source: Source,
+) -> Outcome:
+    """Enter an object: its patient, study and series where they are new, itself, and the event in the outbox."""
+    stored = find_instance(connection, instance.SOPInstanceUID)
+    if stored is not None:
+        return Outcome.ALREADY_THERE if _is_same(stored, instance, sha256) else Outcome.OTHER_CONTENT
+    study_row = _find_study(connection, instance)
+    if study_row is not None and _is_other_patient(study_row, instance):
+        return Outcome.OTHER_PATIENT
+    series_row = _find_series(connection, instance)
+    if series_row is not None and series_row.study_id != (study_row.id if study_row else None):
+        return Outcome.OTHER_STUDY
+    study_id = study_row.id if study_row else _add_study(connection, instance)
+    series_id = series_row.id if series_row else _add_series(connection, instance, study_id)
+    place = {
+        "blob_key": blob_key,
+        "data_set_offset": data_set_offset,
+        "data_set_length": instance.length,
+        "sha256": sha256,
+    }
+    _add_instance(connection, instance, series_id, place, source)
+    _count(connection, study_id, series_id, new_series=series_row is None)
+    outbox.put(connection, INSTANCE_STORED, _uids(instance))
+    return Outcome.STORED
+
+
+_STORED_COLUMNS = (
+    study.c.StudyInstanceUID,
+    series.c.SeriesInstanceUID,
+    instance_table.c.SOPInstanceUID,
+    instance_table.c.SOPClassUID,
+    instance_table.c.transfer_syntax_uid,
+    instance_table.c.blob_key,
+    instance_table.c.data_set_offset,
+    instance_table.c.data_set_length,
+    instance_table.c.sha256,
+)
+_HIERARCHY = study.join(series, series.c.study_id == study.c.id).join(
+    instance_table, instance_table.c.series_id == series.c.id
+)
+_FIND_INSTANCE = (
+    sa.select(*_STORED_COLUMNS)
+    .select_from(_HIERARCHY)
+    .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
+)
+
+
+def find_instance(connection: Connection, sop_instance_uid: str) -> StoredInstance | None:
+    """The instance of this UID, if it is stored."""
+    row = connection.execute(_FIND_INSTANCE, {"uid": rows.uid(sop_instance_uid)}).first()
+    return StoredInstance(*row) if row else None
+
+
+def instances(connection: Connection, scope: Scope) -> Iterator[StoredInstance]:
+    """What the scope holds, streamed: by study, then series number, instance number and UID."""
+    statement = _within(sa.select(*_STORED_COLUMNS).select_from(_HIERARCHY), scope)
+    for row in connection.execute(statement):
+        yield StoredInstance(*row)
+
+
+def metadata(connection: Connection, scope: Scope) -> Iterator[tuple[StoredInstance, bytes]]:
+    """The same instances, each with its compressed metadata."""
+    joined = _HIERARCHY.join(instance_detail, instance_detail.c.instance_id == instance_table.c.id)
+    columns = (*_STORED_COLUMNS, instance_detail.c.metadata)
+    for *stored, compressed in connection.execute(_within(sa.select(*columns).select_from(joined), scope)):
+        yield StoredInstance(*stored), compressed
+
+
+def frame_table(connection: Connection, sop_instance_uid: str) -> bytes:
+    """The packed frame table, empty for an instance without pixel data. Raises NotFound."""
+    return _detail(connection, sop_instance_uid, instance_detail.c.frames)
+
+
+def bulk_value(connection: Connection, sop_instance_uid: str, path: str) -> BulkValue | None:
+    """The bulk value of this path, if the instance has one. Raises NotFound when the instance is not stored."""
+    for values in orjson.loads(_detail(connection, sop_instance_uid, instance_detail.c.bulk_values)):
+        if values[0] == path:
+            return BulkValue(*values)
+    return None
+
+
+def _detail(connection: Connection, sop_instance_uid: str, column: sa.Column[Any]) -> bytes:
+    found = connection.execute(
+        sa.select(column)
+        .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
+        .where(instance_table.c.SOPInstanceUID == rows.uid(sop_instance_uid))
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound("no instance is stored under this SOP Instance UID")
+    return bytes(found)
+
+
+def _within(statement: sa.Select[Any], scope: Scope) -> sa.Select[Any]:
+    restrictions = (
+        (study.c.StudyInstanceUID, scope.study_instance_uids),
+        (series.c.SeriesInstanceUID, scope.series_instance_uids),
+        (instance_table.c.SOPInstanceUID, scope.sop_instance_uids),
+        (study.c.PatientID, scope.patient_ids),
+    )
+    for column, values in restrictions:
+        if values:
+            statement = statement.where(among(column, [rows.uid(value) for value in values]))
+    return statement.order_by(
+        study.c.id,
+        series.c.SeriesNumber,
+        series.c.id,
+        instance_table.c.InstanceNumber,
+        instance_table.c.SOPInstanceUID,
+    ).execution_options(yield_per=256)
+
+
+def _is_same(stored: StoredInstance, instance: Instance, sha256: str) -> bool:
+    return (
+        stored.sha256 == sha256
+        and stored.transfer_syntax_uid == instance.transfer_syntax_uid
+        and stored.SeriesInstanceUID == instance.SeriesInstanceUID
+        and stored.StudyInstanceUID == instance.StudyInstanceUID
+    )
+
+
+_FIND_STUDY = sa.select(study.c.id, study.c.PatientID, study.c.IssuerOfPatientID).where(
+    study.c.StudyInstanceUID == sa.bindparam("uid")
+)
+_FIND_SERIES = sa.select(series.c.id, series.c.study_id).where(
+    series.c.SeriesInstanceUID == sa.bindparam("uid")
+)
+_FIND_PATIENT = sa.select(patient.c.id).where(patient.c.identity == sa.bindparam("identity"))
+
+
+def _find_study(connection: Connection, instance: Instance) -> sa.Row[int, str, str] | None:
+    return connection.execute(_FIND_STUDY, {"uid": instance.StudyInstanceUID}).first()
+
+
+def _find_series(connection: Connection, instance: Instance) -> sa.Row[int, int] | None:
+    return connection.execute(_FIND_SERIES, {"uid": instance.SeriesInstanceUID}).first()
+
+
+def _is_other_patient(study_row: sa.Row[int, str, str], instance: Instance) -> bool:
+    """Only what both sides know can differ: an object without PatientID goes where its study is."""
+    known = (study_row.PatientID, study_row.IssuerOfPatientID)
+    return any(old and new and old != new for old, new in zip(known, rows.patient(instance), strict=True))
+
+
+def _add_study(connection: Connection, instance: Instance) -> int:
+    patient_id = _find_or_add_patient(connection, instance)
+    values = {
+        **rows.matched(instance, Level.STUDY),
+        "patient_id": patient_id,
+        "number_of_series": 0,
+        "number_of_instances": 0,
+        "attributes": rows.prepared(instance, Level.PATIENT, Level.STUDY),
+    }
+    study_id = _insert(connection, study, values)
+    rows.add_terms(connection, instance, Level.STUDY, study_id)
+    return study_id
+
+
+def _find_or_add_patient(connection: Connection, instance: Instance) -> int:
+    identity = _identity(instance)
+    found = connection.execute(_FIND_PATIENT, {"identity": identity}).scalar_one_or_none()
+    if found is not None:
+        return int(found)
+    values = {
+        **rows.matched(instance, Level.PATIENT),
+        "identity": identity,
+        "attributes": rows.prepared(instance, Level.PATIENT),
+    }
+    patient_id = _insert(connection, patient, values)
+    rows.add_terms(connection, instance, Level.PATIENT, patient_id)
+    return patient_id
+
+
+def _identity(instance: Instance) -> str:
+    """A digest, as the values may be longer than what an index entry holds."""
+    patient_id, issuer = rows.patient(instance)
+    parts = [patient_id, issuer] if patient_id else ["", instance.StudyInstanceUID]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
+
+
+def _add_series(connection: Connection, instance: Instance, study_id: int) -> int:
+    values = {
+        **rows.matched(instance, Level.SERIES),
+        "study_id": study_id,
+        "number_of_instances": 0,
+        "attributes": rows.prepared(instance, Level.SERIES),
+    }
+    series_id = _insert(connection, series, values)
+    rows.add_terms(connection, instance, Level.SERIES, series_id)
+    requests = rows.requests(instance, series_id)
+    if requests:
+        connection.execute(sa.insert(request), requests)
+    return series_id
+
+
+def _add_instance(
+    connection: Connection, instance: Instance, series_id: int, place: Mapping[str, Any], source: Source
+) -> None:
+    values = {
+        **rows.matched(instance, Level.IMAGE),
+        **place,
+        "series_id": series_id,
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "stored_at": time.time(),
+        "attributes": rows.prepared(instance, Level.IMAGE),
+    }
+    detail = {
+        "instance_id": _insert(connection, instance_table, values),
+        "metadata": instance.metadata,
+        "frames": instance.frames,
+        "bulk_values": orjson.dumps([[v.path, v.vr, v.offset, v.length] for v in instance.bulk_values]),
+        **rows.source(source),
+    }
+    connection.execute(sa.insert(instance_detail), detail)
+
+
+def _insert(connection: Connection, table: sa.Table, values: dict[str, Any]) -> int:
+    key = insert_unless_there(connection, table, values)
+    if key is None:
+        raise Raced
+    return key
+
+
+_COUNT_STUDY = (
+    sa.update(study)
+    .where(study.c.id == sa.bindparam("key"))
+    .values(
+        number_of_series=study.c.number_of_series + sa.bindparam("new_series"),
+        number_of_instances=study.c.number_of_instances + 1,
+    )
+)
+_COUNT_SERIES = (
+    sa.update(series)
+    .where(series.c.id == sa.bindparam("key"))
+    .values(number_of_instances=series.c.number_of_instances + 1)
+)
+
+
+def _count(connection: Connection, study_id: int, series_id: int, *, new_series: bool) -> None:
+    connection.execute(_COUNT_STUDY, {"key": study_id, "new_series": int(new_series)})
+    connection.execute(_COUNT_SERIES, {"key": series_id})
+
+
+def _uids(instance: Instance) -> dict[str, str]:
+    return {
+        "SOPClassUID": instance.SOPClassUID,
+        "SOPInstanceUID": instance.SOPInstanceUID,
+        "SeriesInstanceUID": instance.SeriesInstanceUID,
+        "StudyInstanceUID": instance.StudyInstanceUID,
+    }

@@ -1,0 +1,85 @@
+"""What a transaction leaves to be done: rows put with it, claimed by the job workers afterwards.
+
+A claim is a lease: a worker that dies holding one loses it when the lease ends, and another takes over. A job may
+therefore run more than once, and is written so that this does no harm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from archive.index import terms
+from archive.index.database import Connection
+from archive.index.schema import outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed row. `attempts` counts the claims, this one included."""
+
+    id: int
+    event: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+def put(connection: Connection, event: str, payload: Mapping[str, Any]) -> None:
+    """Leave something to be done, if and when this transaction commits."""
+    now = time.time()
+    connection.execute(
+        sa.insert(outbox),
+        {
+            "event": event,
+            "payload": orjson.dumps(payload).decode(),
+            "attempts": 0,
+            "due_at": now,
+            "given_up": False,
+            "reason": "",
+            "put_at": now,
+        },
+    )
+
+
+def claim(connection: Connection, *, now: float, lease_seconds: float, limit: int) -> list[Job]:
+    """Up to `limit` due jobs, nobody else's until the lease ends.
+
+    SQLite has one writer, so its claims cannot meet; on PostgreSQL rows that another is claiming are skipped."""
+    due = connection.execute(
+        sa.select(outbox.c.id, outbox.c.event, outbox.c.payload, outbox.c.attempts)
+        .where(outbox.c.given_up.is_(False), outbox.c.due_at <= now)
+        .order_by(outbox.c.due_at, outbox.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if due:
+        connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.id == sa.bindparam("job_id"))
+            .values(due_at=now + lease_seconds, attempts=outbox.c.attempts + 1),
+            [{"job_id": row.id} for row in due],
+        )
+    return [Job(row.id, row.event, orjson.loads(row.payload), row.attempts + 1) for row in due]
+
+
+def finish(connection: Connection, job_id: int) -> None:
+    """Done: forget it."""
+    connection.execute(sa.delete(outbox).where(outbox.c.id == job_id))
+
+
+def fail(connection: Connection, job_id: int, *, retry_at: float | None, reason: str) -> None:
+    """Not done: try again from `retry_at` on, or, with None, keep it as given up for the administrator to see."""
+    connection.execute(
+        sa.update(outbox)
+        .where(outbox.c.id == job_id)
+        .values(
+            given_up=retry_at is None,
+            due_at=outbox.c.due_at if retry_at is None else retry_at,
+            reason=terms.text(reason),
+        )
+    )

@@ -1,0 +1,129 @@
+"""From an object's attributes to the values of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from archive.dicom.attributes import ATTRIBUTES, BY_KEYWORD, REQUEST_ATTRIBUTES, Attribute
+from archive.dicom.instance import Instance, Level, Source
+from archive.index import schema, terms
+from archive.index.database import Connection
+
+_COLUMNS = {
+    Level.PATIENT: schema.PATIENT_COLUMNS,
+    Level.STUDY: schema.STUDY_COLUMNS,
+    Level.SERIES: schema.SERIES_COLUMNS,
+    Level.IMAGE: schema.INSTANCE_COLUMNS,
+}
+TERM_TABLES: Mapping[Level, sa.Table] = {
+    Level.PATIENT: schema.patient_term,
+    Level.STUDY: schema.study_term,
+    Level.SERIES: schema.series_term,
+}
+_PATIENT_ID = BY_KEYWORD["PatientID"].tag
+_ISSUER = BY_KEYWORD["IssuerOfPatientID"].tag
+_REQUESTS = BY_KEYWORD["RequestAttributesSequence"].tag
+
+
+def uid(value: str) -> str:
+    """A UID, or another identifier, as it is compared."""
+    return terms.text(value)
+
+
+def values_of(instance: Instance, tag: int) -> tuple[str, ...]:
+    """The values of an attribute; none if it is absent."""
+    element = instance.attributes.get(tag)
+    return element.values if element else ()
+
+
+def patient(instance: Instance) -> tuple[str, str]:
+    """PatientID and IssuerOfPatientID, as they are compared."""
+    return _first_text(instance, _PATIENT_ID), _first_text(instance, _ISSUER)
+
+
+def matched(instance: Instance, level: Level) -> dict[str, Any]:
+    """The columns of the level's row that are matched."""
+    return {schema.column_name(one): _column_value(one, instance) for one in _COLUMNS[level]}
+
+
+def prepared(instance: Instance, *levels: Level) -> str:
+    """The DICOM JSON of these levels' attributes, as far as the object has them, in ascending order."""
+    members = sorted(
+        (one.tag_hex, instance.attributes[one.tag].json)
+        for one in ATTRIBUTES
+        if one.level in levels and not one.computed and one.tag in instance.attributes
+    )
+    return "{" + ",".join(f'"{tag}":{terms.clean(json)}' for tag, json in members) + "}"
+
+
+def add_terms(connection: Connection, instance: Instance, level: Level, key: int) -> None:
+    """Enter the values and component groups for which a column has no place."""
+    table = TERM_TABLES[level]
+    found = [
+        {
+            table.columns.keys()[0]: key,
+            "tag": one.tag,
+            "value_number": term.value_number,
+            "component_group": term.component_group,
+            "text": term.text,
+        }
+        for one in _COLUMNS[level]
+        if schema.has_terms(one)
+        for term in terms.terms(one.vr, values_of(instance, one.tag))
+        if (term.value_number, term.component_group) != (0, terms.ALPHABETIC)
+    ]
+    if found:
+        connection.execute(sa.insert(table), found)
+
+
+def requests(instance: Instance, series_id: int) -> list[dict[str, Any]]:
+    """One row for each item of RequestAttributesSequence."""
+    element = instance.attributes.get(_REQUESTS)
+    items = orjson.loads(element.json).get("Value", []) if element else []
+    return [
+        {
+            "series_id": series_id,
+            "item_number": number,
+            **{keyword: _member(item, tag) for tag, keyword in REQUEST_ATTRIBUTES.items()},
+        }
+        for number, item in enumerate(items)
+    ]
+
+
+def source(sender: Source) -> dict[str, str]:
+    """Where an object came from."""
+    return {
+        "door": sender.door,
+        "address": terms.text(sender.address),
+        "calling_ae_title": terms.text(sender.calling_ae_title),
+        "called_ae_title": terms.text(sender.called_ae_title),
+    }
+
+
+def _member(item: Mapping[str, Any], tag: int) -> str:
+    values = item.get(f"{tag:08X}", {}).get("Value") or [""]
+    return terms.text(str(values[0] or ""))
+
+
+def _first_text(instance: Instance, tag: int) -> str:
+    return terms.text(next(iter(values_of(instance, tag)), ""))
+
+
+def _column_value(attribute: Attribute, instance: Instance) -> Any:
+    value = next(iter(values_of(instance, attribute.tag)), "")
+    match attribute.vr:
+        case "PN":
+            return terms.name_groups(value)[0]
+        case "DA":
+            return terms.date(value)
+        case "TM":
+            return terms.time(value)
+        case "IS":
+            number = terms.number(value)
+            return schema.ABSENT_NUMBER if number is None else number
+        case _:
+            return terms.text(value)

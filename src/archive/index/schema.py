@@ -1,0 +1,260 @@
+"""The tables of the index. Columns for matching are derived from dicom/attributes, named by keyword.
+
+Each level is a row with a surrogate key, the columns that can be matched, and `attributes`: the DICOM JSON
+prepared for answers. A study carries its own copies of the patient's attributes, because an answer shows the
+patient as in the study. What only retrieval needs of an instance is in `instance_detail`, so that the rows which
+queries walk stay small.
+
+A text column holds the first value (of a name: the folded alphabetic group, in `<Keyword>_search`). Further
+values and component groups, which few objects have, are rows of `<level>_term`. Absent is '' or ABSENT_NUMBER,
+never NULL: the engines disagree about where NULL sorts.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from archive.dicom.attributes import ATTRIBUTES, Attribute
+from archive.dicom.instance import Level
+
+ABSENT_NUMBER = 2**40
+"""Stands for an IS that is absent or no number: beyond every real one, so it sorts last."""
+
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Compared byte by byte on both engines; this also lets an index serve a search by prefix."""
+
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+metadata = sa.MetaData()
+
+
+def column_name(attribute: Attribute) -> str:
+    """The column that an attribute is matched in."""
+    return f"{attribute.keyword}_search" if attribute.vr == "PN" else attribute.keyword
+
+
+def has_terms(attribute: Attribute) -> bool:
+    """Whether further values are kept as terms; dates, times, numbers and UIDs have one value."""
+    return attribute.vr in {"PN", "LO", "SH", "CS"}
+
+
+def columns_of(*levels: Level) -> tuple[Attribute, ...]:
+    """The attributes of these levels that have a column."""
+    return tuple(
+        attribute
+        for attribute in ATTRIBUTES
+        if attribute.level in levels and attribute.matched and not attribute.computed and attribute.vr != "SQ"
+    )
+
+
+PATIENT_COLUMNS = columns_of(Level.PATIENT)
+STUDY_COLUMNS = columns_of(Level.PATIENT, Level.STUDY)
+SERIES_COLUMNS = columns_of(Level.SERIES)
+INSTANCE_COLUMNS = columns_of(Level.IMAGE)
+
+
+def _columns(attributes: tuple[Attribute, ...]) -> list[sa.Column[object]]:
+    return [
+        sa.Column(column_name(attribute), sa.BigInteger() if attribute.vr == "IS" else TEXT, nullable=False)
+        for attribute in attributes
+    ]
+
+
+def _identity() -> sa.Column[int]:
+    return sa.Column("id", KEY, primary_key=True)
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, TEXT, nullable=False)
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), nullable=False)
+
+
+def _moment(name: str) -> sa.Column[float]:
+    """Seconds since the epoch."""
+    return sa.Column(name, sa.Double(), nullable=False)
+
+
+def _part_of(table: str, *, primary_key: bool = False) -> sa.Column[int]:
+    return sa.Column(
+        f"{table}_id", KEY, sa.ForeignKey(f"{table}.id"), nullable=False, primary_key=primary_key
+    )
+
+
+def _term_table(level: str) -> sa.Table:
+    table = sa.Table(
+        f"{level}_term",
+        metadata,
+        _part_of(level, primary_key=True),
+        sa.Column("tag", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("value_number", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("component_group", sa.Integer(), primary_key=True, autoincrement=False),
+        _text("text"),
+    )
+    sa.Index(f"{level}_term_text", table.c.tag, table.c.text)
+    return table
+
+
+def _index(table: sa.Table, *columns: str) -> None:
+    sa.Index(f"{table.name}_{'_'.join(columns)}", *(table.c[column] for column in columns))
+
+
+patient = sa.Table(
+    "patient",
+    metadata,
+    _identity(),
+    # Of PatientID and IssuerOfPatientID; without a PatientID, of the study: that is then its own patient.
+    sa.Column("identity", TEXT, nullable=False, unique=True),
+    *_columns(PATIENT_COLUMNS),
+    _text("attributes"),
+)
+
+study = sa.Table(
+    "study",
+    metadata,
+    _identity(),
+    _part_of("patient"),
+    *_columns(STUDY_COLUMNS),
+    _number("number_of_series"),
+    _number("number_of_instances"),
+    _text("attributes"),
+    sa.UniqueConstraint("StudyInstanceUID"),
+)
+
+series = sa.Table(
+    "series",
+    metadata,
+    _identity(),
+    _part_of("study"),
+    *_columns(SERIES_COLUMNS),
+    _number("number_of_instances"),
+    _text("attributes"),
+    sa.UniqueConstraint("SeriesInstanceUID"),
+)
+
+instance = sa.Table(
+    "instance",
+    metadata,
+    _identity(),
+    _part_of("series"),
+    *_columns(INSTANCE_COLUMNS),
+    _text("transfer_syntax_uid"),
+    _text("blob_key"),
+    _number("data_set_offset"),
+    _number("data_set_length"),
+    _text("sha256"),
+    _moment("stored_at"),
+    _text("attributes"),
+    sa.UniqueConstraint("SOPInstanceUID"),
+)
+
+instance_detail = sa.Table(
+    "instance_detail",
+    metadata,
+    _part_of("instance", primary_key=True),
+    sa.Column("metadata", sa.LargeBinary(), nullable=False),
+    sa.Column("frames", sa.LargeBinary(), nullable=False),
+    sa.Column("bulk_values", sa.LargeBinary(), nullable=False),
+    _text("door"),
+    _text("address"),
+    _text("calling_ae_title"),
+    _text("called_ae_title"),
+)
+
+patient_term = _term_table("patient")
+study_term = _term_table("study")
+series_term = _term_table("series")
+
+request = sa.Table(
+    "request",
+    metadata,
+    # One item of RequestAttributesSequence; a sequence matches when all its keys match in one item.
+    _part_of("series", primary_key=True),
+    sa.Column("item_number", sa.Integer(), primary_key=True, autoincrement=False),
+    _text("ScheduledProcedureStepID"),
+    _text("RequestedProcedureID"),
+)
+
+conflict = sa.Table(
+    "conflict",
+    metadata,
+    _identity(),
+    _text("SOPInstanceUID"),
+    _text("SeriesInstanceUID"),
+    _text("StudyInstanceUID"),
+    _text("SOPClassUID"),
+    _text("sha256"),
+    _text("reason"),
+    _text("door"),
+    _text("address"),
+    _text("calling_ae_title"),
+    _text("called_ae_title"),
+    _number("times"),
+    _moment("first_at"),
+    _moment("last_at"),
+    sa.UniqueConstraint("SOPInstanceUID", "sha256", "reason"),
+)
+
+ae_title = sa.Table(
+    "ae_title",
+    metadata,
+    sa.Column("title", TEXT, primary_key=True),
+    _text("host"),
+    sa.Column("port", sa.Integer(), nullable=False),
+    _moment("added_at"),
+)
+
+refusal = sa.Table(
+    "refusal",
+    metadata,
+    _identity(),
+    _text("calling"),
+    _text("called"),
+    _text("address"),
+    _text("reason"),
+    _number("times"),
+    _moment("first_at"),
+    _moment("last_at"),
+    sa.UniqueConstraint("calling", "called", "address", "reason"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    _identity(),
+    _text("event"),
+    _text("payload"),
+    sa.Column("attempts", sa.Integer(), nullable=False),
+    # Not before this moment: the end of a claim's lease, or of the wait before another attempt.
+    _moment("due_at"),
+    sa.Column("given_up", sa.Boolean(), nullable=False),
+    _text("reason"),
+    _moment("put_at"),
+)
+
+sa.Index("study_order", study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
+for _column in ("PatientID", "PatientName_search"):
+    _index(patient, _column)
+for _column in (
+    "patient_id",
+    "PatientID",
+    "PatientName_search",
+    "PatientBirthDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName_search",
+    "StudyDescription",
+    "StudyID",
+):
+    _index(study, _column)
+sa.Index("series_order", series.c.study_id, series.c.SeriesNumber, series.c.id)
+_index(series, "Modality", "study_id")
+_index(series, "PerformedProcedureStepStartDate")
+_index(series, "PerformedProcedureStepStartTime")
+sa.Index("instance_order", instance.c.series_id, instance.c.InstanceNumber, instance.c.id)
+_index(instance, "SOPClassUID", "series_id")
+_index(request, "ScheduledProcedureStepID")
+_index(request, "RequestedProcedureID")
+sa.Index("outbox_due", outbox.c.given_up, outbox.c.due_at)
+sa.Index("refusal_last_at", refusal.c.last_at)
