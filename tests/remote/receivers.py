@@ -1,0 +1,96 @@
+"""Receivers for tests: pynetdicom's AE as C-STORE and C-ECHO SCP, on a port that the system chooses."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pynetdicom import AE, evt
+
+from archive.remote.peer import Peer
+
+VERIFICATION = "1.2.840.10008.1.1"
+
+
+@dataclass
+class Received:
+    """What a receiver got: (SOP Instance UID, transfer syntax, bytes of the data set, the request primitive)."""
+
+    port: int = 0
+    objects: list[tuple[str, str, bytes, Any]] = field(default_factory=list)
+    associations: int = 0
+    released: int = 0
+
+    @property
+    def by_uid(self) -> dict[str, bytes]:
+        """The data set of each instance."""
+        return {uid: data for uid, _, data, _ in self.objects}
+
+    def peer(self, **options: Any) -> Peer:
+        """How to reach it."""
+        defaults = {"called_ae_title": "RECEIVER", "calling_ae_title": "ARCHIVE", "connect_deadline": 5.0}
+        return Peer("127.0.0.1", self.port, **{**defaults, "response_deadline": 10.0, **options})
+
+
+Answer = Callable[[evt.Event], int]
+
+
+@contextmanager
+def receiver(
+    contexts: Sequence[tuple[str, Sequence[str]]],
+    answer: Answer = lambda event: 0,
+    *,
+    ae_title: str = "RECEIVER",
+    only_from: Sequence[str] = (),
+    verification: bool = True,
+) -> Iterator[Received]:
+    """A running SCP of these (abstract syntax, transfer syntaxes); `answer` gives the status of each C-STORE."""
+    received = Received()
+
+    def on_store(event: evt.Event) -> int:
+        request = event.request
+        data = request.DataSet.getvalue()
+        syntax = event.context.transfer_syntax
+        received.objects.append((str(request.AffectedSOPInstanceUID), str(syntax), data, request))
+        return answer(event)
+
+    def on_accepted(_: evt.Event) -> None:
+        received.associations += 1
+
+    def on_released(_: evt.Event) -> None:
+        received.released += 1
+
+    ae = AE(ae_title)
+    ae.require_called_aet = bool(only_from)
+    ae.require_calling_aet = list(only_from)
+    for abstract, transfers in contexts:
+        ae.add_supported_context(abstract, list(transfers))
+    if verification:
+        ae.add_supported_context(VERIFICATION)
+    handlers = [(evt.EVT_C_STORE, on_store), (evt.EVT_ACCEPTED, on_accepted), (evt.EVT_RELEASED, on_released)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assert server is not None
+    received.port = server.server_address[1]
+    try:
+        yield received
+    finally:
+        server.shutdown()
+
+
+def dead_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def silent_listener() -> Iterator[int]:
+    """A port that accepts connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield int(listener.getsockname()[1])
