@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from archive.dicom.query import Match, Query
 from archive.index import matching
@@ -15,7 +15,7 @@ class Search:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, query: Query) -> Iterator[Match]:
+    def find(self, query: Query) -> Generator[Match]:
         """The matches in a stable order, streamed. Close the iterator when you stop early.
 
         Raises InvalidQuery, OutOfResources."""

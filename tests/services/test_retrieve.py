@@ -1,0 +1,184 @@
+"""Frames, bulk data and metadata against what pydicom makes of the same object."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy
+import pydicom
+import pytest
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from archive.bootstrap import Archive
+from archive.dicom.errors import NotFound
+from archive.dicom.instance import Scope, Source
+from objects import encoded, mr, multi_frame, part10, secondary_capture
+
+BASE = "https://archive.example/dicom-web"
+
+
+def store(archive: Archive, file: bytes) -> Scope:
+    """Store a file; the scope of its one instance."""
+    with archive.ingest.part10(Source("IMPORT")) as reception:
+        reception.write(file)
+        return Scope(sop_instance_uids=(reception.finish().SOPInstanceUID,))
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        ImplicitVRLittleEndian,
+        ExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        DeflatedExplicitVRLittleEndian,
+    ],
+)
+def test_native_frames_come_little_endian(archive: Archive, syntax: str) -> None:
+    """dicomweb.md N5: no big endian in any payload."""
+    data_set = multi_frame(4)
+    scope = store(archive, part10(data_set, syntax))
+    frames = archive.retrieve.frames(scope, (3, 1, 3))
+    size = len(data_set.PixelData) // 4
+    expected = [data_set.PixelData[(number - 1) * size : number * size] for number in (3, 1, 3)]
+    assert list(frames.frames) == expected
+    assert (frames.media_type, frames.transfer_syntax_uid) == (
+        "application/octet-stream",
+        ExplicitVRLittleEndian,
+    )
+
+
+def test_odd_frames_of_bytes_in_big_endian_words(archive: Archive) -> None:
+    """8-bit pixels in OW are turned round two by two, across the ends of frames too (PS3.5 8.1.1, annex D)."""
+    data_set = secondary_capture(Rows=3, Columns=3, NumberOfFrames=2)
+    data_set.PixelData = bytes(range(18))
+    data_set["PixelData"].VR = "OW"
+    scope = store(archive, part10(data_set, ExplicitVRBigEndian))
+    assert list(archive.retrieve.frames(scope, (1, 2)).frames) == [bytes(range(9)), bytes(range(9, 18))]
+
+
+def test_frames_of_single_bits_are_aligned(archive: Archive) -> None:
+    """dicomweb.md N12."""
+    bits = numpy.random.default_rng(7).integers(0, 2, 3 * 15, dtype=numpy.uint8)
+    data_set = secondary_capture(
+        Rows=3, Columns=5, NumberOfFrames=3, BitsAllocated=1, BitsStored=1, HighBit=0
+    )
+    data_set.PixelData = numpy.packbits(bits, bitorder="little").tobytes()
+    scope = store(archive, part10(data_set))
+    for number, frame in enumerate(archive.retrieve.frames(scope, (1, 2, 3)).frames):
+        got = numpy.unpackbits(numpy.frombuffer(frame, numpy.uint8), bitorder="little")
+        assert got[:15].tolist() == bits[number * 15 : number * 15 + 15].tolist()
+        assert not got[15:].any()
+
+
+@pytest.mark.parametrize(
+    "name", ["emri_small_jpeg_2k_lossless.dcm", "emri_small_RLE.dcm", "SC_rgb_rle_2frame.dcm", "JPEG2000.dcm"]
+)
+def test_encapsulated_frames_come_as_stored(archive: Archive, pydicom_data: Path, name: str) -> None:
+    paths = [*pydicom_data.rglob(name), *Path(pydicom_data).parents[0].rglob(name)]
+    if not paths:
+        pytest.skip(f"{name} is not in pydicom's wheel")
+    data_set = pydicom.dcmread(paths[0])
+    number = int(data_set.get("NumberOfFrames", 1))
+    scope = store(archive, paths[0].read_bytes())
+    frames = archive.retrieve.frames(scope, range(1, number + 1))
+    assert list(frames.frames) == list(generate_frames(data_set.PixelData, number_of_frames=number))
+    assert frames.transfer_syntax_uid == data_set.file_meta.TransferSyntaxUID
+
+
+@pytest.mark.parametrize("number", [0, 5, -1])
+def test_a_frame_that_is_not_there(archive: Archive, number: int) -> None:
+    """dicomweb.md R2: known before the first byte."""
+    scope = store(archive, part10(multi_frame(4)))
+    with pytest.raises(NotFound):
+        archive.retrieve.frames(scope, (1, number))
+
+
+def test_no_frames_without_pixel_data(archive: Archive) -> None:
+    data_set = secondary_capture(SOPClassUID="1.2.840.10008.5.1.4.1.1.66", PixelData=None)
+    for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel"):
+        delattr(data_set, keyword)
+    scope = store(archive, part10(data_set))
+    with pytest.raises(NotFound, match="no pixel data"):
+        archive.retrieve.frames(scope, (1,))
+    assert archive.retrieve.number_of_frames(scope) == 0
+
+
+def test_every_bulk_data_uri_of_the_metadata_leads_to_its_value(archive: Archive) -> None:
+    data_set = mr()
+    data_set.add_new(0x00091001, "OB", bytes(range(256)) * 20)
+    data_set.add_new(0x00090010, "LO", "TEST")
+    scope = store(archive, part10(data_set, ExplicitVRBigEndian))
+    (text,) = archive.retrieve.metadata(scope, BASE)
+    metadata = json.loads(text)
+    prefix = (
+        f"{BASE}/studies/{data_set.StudyInstanceUID}/series/{data_set.SeriesInstanceUID}"
+        f"/instances/{data_set.SOPInstanceUID}/bulkdata/"
+    )
+    uris = {tag: each["BulkDataURI"] for tag, each in metadata.items() if "BulkDataURI" in each}
+    assert set(uris) == {"00091001", "7FE00010"}
+    for tag, uri in uris.items():
+        assert uri.startswith(prefix)
+        value, pieces = archive.retrieve.bulk_data(scope, uri.removeprefix(prefix))
+        assert b"".join(pieces) == data_set[tag].value
+        assert value.length == len(data_set[tag].value)
+
+
+def test_a_value_cannot_pass_for_a_bulk_data_uri(archive: Archive) -> None:
+    said = '"BulkDataURI":"bulkdata/7FE00010"'
+    scope = store(archive, part10(secondary_capture(PatientComments=said)))
+    (text,) = archive.retrieve.metadata(scope, BASE)
+    assert json.loads(text)["00104000"]["Value"] == [said]
+
+
+def test_no_bulk_data_of_that_name(archive: Archive) -> None:
+    scope = store(archive, part10(secondary_capture()))
+    for path in ("00100010", "../../etc/passwd", ""):
+        with pytest.raises(NotFound):
+            archive.retrieve.bulk_data(scope, path)
+
+
+def test_metadata_of_more_than_one_batch_keeps_its_order(archive: Archive) -> None:
+    first = secondary_capture()
+    for number in range(1, 451):
+        data_set = secondary_capture(
+            StudyInstanceUID=first.StudyInstanceUID,
+            SeriesInstanceUID=first.SeriesInstanceUID,
+            PatientID=first.PatientID,
+            InstanceNumber=number,
+        )
+        with archive.ingest.data_set(
+            ExplicitVRLittleEndian, data_set.SOPClassUID, data_set.SOPInstanceUID, Source("IMPORT")
+        ) as reception:
+            reception.write(encoded(data_set))
+            reception.finish()
+    texts = archive.retrieve.metadata(Scope(study_instance_uids=(first.StudyInstanceUID,)), BASE)
+    numbers = [json.loads(text)["00200013"]["Value"][0] for text in texts]
+    assert numbers == list(range(1, 451))
+
+
+def test_nothing_stored_under_a_study(archive: Archive) -> None:
+    with pytest.raises(NotFound):
+        archive.retrieve.metadata(Scope(study_instance_uids=("1.2.3",)), BASE)
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png"])
+def test_rendered(archive: Archive, media_type: str) -> None:
+    import io
+
+    from PIL import Image
+
+    scope = store(archive, part10(multi_frame(2)))
+    pictures = [archive.retrieve.rendered(scope, number, media_type) for number in (1, 2)]
+    for picture in pictures:
+        with Image.open(io.BytesIO(picture)) as image:
+            assert Image.MIME[image.format] == media_type
+            assert image.size == (64, 64)
+    assert len(set(itertools.chain(pictures))) == 2
