@@ -125,7 +125,7 @@ def file_meta(
     calling_ae_title: str = "",
     called_ae_title: str = "",
 ) -> bytes:
-    """Preamble, prefix and File Meta Information (PS3.10 table 7.1-1) for a data set that came without them."""
+    """Preamble, prefix and File Meta Information (PS3.10 7.1) for a data set that came without them."""
     elements = b"".join(
         (
             _element(0x0001, b"OB", b"\x00\x01"),

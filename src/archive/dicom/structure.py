@@ -1,0 +1,486 @@
+"""The structure of an encoded data set (PS3.5 chapter 7), walked as the bytes arrive.
+
+Every length is checked: each value is wholly there, each item lies inside its sequence, each undefined length is
+ended by its delimiter, and the data set ends where the bytes end. An object that was cut off must never be answered
+with Success, so nothing here is guessed to be complete.
+
+About the encoding itself it is lenient where installed devices are wrong and the bytes still add up, as pydicom and
+DCMTK are: implicit VR inside (or instead of) explicit VR, VRs that PS3.5 does not know, UN for known attributes, odd
+lengths, delimiters at the end of defined lengths. Not tolerated, though pydicom does: a delimiter where none can be,
+a sequence that is not closed, command or File Meta elements in the data set, items outside of sequences.
+
+No recursion: open sequences and items are on a stack of bounded depth. No more than one small value is ever held;
+long ones are counted past.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from dataclasses import dataclass
+from typing import Protocol
+
+from archive.dicom.dictionary import PLAIN
+from archive.dicom.errors import CannotUnderstand
+from archive.dicom.identifiers import tag_text
+
+MAXIMUM_DEPTH = 64
+SMALL = 65536
+"""Longest value that is taken as a whole."""
+LONGEST_OFFSET_TABLE = 1 << 24
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_ENDLESS = sys.maxsize
+_HEAD = 12
+
+_SHORT = {
+    name.encode(): name
+    for name in (
+        *("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FL", "FD", "IS", "LO"),
+        *("LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"),
+    )
+}
+_LONG = {
+    name.encode(): name
+    for name in ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
+}
+_FRAGMENTED = frozenset(("OB", "OD", "OF", "OL", "OV", "OW"))
+
+_EXPLICIT = {False: struct.Struct("<HH2sH").unpack_from, True: struct.Struct(">HH2sH").unpack_from}
+_IMPLICIT = {False: struct.Struct("<HHI").unpack_from, True: struct.Struct(">HHI").unpack_from}
+_UINT32 = {False: struct.Struct("<I").unpack_from, True: struct.Struct(">I").unpack_from}
+
+
+class Content(Protocol):
+    """Who listens. All offsets count from the first byte of the data set."""
+
+    def resolve(self, tag: int, vr: str, /) -> str:
+        """The VR of an attribute that came without one (`vr` empty) or with UN."""
+
+    def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None:
+        """A whole value."""
+
+    def passes(self, tag: int, vr: str, length: int) -> bool:
+        """Whether a value of at most SMALL bytes shall be counted past."""
+
+    def skipped(self, tag: int, vr: str, offset: int, length: int) -> None:
+        """A value that is counted past."""
+
+    def begin_sequence(self, tag: int) -> None: ...
+
+    def begin_item(self) -> None: ...
+
+    def end_item(self) -> None: ...
+
+    def end_sequence(self) -> None: ...
+
+    def begin_fragments(self, tag: int, vr: str, offset: int) -> None:
+        """Encapsulated pixel data, whose first item tag is at `offset`."""
+
+    def offset_table(self, raw: bytes, end: int) -> None:
+        """The Basic Offset Table; the first fragment's item tag is at `end`."""
+
+    def fragment(self, offset: int, length: int, head: bytes) -> None:
+        """One fragment and its first bytes."""
+
+    def end_fragments(self, end: int) -> None:
+        """The sequence delimiter of the fragments is at `end`."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A data set ("data set", "item"), "sequence" or "fragments" that has begun. `end` is where it ends, or None for
+    undefined length; nothing in it may reach past `limit`."""
+
+    kind: str
+    tag: int
+    start: int
+    end: int | None
+    limit: int
+    implicit: bool
+    big_endian: bool
+
+
+class Structure:
+    """Takes the bytes of a data set and tells `content` what is in it. Raises CannotUnderstand as soon as the bytes
+    cannot be a data set any more."""
+
+    def __init__(self, content: Content, *, implicit: bool, big_endian: bool) -> None:
+        self._content = content
+        self._top = _Open("data set", 0, 0, None, _ENDLESS, implicit, big_endian)
+        self._stack = [self._top]
+        self._depth = 0
+        self._held: list[bytes] = []
+        self._held_length = 0
+        self._base = 0
+        self._need = 8
+        self._skip = 0
+        self._awaited = (0, 0, 0)
+        self._steps = {
+            "data set": self._elements,
+            "item": self._elements,
+            "sequence": self._item,
+            "fragments": self._fragment,
+        }
+
+    def feed(self, piece: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes."""
+        if self._skip:
+            passed = min(self._skip, len(piece))
+            self._skip -= passed
+            self._base += passed
+            if passed == len(piece):
+                return
+            piece = memoryview(piece)[passed:]
+        self._held.append(bytes(piece))
+        self._held_length += len(piece)
+        if self._held_length >= self._need:
+            self._walk(b"".join(self._held))
+
+    def finish(self) -> None:
+        """Say that there are no more bytes."""
+        if self._skip or self._held_length:
+            raise CannotUnderstand(self._cut_off())
+        self._close_ended()
+        if len(self._stack) > 1:
+            raise CannotUnderstand(f"the data set ends at byte {self._base} inside {_name(self._top)}")
+
+    def _walk(self, buffer: bytes) -> None:
+        position = 0
+        self._need = 0
+        while not self._need:
+            position = self._steps[self._top.kind](buffer, position)
+            if position > len(buffer):
+                self._skip = position - len(buffer)
+                self._need = 1
+        self._base += min(position, len(buffer))
+        rest = buffer[position:]
+        self._held = [rest] if rest else []
+        self._held_length = len(rest)
+
+    # --- data sets ---
+
+    def _elements(self, buffer: bytes, position: int) -> int:
+        """As many elements as come one after the other without anything special, then one of any kind."""
+        top = self._top
+        if top.start == self._base + position and not self._settle_encoding(buffer, position):
+            return position
+        end = min(len(buffer), top.limit - self._base)
+        if top.implicit:
+            position = self._plain_implicit(buffer, position, end)
+        else:
+            position = self._plain_explicit(buffer, position, end)
+        return self._any_element(buffer, position)
+
+    def _plain_explicit(self, buffer: bytes, position: int, end: int) -> int:
+        big_endian = self._top.big_endian
+        header, take, short = _EXPLICIT[big_endian], self._content.element, _SHORT
+        while position + 8 <= end:
+            group, number, letters, length = header(buffer, position)
+            stop = position + 8 + length
+            vr = short.get(letters)
+            if vr is None or stop > end or group < 8:
+                break
+            take(group << 16 | number, vr, buffer[position + 8 : stop], big_endian)
+            position = stop
+        return position
+
+    def _plain_implicit(self, buffer: bytes, position: int, end: int) -> int:
+        big_endian = self._top.big_endian
+        header, take, plain = _IMPLICIT[big_endian], self._content.element, PLAIN
+        while position + 8 <= end:
+            group, number, length = header(buffer, position)
+            stop = position + 8 + length
+            tag = group << 16 | number
+            vr = plain.get(tag)
+            if vr is None or stop > end or length > SMALL:
+                break
+            take(tag, vr, buffer[position + 8 : stop], big_endian)
+            position = stop
+        return position
+
+    def _settle_encoding(self, buffer: bytes, position: int) -> bool:
+        """Before the first element of a data set or item: has it VRs or not? Some senders write implicit VR into
+        explicit VR data sets (UN demands it, PS3.5 6.2.2), and some name the wrong transfer syntax."""
+        top, at = self._top, self._base + position
+        if top.end == at:
+            return True
+        if position + 8 > len(buffer):
+            self._need = 8
+            return False
+        letters = buffer[position + 4 : position + 6]
+        if top.implicit:
+            top.implicit = not (top.kind == "data set" and (letters in _SHORT or letters in _LONG))
+        elif not _is_vr(letters) and buffer[position : position + 2] not in (b"\xfe\xff", b"\xff\xfe"):
+            top.implicit = True
+        return True
+
+    def _any_element(self, buffer: bytes, position: int) -> int:
+        top, at = self._top, self._base + position
+        if top.end == at:
+            return self._close(position)
+        if at + 8 > top.limit:
+            raise CannotUnderstand(f"{_name(top)} ends at byte {top.limit}, in the middle of an element")
+        header = self._header(buffer, position)
+        if header is None:
+            return position
+        tag, vr, length, size = header
+        if tag >> 16 == 0xFFFE:
+            return self._delimiter(position, tag)
+        self._check_group(tag, at)
+        if length == _UNDEFINED:
+            return self._undefined(buffer, position, tag, vr, size)
+        if at + size + length > top.limit:
+            raise CannotUnderstand(
+                f"{tag_text(tag)} at byte {at} declares {length} bytes and reaches past the end of {_name(top)}"
+            )
+        return self._defined(buffer, position, tag, vr, length, size)
+
+    def _header(self, buffer: bytes, position: int) -> tuple[int, str, int, int] | None:
+        """Tag, VR as declared (empty in implicit VR), length of the value, length of this header."""
+        self._awaited = (0, 0, 0)
+        if position + 8 > len(buffer):
+            self._need = 8
+            return None
+        big_endian = self._top.big_endian
+        group, number, letters, length = _EXPLICIT[big_endian](buffer, position)
+        tag = group << 16 | number
+        if letters in _SHORT and not self._top.implicit:
+            return tag, _SHORT[letters], length, 8
+        if self._top.implicit or not _is_vr(letters):
+            return tag, "", _UINT32[big_endian](buffer, position + 4)[0], 8
+        if letters not in _LONG and length:
+            return tag, "UN", length, 8
+        # PS3.5 6.2: a VR of a later edition has the long form, which begins with two zero bytes
+        if position + 12 > len(buffer):
+            self._need = 12
+            return None
+        return tag, _LONG.get(letters, "UN"), _UINT32[big_endian](buffer, position + 8)[0], 12
+
+    def _check_group(self, tag: int, at: int) -> None:
+        if tag >> 16 in (0x0000, 0x0002):
+            raise CannotUnderstand(f"{tag_text(tag)} at byte {at} does not belong in a data set")
+
+    def _delimiter(self, position: int, tag: int) -> int:
+        """An item delimiter ends an item of undefined length; one that is the last thing in an item of defined
+        length is superfluous and harmless."""
+        top, at = self._top, self._base + position
+        if tag == _ITEM_END and top.kind == "item" and top.end in (None, at + 8):
+            return self._close(position + 8)
+        raise CannotUnderstand(f"{tag_text(tag)} at byte {at} ends or begins what is not open there")
+
+    def _undefined(self, buffer: bytes, position: int, tag: int, vr: str, size: int) -> int:
+        """A value of undefined length: fragments, or a sequence (which is what UN then means, PS3.5 6.2.2)."""
+        at = self._base + position
+        resolved = self._content.resolve(tag, vr) if not vr and not tag >> 16 & 1 else vr
+        if resolved in _FRAGMENTED:
+            self._content.begin_fragments(tag, vr or "OB", at + size)
+            self._push("fragments", tag, at + size, None)
+            return position + size
+        if vr not in ("", "UN", "SQ"):
+            raise CannotUnderstand(
+                f"{tag_text(tag)} at byte {at} has undefined length, which {vr} cannot have"
+            )
+        if vr == "UN" and self._top.big_endian:
+            return self._begin_foreign(buffer, position, tag, size)
+        self._begin_sequence(tag, at + size, None)
+        return position + size
+
+    def _begin_foreign(self, buffer: bytes, position: int, tag: int, size: int) -> int:
+        """UN in a big endian data set is little endian by PS3.5 6.2.2, but not by every sender."""
+        if position + size + 4 > len(buffer):
+            self._need = size + 4
+            return position
+        self._begin_sequence(tag, self._base + position + size, None)
+        if buffer[position + size : position + size + 2] == b"\xfe\xff":
+            self._top.big_endian = False
+        return position + size
+
+    def _defined(self, buffer: bytes, position: int, tag: int, vr: str, length: int, size: int) -> int:
+        top, start = self._top, self._base + position + size
+        resolved = self._content.resolve(tag, vr) if vr in ("", "UN") else vr
+        if resolved == "SQ" and length and self._is_doubtful(tag, vr):
+            seen = length if length <= SMALL else 4
+            if position + size + seen > len(buffer):
+                return self._wait(position, tag, length, size, seen)
+            value = buffer[position + size : position + size + seen]
+            if (vr == "UN" and length > SMALL) or not _holds_items(value, length, top):
+                resolved = "UN"
+        if resolved == "SQ":
+            self._begin_sequence(tag, start, start + length)
+            return position + size
+        if length > SMALL or (length and self._content.passes(tag, resolved, length)):
+            self._content.skipped(tag, resolved, start, length)
+            self._awaited = (tag, length, size)
+            return position + size + length
+        if position + size + length > len(buffer):
+            return self._wait(position, tag, length, size, length)
+        self._content.element(
+            tag, resolved, buffer[position + size : position + size + length], top.big_endian
+        )
+        return position + size + length
+
+    def _is_doubtful(self, tag: int, vr: str) -> bool:
+        """A sequence in explicit VR, and a public one in implicit VR, must be one. What was UN, and what a private
+        dictionary says, may be mistaken."""
+        return vr == "UN" or (not vr and tag >> 16 & 1 == 1)
+
+    def _wait(self, position: int, tag: int, length: int, size: int, seen: int) -> int:
+        self._awaited = (tag, length, size)
+        self._need = size + seen
+        return position
+
+    # --- sequences ---
+
+    def _item(self, buffer: bytes, position: int) -> int:
+        top, at = self._top, self._base + position
+        if top.end == at:
+            return self._close(position)
+        header = self._item_header(buffer, position)
+        if header is None:
+            return position
+        tag, length = header
+        if tag == _SEQUENCE_END and top.end in (None, at + 8):
+            return self._close(position + 8)
+        if tag != _ITEM:
+            raise CannotUnderstand(f"an item is expected at byte {at} in {_name(top)}, not {tag_text(tag)}")
+        end = None if length == _UNDEFINED else at + 8 + length
+        if end is not None and end > top.limit:
+            raise CannotUnderstand(
+                f"the item at byte {at} declares {length} bytes and reaches past {_name(top)}"
+            )
+        self._content.begin_item()
+        self._push("item", top.tag, at + 8, end)
+        return position + 8
+
+    def _item_header(self, buffer: bytes, position: int) -> tuple[int, int] | None:
+        self._awaited = (0, 0, 0)
+        if self._base + position + 8 > self._top.limit:
+            raise CannotUnderstand(
+                f"{_name(self._top)} ends at byte {self._top.limit}, in the middle of an item"
+            )
+        if position + 8 > len(buffer):
+            self._need = 8
+            return None
+        group, number, length = _IMPLICIT[self._top.big_endian](buffer, position)
+        return group << 16 | number, length
+
+    def _begin_sequence(self, tag: int, start: int, end: int | None) -> None:
+        self._depth += 1
+        if self._depth > MAXIMUM_DEPTH:
+            raise CannotUnderstand(f"more than {MAXIMUM_DEPTH} sequences inside each other at byte {start}")
+        self._content.begin_sequence(tag)
+        self._push("sequence", tag, start, end)
+
+    def _push(self, kind: str, tag: int, start: int, end: int | None) -> None:
+        top = self._top
+        limit = top.limit if end is None else end
+        self._top = _Open(kind, tag, start, end, limit, top.implicit, top.big_endian)
+        self._stack.append(self._top)
+
+    def _close(self, position: int) -> int:
+        kind = self._top.kind
+        if kind == "item":
+            self._content.end_item()
+        elif kind == "sequence":
+            self._depth -= 1
+            self._content.end_sequence()
+        self._stack.pop()
+        self._top = self._stack[-1]
+        return position
+
+    def _close_ended(self) -> None:
+        while self._top.end == self._base:
+            self._close(0)
+
+    # --- fragments ---
+
+    def _fragment(self, buffer: bytes, position: int) -> int:
+        top, at = self._top, self._base + position
+        header = self._item_header(buffer, position)
+        if header is None:
+            return position
+        tag, length = header
+        if tag == _SEQUENCE_END:
+            self._content.end_fragments(at)
+            return self._close(position + 8)
+        if tag != _ITEM or length == _UNDEFINED or at + 8 + length > top.limit:
+            raise CannotUnderstand(f"a fragment is expected at byte {at} in {_name(top)}, or its delimiter")
+        is_table = at == top.start
+        seen = min(length, LONGEST_OFFSET_TABLE if is_table else _HEAD)
+        if position + 8 + seen > len(buffer):
+            return self._wait(position, top.tag, length, 8, seen)
+        head = buffer[position + 8 : position + 8 + seen]
+        if is_table:
+            self._content.offset_table(head if seen == length else b"", at + 8 + length)
+        else:
+            self._content.fragment(at, length, head)
+        self._awaited = (top.tag, length, 8)
+        return position + 8 + length
+
+    # --- the end ---
+
+    def _cut_off(self) -> str:
+        tag, length, size = self._awaited
+        if not tag:
+            return f"the data set ends in the middle of an element, which begins at byte {self._base}"
+        there = length - self._skip if self._skip else self._held_length - size
+        what = "a fragment" if self._top.kind == "fragments" else "the value"
+        return f"{what} of {tag_text(tag)} declares {length} bytes, {there} are there"
+
+
+class _Nobody:
+    """Listens to nothing: for finding out whether bytes are items at all."""
+
+    def resolve(self, tag: int, vr: str, /) -> str:
+        return vr or PLAIN.get(tag, "UN")
+
+    def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None: ...
+
+    def passes(self, *_: object) -> bool:
+        return False
+
+    def skipped(self, tag: int, vr: str, offset: int, length: int) -> None: ...
+
+    def begin_sequence(self, tag: int) -> None: ...
+
+    def begin_item(self) -> None: ...
+
+    def end_item(self) -> None: ...
+
+    def end_sequence(self) -> None: ...
+
+    def begin_fragments(self, tag: int, vr: str, offset: int) -> None: ...
+
+    def offset_table(self, raw: bytes, end: int) -> None: ...
+
+    def fragment(self, offset: int, length: int, head: bytes) -> None: ...
+
+    def end_fragments(self, end: int) -> None: ...
+
+
+def _holds_items(raw: bytes, length: int, inside: _Open) -> bool:
+    """Whether a value that a dictionary calls a sequence is one: all of it, or its first item if it is long. What is UN
+    inside is not looked into, so that looking twice stays cheap however deep."""
+    item = b"\xff\xfe\xe0\x00" if inside.big_endian else b"\xfe\xff\x00\xe0"
+    if not raw or length > SMALL:
+        return raw.startswith(item)
+    walk = Structure(_Nobody(), implicit=inside.implicit, big_endian=inside.big_endian)
+    walk._begin_sequence(0, 0, length)
+    try:
+        walk.feed(raw)
+        walk.finish()
+    except CannotUnderstand:
+        return False
+    return True
+
+
+def _is_vr(letters: bytes) -> bool:
+    return letters.isalpha() and letters.isupper()
+
+
+def _name(one: _Open) -> str:
+    if one.kind == "data set":
+        return "the data set"
+    return f"{'an item' if one.kind == 'item' else 'the value'} of {tag_text(one.tag)}"
