@@ -125,11 +125,10 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one object, question or picture may cost."""
+    """What one object or question may cost."""
 
     maximum_object_bytes: int = setting(17179869184, "Largest object, in bytes of its data set.", 1)
     maximum_query_results: int = setting(10000, "Most matches in one answer.", 1)
-    maximum_rendered_pixels: int = setting(134217728, "Most pixels of a frame that is made a picture.", 1)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ import structlog
 
 log = structlog.get_logger()
 
+# -P: the current folder is no place to import from.
+WORKER = (sys.executable, "-P", "-m", "archive.supervisor.worker")
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -49,6 +52,7 @@ class Post:
     door: str
     number: int
     listener: socket.socket | None = None
+    program: tuple[str, ...] = WORKER
 
     @property
     def name(self) -> str:
@@ -56,17 +60,9 @@ class Post:
         return f"{self.door}-{self.number}"
 
     def command(self, heartbeat: int) -> list[str]:
-        """How the worker is started. -P: the current folder is no place to import from."""
+        """How the worker is started."""
         listener = self.listener.fileno() if self.listener else -1
-        return [
-            sys.executable,
-            "-P",
-            "-m",
-            "archive.supervisor.worker",
-            self.door,
-            str(listener),
-            str(heartbeat),
-        ]
+        return [*self.program, self.door, str(listener), str(heartbeat)]
 
 
 @dataclass(slots=True)

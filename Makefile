@@ -1,0 +1,45 @@
+# `make serve` runs the archive, `make test` checks everything; each does all of its own set-up.
+
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --timeout 120 --retries 10
+OPTIONS ?=
+
+.PHONY: help serve test lint screenshot
+
+help:
+	@echo "make serve       run the archive on this machine, data in ./data (OPTIONS=\"--workers 2\" adds options)"
+	@echo "make test        lint, types, import contracts and all tests"
+	@echo "make lint        the same without the tests"
+	@echo "make screenshot  the picture of a study in OHIF that the README shows"
+
+serve: $(VENV)/.installed
+	@exec $(VENV)/bin/archive serve $(OPTIONS)
+
+test: $(VENV)/.installed-test
+	@setup/system_packages.sh
+	@$(MAKE) --no-print-directory lint
+	$(VENV)/bin/python -m pytest -n 2 --durations=15
+
+lint: $(VENV)/.installed-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
+
+screenshot: $(VENV)/.installed-test
+	@setup/system_packages.sh
+	ARCHIVE_TEST_SCREENSHOT=$(CURDIR)/docs/ohif.png $(VENV)/bin/python -m pytest -p no:randomly tests/e2e/test_ohif.py
+
+# The archive is installed editable, so only a change of the dependencies asks for a new installation.
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the archive into $(VENV); the first time this takes a minute …"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the archive and its test tools into $(VENV); the first time this takes minutes …"
+	@$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/bin/python:
+	@setup/venv.sh $(VENV)
