@@ -1,0 +1,99 @@
+"""Elements of the DICOM JSON Model as bytes: the opposite of `json_model`, for the answers of C-FIND.
+
+Little endian only, implicit or explicit VR, sequences with undefined lengths. A value that the JSON does not
+hold (BulkDataURI) becomes a zero-length one: a query answers with attributes, not with bulk. """
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archive.dicom.charsets import encode
+
+JSONElement = Mapping[str, Any]
+
+_UNDEFINED = 0xFFFFFFFF
+_SHORT = 0xFFFF
+_LONG_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
+_NUL_PADDED = frozenset(("OB", "UI", "UN"))
+_CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
+_NUMBERS = {"FL": "f", "FD": "d", "SS": "h", "US": "H", "SL": "i", "UL": "I", "SV": "q", "UV": "Q"}
+_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+
+_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, _UNDEFINED)
+_ITEM_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+_SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+def encode_element(
+    tag: int, element: JSONElement, *, implicit: bool, specific_character_set: tuple[str, ...]
+) -> bytes:
+    """One element with its header. Raises UnicodeEncodeError when a text cannot be said in the character
+    set."""
+    vr = element["vr"]
+    if vr == "SQ":
+        return _sequence(tag, element.get("Value") or [], implicit, specific_character_set)
+    value = _value(vr, element, specific_character_set)
+    if len(value) % 2:
+        value += b"\0" if vr in _NUL_PADDED else b" "
+    return _header(tag, vr, len(value), implicit) + value
+
+
+def _header(tag: int, vr: str, length: int, implicit: bool) -> bytes:
+    """A value too long for its VR's two bytes of length is sent as UN (PS3.5 6.2.2 note 4)."""
+    group, number = tag >> 16, tag & 0xFFFF
+    if implicit:
+        return struct.pack("<HHI", group, number, length)
+    if vr not in _LONG_VRS and length <= _SHORT:
+        return struct.pack("<HH2sH", group, number, vr.encode("ascii"), length)
+    long_vr = vr if vr in _LONG_VRS else "UN"
+    return struct.pack("<HH2sHI", group, number, long_vr.encode("ascii"), 0, length)
+
+
+def _sequence(tag: int, items: list[Any], implicit: bool, charset: tuple[str, ...]) -> bytes:
+    if not items:
+        return _header(tag, "SQ", 0, implicit)
+    body = bytearray(_header(tag, "SQ", _UNDEFINED, implicit))
+    for item in items:
+        body += _ITEM
+        for key in sorted(item or {}):
+            body += encode_element(int(key, 16), item[key], implicit=implicit, specific_character_set=charset)
+        body += _ITEM_END
+    return bytes(body + _SEQUENCE_END)
+
+
+def _value(vr: str, element: JSONElement, charset: tuple[str, ...]) -> bytes:
+    if "InlineBinary" in element:
+        return base64.b64decode(element["InlineBinary"])
+    values = element.get("Value") or []
+    if vr in _NUMBERS:
+        return b"".join(struct.pack(f"<{_NUMBERS[vr]}", _number(vr, value)) for value in values)
+    if vr == "AT":
+        return b"".join(struct.pack("<HH", int(tag[:4], 16), int(tag[4:], 16)) for tag in values)
+    text = "\\".join("" if value is None else _TEXTS.get(vr, str)(value) for value in values)
+    return encode(text, vr, charset) if vr in _CHARSET_VRS else text.encode("ascii", "strict")
+
+
+def _number(vr: str, value: Any) -> int | float:
+    """JSON has strings for what is no number of its own: NaN, infinities, integers beyond 2**53."""
+    return float(value) if vr in ("FL", "FD") else int(value)
+
+
+def _name(value: Mapping[str, str]) -> str:
+    groups = [value.get(group, "") for group in _GROUPS]
+    return "=".join(groups).rstrip("=")
+
+
+def _decimal(value: Any) -> str:
+    """At most 16 characters (PS3.5 6.2, DS)."""
+    text = str(value)
+    for digits in range(15, 0, -1):
+        if len(text) <= 16:
+            break
+        text = f"{float(value):.{digits}g}"
+    return text
+
+
+_TEXTS: dict[str, Callable[[Any], str]] = {"PN": _name, "DS": _decimal}
