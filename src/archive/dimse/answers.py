@@ -1,0 +1,116 @@
+"""From a match to the data set of a C-FIND response (PS3.4 C.4.1.1.3.2): what was asked for, and where to get
+it.
+
+Every key of the request comes back, with zero length where there is no value. The character set is the
+request's when it can hold the answer, so that a workstation sees its own; otherwise ISO_IR 192 (UTF-8), and
+never a replacement character: a name that cannot be read is worse than a set that has to be learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.datadict import dictionary_VR
+
+from archive.dicom.attributes import BY_TAG
+from archive.dicom.encoder import encode_element
+from archive.dicom.query import Match
+from archive.dimse.identifier import (
+    QUERY_RETRIEVE_LEVEL,
+    SPECIFIC_CHARACTER_SET,
+    Identifier,
+    RequestElement,
+)
+
+_RETRIEVE_AE_TITLE = 0x00080054
+_INSTANCE_AVAILABILITY = 0x00080056
+_UTF_8 = ("ISO_IR 192",)
+
+JSONElement = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What all responses to one request share."""
+
+    identifier: Identifier
+    retrieve_ae_title: str
+    implicit: bool
+
+
+def encoded_answer(match: Match, form: AnswerForm) -> bytes:
+    """The data set of one response."""
+    answer = dict(_requested(match, form.identifier.elements))
+    answer[QUERY_RETRIEVE_LEVEL] = {"vr": "CS", "Value": [form.identifier.level]}
+    answer[_RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [form.retrieve_ae_title]}
+    answer[_INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": ["ONLINE"]}
+    try:
+        return _encoded(answer, form.identifier.specific_character_set, form.implicit)
+    except (UnicodeEncodeError, LookupError):
+        return _encoded(answer, _UTF_8, form.implicit)
+
+
+def failed_instances(sop_instance_uids: list[str], *, implicit: bool) -> bytes:
+    """The Identifier of a C-MOVE or C-GET response: Failed SOP Instance UID List (PS3.4 C.4.2.1.4.2).
+
+    With explicit VR a UI value has at most 65534 bytes; what does not fit is left out, the counts are
+    right."""
+    kept, room = [], (1 << 32) - 2 if implicit else 0xFFFE
+    for uid in sop_instance_uids:
+        room -= len(uid) + 1
+        if room < 0:
+            break
+        kept.append(uid)
+    return encode_element(
+        0x00080058, {"vr": "UI", "Value": kept}, implicit=implicit, specific_character_set=()
+    )
+
+
+def _requested(match: Match, elements: Mapping[int, RequestElement]) -> Iterator[tuple[int, JSONElement]]:
+    for tag, element in elements.items():
+        found = match.get(f"{tag:08X}")
+        yield tag, _narrowed(found, element) if found else {"vr": _vr(tag, element)}
+
+
+def _narrowed(found: JSONElement, element: RequestElement) -> JSONElement:
+    """A sequence with the attributes that the request's item names, all of them when it names none."""
+    if found["vr"] != "SQ" or not element.item:
+        return found
+    wanted = element.item
+    items = [
+        {
+            f"{tag:08X}": item.get(f"{tag:08X}", {"vr": _vr(tag, inner)})
+            for tag, inner in sorted(wanted.items())
+        }
+        for item in found.get("Value", [])
+    ]
+    return {"vr": "SQ", "Value": items}
+
+
+def _vr(tag: int, element: RequestElement) -> str:
+    """The VR of an empty element: ours, the registered one, the request's."""
+    if tag in BY_TAG:
+        return BY_TAG[tag].vr
+    try:
+        return str(dictionary_VR(tag)).split(" or ")[0]
+    except KeyError:
+        return element.vr
+
+
+def _encoded(answer: Mapping[int, JSONElement], charset: tuple[str, ...], implicit: bool) -> bytes:
+    """Elements in the order of their tags. Without non-ASCII text no Specific Character Set is needed."""
+    body = [
+        encode_element(tag, answer[tag], implicit=implicit, specific_character_set=charset)
+        for tag in sorted(answer)
+    ]
+    if not charset:
+        return b"".join(body)
+    declared = encode_element(
+        SPECIFIC_CHARACTER_SET,
+        {"vr": "CS", "Value": list(charset)},
+        implicit=implicit,
+        specific_character_set=(),
+    )
+    below = sum(tag < SPECIFIC_CHARACTER_SET for tag in answer)
+    return b"".join(body[:below]) + declared + b"".join(body[below:])

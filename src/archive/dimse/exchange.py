@@ -1,0 +1,63 @@
+"""One request and its responses: what every handler gets, so that a handler is a function of one argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archive.bootstrap import Archive
+from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.dimse.contexts import Service
+from archive.dimse.identifier import Identifier, collected, read
+from archive.dimse.statuses import Status
+from archive.network.association import Association, Message
+from archive.network.commands import response_to
+
+_NONE: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that came in over `association`, for `service`."""
+
+    archive: Archive
+    association: Association
+    message: Message
+    service: Service
+
+    @property
+    def request(self) -> Any:
+        """The request primitive."""
+        return self.message.command
+
+    @property
+    def implicit(self) -> bool:
+        """Whether data sets of this context are in implicit VR."""
+        return transfer_syntax(self.message.context.transfer_syntax).implicit
+
+    @property
+    def priority(self) -> int:
+        """Medium, high or low (0, 1, 2: PS3.7 9.1.1.1); medium for anything else."""
+        asked = self.request.Priority
+        return asked if asked in (0, 1, 2) else 0
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the requestor has sent a C-CANCEL-RQ for this request."""
+        return self.association.cancelled(self.request.MessageID)
+
+    def identifier(self) -> Identifier:
+        """The Identifier of the request. Raises InvalidQuery, CannotUnderstand, OutOfResources."""
+        return read(collected(self.message.data), self.message.context.transfer_syntax)
+
+    def respond(self, status: Status, data: bytes | None = None, counts: Mapping[str, int] = _NONE) -> None:
+        """Send one response; `counts` are further fields of the command set, by keyword."""
+        answer = response_to(
+            self.request,
+            status.code,
+            ErrorComment=status.comment or None,
+            OffendingElement=list(status.offending) or None,
+            **counts,
+        )
+        self.association.send(self.message.context.id, answer, None if data is None else [data])

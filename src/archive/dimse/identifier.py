@@ -1,0 +1,170 @@
+"""The Identifier of C-FIND, C-MOVE and C-GET, read from its bytes: a flat view of a small data set.
+
+Sequences are kept one level deep, as no key is defined deeper. The bytes are taken apart here and not by
+pydicom: an Identifier is a stranger's, and pydicom guesses, warns and recurses where this has to refuse;
+values are then decoded as the reader decodes those of the objects, so that both sides of a comparison are
+made alike. """
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from struct import Struct
+
+from archive.dicom import charsets, json_model
+from archive.dicom.dictionary import Choice, public_vr
+from archive.dicom.errors import CannotUnderstand, InvalidQuery
+from archive.dicom.transfer_syntaxes import transfer_syntax
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+QUERY_RETRIEVE_LEVEL = 0x00080052
+
+_MAXIMUM_DEPTH = 16
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LONG_VRS = frozenset(
+    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+)
+"""VRs whose length takes four bytes in explicit VR (PS3.5 7.1.2)."""
+
+_TEXTS = frozenset(
+    ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
+)
+
+_TAG_AND_LENGTH = Struct("<HHI")
+_TAG_VR_AND_LENGTH = Struct("<HH2sH")
+_LENGTH = Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestElement:
+    """One attribute of the Identifier: VR, values as text, and the attributes of a sequence's first item."""
+
+    vr: str
+    values: tuple[str, ...] = ()
+    item: Mapping[int, RequestElement] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """`elements` without group lengths, Specific Character Set and Query/Retrieve Level."""
+
+    level: str
+    specific_character_set: tuple[str, ...]
+    elements: Mapping[int, RequestElement]
+
+    def values(self, tag: int) -> tuple[str, ...]:
+        """The values of an attribute that are not empty."""
+        element = self.elements.get(tag)
+        return tuple(value for value in element.values if value) if element else ()
+
+
+def collected(pieces: Iterable[bytes] | None) -> bytes:
+    """The whole Identifier; the network caps its size. Raises InvalidQuery when there is none."""
+    if pieces is None:
+        raise InvalidQuery("the request has no Identifier")
+    return b"".join(pieces)
+
+
+def read(encoded: bytes, transfer_syntax_uid: str) -> Identifier:
+    """Raises CannotUnderstand for bytes that are no data set in this transfer syntax."""
+    cursor = _Cursor(encoded, transfer_syntax(transfer_syntax_uid).implicit)
+    elements = _decoded(_data_set(cursor, len(encoded), depth=0), ())
+    level = elements.pop(QUERY_RETRIEVE_LEVEL, RequestElement("CS"))
+    charset = elements.pop(SPECIFIC_CHARACTER_SET, RequestElement("CS"))
+    return Identifier(level.values[0] if level.values else "", charset.values, elements)
+
+
+@dataclass(slots=True)
+class _Raw:
+    """An element as it was sent; `items` for a sequence."""
+
+    vr: str
+    value: bytes = b""
+    items: list[dict[int, _Raw]] | None = None
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where we are in the bytes."""
+
+    data: bytes
+    implicit: bool
+    at: int = 0
+
+    def unpack(self, form: Struct) -> tuple[int, ...]:
+        """Raises CannotUnderstand past the end."""
+        return form.unpack(self.take(form.size))
+
+    def take(self, length: int) -> bytes:
+        """Raises CannotUnderstand past the end."""
+        taken = self.data[self.at : self.at + length]
+        self.at += length
+        if len(taken) != length:
+            raise CannotUnderstand("the Identifier is cut off")
+        return taken
+
+    def header(self) -> tuple[int, str, int]:
+        """Tag, VR and length of the next element; items and delimiters have no VR in any transfer syntax."""
+        group, number, length = self.unpack(_TAG_AND_LENGTH)
+        tag = group << 16 | number
+        if group == 0xFFFE:
+            return tag, "", length
+        if self.implicit:
+            return tag, public_vr(tag, Choice()) if not group % 2 else "UN", length
+        self.at -= _TAG_AND_LENGTH.size
+        _, _, vr, short = _TAG_VR_AND_LENGTH.unpack(self.take(_TAG_VR_AND_LENGTH.size))
+        if not (vr.isalpha() and vr.isupper()):
+            raise CannotUnderstand("the Identifier is not in the transfer syntax of its context")
+        return tag, vr.decode("ascii"), self.unpack(_LENGTH)[0] if vr in _LONG_VRS else short
+
+
+def _data_set(cursor: _Cursor, end: int | None, depth: int) -> dict[int, _Raw]:
+    """The elements up to `end`, or up to the item delimiter."""
+    elements: dict[int, _Raw] = {}
+    while end is None or cursor.at < end:
+        tag, vr, length = cursor.header()
+        if tag == _ITEM_END and end is None:
+            return elements
+        if tag >> 16 == 0xFFFE:
+            raise CannotUnderstand("the Identifier has an item outside of a sequence")
+        if vr == "SQ" or length == _UNDEFINED:
+            elements[tag] = _Raw("SQ", items=_items(cursor, length, depth + 1))
+        else:
+            elements[tag] = _Raw(vr, cursor.take(length))
+    return elements
+
+
+def _items(cursor: _Cursor, length: int, depth: int) -> list[dict[int, _Raw]]:
+    if depth > _MAXIMUM_DEPTH:
+        raise CannotUnderstand("the Identifier is nested too deep")
+    items: list[dict[int, _Raw]] = []
+    end = None if length == _UNDEFINED else cursor.at + length
+    while end is None or cursor.at < end:
+        tag, _, item_length = cursor.header()
+        if tag == _SEQUENCE_END and end is None:
+            break
+        if tag != _ITEM:
+            raise CannotUnderstand("the Identifier has something else than items in a sequence")
+        items.append(_data_set(cursor, None if item_length == _UNDEFINED else cursor.at + item_length, depth))
+    return items
+
+
+def _decoded(raw: Mapping[int, _Raw], outer_set: tuple[str, ...]) -> dict[int, RequestElement]:
+    """Without group lengths. An item has the character set of the data set around it (PS3.5 6.1.2.3)."""
+    charset = outer_set
+    if SPECIFIC_CHARACTER_SET in raw:
+        charset = json_model.split("CS", raw[SPECIFIC_CHARACTER_SET].value, charsets.decoder(()), "<")
+    decode = charsets.decoder(charset)
+    return {tag: _element(tag, element, charset, decode) for tag, element in raw.items() if tag & 0xFFFF}
+
+
+def _element(tag: int, raw: _Raw, charset: tuple[str, ...], decode: charsets.Decoder) -> RequestElement:
+    if raw.items is not None:
+        item = raw.items[0] if raw.items else None
+        return RequestElement("SQ", item=None if item is None else _decoded(item, charset))
+    vr = public_vr(tag, Choice()) if raw.vr == "UN" and not tag >> 16 & 1 else raw.vr
+    if b"\0" in raw.value.rstrip(b"\0 ") and vr in _TEXTS:
+        raise CannotUnderstand("a key of the Identifier holds a NUL")
+    values = tuple(value.strip(" ") for value in json_model.split(vr, raw.value, decode, "<"))
+    return RequestElement(vr, values if any(values) else ())

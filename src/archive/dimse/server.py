@@ -1,0 +1,175 @@
+"""The DIMSE door: from an association to the handler of each request, and from whatever goes wrong to a
+status.
+
+This is one of the three places where everything is caught: a request that fails gets its failure status, and
+the association goes on. Only the loss of the association itself ends it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
+
+from archive.bootstrap import Archive
+from archive.config import Settings
+from archive.dicom.errors import ArchiveError, AssociationAborted, PeerFailure
+from archive.dimse import echo, find, get, move, store
+from archive.dimse.contexts import STORAGE, Operation, choose, service
+from archive.dimse.exchange import Exchange
+from archive.dimse.statuses import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Status, unexpected, worded
+from archive.network import acceptor
+from archive.network.association import Association, Limits, Message
+from archive.network.transport import Deadlines
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How one operation is served. `column` is where its failures stand in the table of statuses."""
+
+    primitive: type[Any]
+    answer: Callable[[Exchange], None]
+    column: str
+
+
+HANDLERS: Mapping[Operation, Handler] = {
+    Operation.ECHO: Handler(C_ECHO, echo.answer, "query"),
+    Operation.STORE: Handler(C_STORE, store.answer, "store"),
+    Operation.FIND: Handler(C_FIND, find.answer, "query"),
+    Operation.MOVE: Handler(C_MOVE, move.answer, "retrieve"),
+    Operation.GET: Handler(C_GET, get.answer, "retrieve"),
+}
+
+_COMMANDS: frozenset[type[Any]] = frozenset(handler.primitive for handler in HANDLERS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Whom we let in, and in which contexts we speak with them."""
+
+    archive: Archive
+
+    def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
+        """Raises CallerRefused; the service has recorded why."""
+        self.archive.ae_titles.admit(calling_ae_title, called_ae_title, address)
+
+    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> str | None:
+        """The transfer syntax to accept; "" when none of these will do, None when the abstract syntax is not
+        ours."""
+        return choose(abstract_syntax, transfer_syntaxes)
+
+
+def run(
+    archive: Archive, listener: socket.socket, heartbeat: Callable[[], None], stop: threading.Event
+) -> None:
+    """Serve on `listener` until `stop` is set and running requests have ended. Blocks."""
+    acceptor.serve(
+        listener,
+        Policy(archive),
+        lambda association: handle(archive, association),
+        stop,
+        acceptor_settings(archive.settings),
+        heartbeat,
+    )
+
+
+def acceptor_settings(settings: Settings) -> acceptor.AcceptorSettings:
+    """The part of the settings that the network needs.
+
+    An object past `limits.maximum_object_bytes` is refused with a status; one that does not end is cut at
+    twice."""
+    dimse = settings.dimse
+    return acceptor.AcceptorSettings(
+        maximum_associations=dimse.maximum_associations,
+        maximum_waiting=dimse.maximum_connections_per_address,
+        drain_seconds=settings.drain_seconds,
+        deadlines=Deadlines(
+            association=dimse.association_deadline,
+            pdu=dimse.pdu_deadline,
+            write=dimse.pdu_deadline,
+            idle=dimse.idle_deadline,
+        ),
+        limits=Limits(
+            maximum_pdu_length=dimse.maximum_pdu_length,
+            maximum_object_bytes=2 * settings.limits.maximum_object_bytes,
+        ),
+    )
+
+
+def handle(archive: Archive, association: Association) -> None:
+    """Answer the requests of one association until it is released. Raises PeerFailure when it is lost."""
+    while (message := association.receive()) is not None:
+        if message.command.MessageID is None:
+            raise AssociationAborted("a request without Message ID")
+        respond(archive, association, message)
+
+
+def respond(archive: Archive, association: Association, message: Message) -> None:
+    """Answer one request, whatever happens. Raises PeerFailure when the association is lost."""
+    wanted = service(message.context.abstract_syntax) or STORAGE
+    exchange, handler = Exchange(archive, association, message, wanted), HANDLERS[wanted.operation]
+    begun = time.monotonic()
+    status = _sanity(handler, message) or _attempt(handler, exchange)
+    if status is not None:
+        _drain(message)
+        exchange.respond(status)
+    _note(exchange, status, time.monotonic() - begun)
+
+
+def _sanity(handler: Handler, message: Message) -> Status | None:
+    """The status for a request that does not belong into its presentation context.
+
+    C-STORE judges the SOP class itself, as PS3.4 B.2.3 has a status of its own for it."""
+    command, context = message.command, message.context
+    if type(command) not in _COMMANDS:
+        return Status(UNRECOGNIZED_OPERATION, "no such operation here")
+    if type(command) is not handler.primitive or not context.as_scp:
+        return Status(SOP_CLASS_NOT_SUPPORTED, "the operation does not belong into this context")
+    if handler.primitive is not C_STORE and command.AffectedSOPClassUID != context.abstract_syntax:
+        return Status(SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of the context")
+    return None
+
+
+def _attempt(handler: Handler, exchange: Exchange) -> Status | None:
+    """Let the handler answer; the failure status when it did not."""
+    try:
+        handler.answer(exchange)
+    except PeerFailure:
+        raise
+    except ArchiveError as error:
+        return worded(error, handler.column)
+    except Exception as fault:  # noqa: BLE001  one of the three places: the association goes on
+        # The type and the place, never the message: it may quote a value of the object.
+        place = traceback.extract_tb(fault.__traceback__)[-1]
+        _log.error("internal error", type=type(fault).__name__, file=place.filename, line=place.lineno)
+        return unexpected(handler.column)
+    return None
+
+
+def _drain(message: Message) -> None:
+    """Read what the handler left of the data set, so that the response comes in its turn."""
+    for _ in message.data or ():
+        pass
+
+
+def _note(exchange: Exchange, failure: Status | None, seconds: float) -> None:
+    """One line for each request: refused ones, queries and retrieves where an administrator sees them."""
+    operation = exchange.service.operation
+    routine = failure is None and operation in (Operation.ECHO, Operation.STORE)
+    (_log.debug if routine else _log.info)(
+        operation.value,
+        calling_ae_title=exchange.association.calling_ae_title,
+        SOPClassUID=exchange.message.context.abstract_syntax,
+        SOPInstanceUID=str(getattr(exchange.request, "AffectedSOPInstanceUID", None) or "")[:64],
+        status=f"{failure.code if failure else 0:04X}",
+        reason=failure.comment if failure else "",
+        seconds=round(seconds, 3),
+    )

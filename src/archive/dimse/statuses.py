@@ -1,0 +1,99 @@
+"""What we answer when something goes wrong: the one table from error class to DIMSE status.
+
+A row has a column for each kind of service, as the standard words the same trouble with different numbers:
+C-STORE in PS3.4 Table B.2-1, C-FIND in Table C.4-1, C-MOVE and C-GET in Tables C.4-2 and C.4-3, all of them
+in PS3.7 Annex C. A class without a row of its own takes that of the class it descends from.
+
+Error Comment says the reason to the person in front of the modality: LO, at most 64 characters, ASCII.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from archive.dicom import errors
+
+SUCCESS = 0x0000
+PROCESSING_FAILURE = 0x0110
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+UNRECOGNIZED_OPERATION = 0x0211
+SUB_OPERATIONS_REFUSED = 0xA702
+SUB_OPERATIONS_WARNING = 0xB000
+CANCELLED = 0xFE00
+PENDING = 0xFF00
+PENDING_WITH_UNSUPPORTED_KEYS = 0xFF01
+
+_COMMENT_LENGTH = 64
+
+
+class Row(NamedTuple):
+    """The status of one error class in each kind of service."""
+
+    store: int
+    query: int
+    retrieve: int
+
+
+STATUSES: Mapping[type[errors.ArchiveError], Row] = {
+    errors.ArchiveError: Row(0x0110, 0xC000, 0xC000),
+    errors.InvalidObject: Row(0xC000, 0xC000, 0xC000),
+    errors.NotDicom: Row(0xC000, 0xC000, 0xC000),
+    errors.CannotUnderstand: Row(0xC000, 0xC000, 0xC000),
+    errors.MissingAttribute: Row(0xA900, 0xA900, 0xA900),
+    errors.InvalidUID: Row(0xA900, 0xA900, 0xA900),
+    errors.ObjectMismatch: Row(0xA900, 0xA900, 0xA900),
+    errors.UnsupportedSOPClass: Row(0x0122, 0x0122, 0x0122),
+    errors.InstanceConflict: Row(0x0111, 0xC000, 0xC000),
+    errors.OutOfResources: Row(0xA700, 0xA700, 0xA701),
+    errors.ObjectTooLarge: Row(0xA700, 0xA700, 0xA701),
+    errors.OutcomeUnknown: Row(0xA700, 0xA700, 0xA701),
+    errors.NotFound: Row(0x0110, 0xC000, 0xA702),
+    errors.InvalidQuery: Row(0xA900, 0xA900, 0xA900),
+    errors.NotAcceptable: Row(0x0110, 0xC000, 0xA702),
+    errors.CannotRender: Row(0x0110, 0xC000, 0xA702),
+    errors.UnknownDestination: Row(0x0110, 0xC000, 0xA801),
+    errors.CallerRefused: Row(0x0124, 0x0124, 0x0124),
+    errors.PeerFailure: Row(0x0110, 0xC000, 0xA702),
+    errors.PeerUnreachable: Row(0x0110, 0xC000, 0xA702),
+    errors.AssociationRejected: Row(0x0110, 0xC000, 0xA702),
+    errors.AssociationAborted: Row(0x0110, 0xC000, 0xA702),
+    errors.ConfigurationError: Row(0x0110, 0xC000, 0xC000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a response says: the code, a comment for a person, and the tags that are to blame."""
+
+    code: int
+    comment: str = ""
+    offending: tuple[int, ...] = ()
+
+
+def row(error: type[errors.ArchiveError]) -> Row:
+    """The row of this class, or of the nearest class above it that has one."""
+    return next(STATUSES[above] for above in error.__mro__ if above in STATUSES)
+
+
+def worded(error: errors.ArchiveError, column: str) -> Status:
+    """The status for `error` in a service of this kind (`store`, `query` or `retrieve`)."""
+    tag = getattr(error, "tag", 0)
+    code: int = getattr(row(type(error)), column)
+    return Status(code, comment(error.reason), (tag,) if tag else ())
+
+
+def unexpected(column: str) -> Status:
+    """The status for a fault of ours; the log has the rest."""
+    code: int = getattr(STATUSES[errors.ArchiveError], column)
+    return Status(code, "internal error: see the log of the archive")
+
+
+def comment(text: str) -> str:
+    """`text` as a value of Error Comment (LO: no backslash, no control characters), cut at a word."""
+    plain = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in text)
+    if len(plain) <= _COMMENT_LENGTH:
+        return plain
+    cut = plain[: _COMMENT_LENGTH - 3]
+    return cut[: cut.rfind(" ")] + "..." if " " in cut[_COMMENT_LENGTH // 2 :] else cut + "..."

@@ -1,0 +1,112 @@
+"""Identifiers come out of their bytes as text, whatever the VR, the padding and the character set."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from identifiers import data_set, encoded, identifier
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from archive.dicom.errors import CannotUnderstand, InvalidQuery
+from archive.dimse.identifier import collected, read
+
+SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_values_by_vr(implicit: bool) -> None:
+    found = identifier(
+        "STUDY",
+        implicit=implicit,
+        PatientID=" 4711 ",
+        StudyInstanceUID=["1.2.3", "1.2.34"],
+        ModalitiesInStudy=["CT", "MR"],
+        StudyDescription="a, b",
+        Rows=512,
+        AccessionNumber="",
+    )
+    assert found.level == "STUDY"
+    assert found.values(0x00100020) == ("4711",)
+    assert found.values(0x0020000D) == ("1.2.3", "1.2.34")
+    assert found.values(0x00080061) == ("CT", "MR")
+    assert found.values(0x00081030) == ("a, b",)
+    assert found.values(0x00280010) == ("512",)
+    assert found.values(0x00080050) == ()
+    assert 0x00080050 in found.elements
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_a_sequence_shows_its_first_item(implicit: bool) -> None:
+    item = data_set(None, ScheduledProcedureStepID="S1", RequestedProcedureID="")
+    found = identifier("SERIES", implicit=implicit, RequestAttributesSequence=[item])
+    inner = found.elements[0x00400275].item
+    assert inner is not None
+    assert inner[0x00400009].values == ("S1",)
+    assert inner[0x00401001].values == ()
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_a_sequence_without_item(implicit: bool) -> None:
+    found = identifier("SERIES", implicit=implicit, RequestAttributesSequence=[])
+    assert found.elements[0x00400275].item is None
+    assert found.elements[0x00400275].vr == "SQ"
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        ("ISO_IR 192", "Müller^Zoë"),
+        ("ISO_IR 100", "Müller^Zoë"),
+        ("ISO_IR 144", "Люкceмбypг"),
+        ("GB18030", "王^小东"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎"),
+    ],
+)
+def test_text_is_decoded_with_the_request_s_character_set(charset: str | list[str], name: str) -> None:
+    found = identifier("PATIENT", SpecificCharacterSet=charset, PatientName=name)
+    assert found.values(0x00100010) == (name,)
+    assert found.specific_character_set == (tuple(charset) if isinstance(charset, list) else (charset,))
+    assert 0x00080005 not in found.elements
+
+
+def test_bytes_that_are_no_data_set() -> None:
+    whole = encoded(data_set("STUDY", PatientID="4711"))
+    with pytest.raises(CannotUnderstand):
+        read(whole[:-1], ExplicitVRLittleEndian)
+
+
+def test_no_identifier() -> None:
+    with pytest.raises(InvalidQuery):
+        collected(None)
+
+
+def test_sequences_without_end() -> None:
+    bomb = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 20_000
+    with pytest.raises(CannotUnderstand):
+        read(bomb, ExplicitVRLittleEndian)
+
+
+@given(garbage=st.binary(max_size=200), syntax=st.sampled_from(SYNTAXES))
+def test_garbage_is_refused_or_read(garbage: bytes, syntax: str) -> None:
+    try:
+        found = read(garbage, syntax)
+    except CannotUnderstand:
+        return
+    assert all(isinstance(value, str) for element in found.elements.values() for value in element.values)
+
+
+@given(cut=st.integers(min_value=0, max_value=120), flip=st.integers(min_value=0, max_value=255))
+def test_a_damaged_identifier_is_refused_or_read(cut: int, flip: int) -> None:
+    whole = bytearray(
+        encoded(
+            data_set("SERIES", PatientName="A^B", RequestAttributesSequence=[data_set(None, StudyID="1")])
+        )
+    )
+    position = cut % len(whole)
+    whole[position] = flip
+    try:
+        read(bytes(whole), ExplicitVRLittleEndian)
+    except CannotUnderstand:
+        return
