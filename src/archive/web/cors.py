@@ -1,0 +1,78 @@
+"""CORS: which pages of other origins may read answers (Fetch standard), as plain ASGI middleware.
+
+Out of the box only pages served by this machine may; `http.cors_origins` names others. Nothing is ever allowed
+with credentials. A long Max-Age spares viewers one preflight for each frame.
+"""
+
+from __future__ import annotations
+
+import re
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+
+_ALLOW_HEADERS = ", ".join(
+    ("accept", "accept-charset", "accept-encoding", "authorization", "content-type", "if-none-match", "range")
+)
+_EXPOSE_HEADERS = "Warning, Content-Location, Content-Type, Content-Range, ETag, Location, Retry-After"
+_ALLOW_METHODS = "GET, HEAD, POST, OPTIONS"
+_MAX_AGE_SECONDS = "86400"
+
+
+class CORS:
+    """Answers preflights and marks what may be read."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+        self._app = app
+        self._any = "*" in origins
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = Headers(scope=scope).get("origin", "") if scope["type"] == "http" else ""
+        if not origin:
+            await self._app(scope, receive, send)
+            return
+        allowed = self._allowed(origin)
+        if allowed and _is_preflight(scope):
+            await _answer_preflight(scope, send, allowed)
+            return
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _mark(MutableHeaders(scope=message), allowed)
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+    def _allowed(self, origin: str) -> str:
+        """What Access-Control-Allow-Origin says; empty when this origin may not read."""
+        if self._any:
+            return "*"
+        known = origin.lower() in self._origins if self._origins else _LOOPBACK_ORIGIN.fullmatch(origin)
+        return origin if known else ""
+
+
+def _is_preflight(scope: Scope) -> bool:
+    return bool(scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope))
+
+
+def _mark(headers: MutableHeaders, allowed: str) -> None:
+    headers.add_vary_header("Origin")
+    if allowed:
+        headers["Access-Control-Allow-Origin"] = allowed
+        headers["Access-Control-Expose-Headers"] = _EXPOSE_HEADERS
+
+
+async def _answer_preflight(scope: Scope, send: Send, allowed: str) -> None:
+    message: Message = {"type": "http.response.start", "status": 204, "headers": []}
+    headers = MutableHeaders(scope=message)
+    _mark(headers, allowed)
+    headers["Access-Control-Allow-Methods"] = _ALLOW_METHODS
+    headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
+    headers["Access-Control-Max-Age"] = _MAX_AGE_SECONDS
+    if "access-control-request-private-network" in Headers(scope=scope):
+        headers["Access-Control-Allow-Private-Network"] = "true"
+    await send(message)
+    await send({"type": "http.response.body", "body": b""})

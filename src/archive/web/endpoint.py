@@ -1,0 +1,113 @@
+"""From an ASGI request to a handler and back: one class for every row of the route table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+from archive.web import bodies, crossing, errors, urls
+from archive.web.crossing import Crossing, Prepared
+from archive.web.exchange import Answer, Asked, Taker
+from archive.web.routes import Route
+
+if TYPE_CHECKING:
+    from archive.bootstrap import Archive
+
+
+class Endpoint:
+    """Every method of one path."""
+
+    def __init__(self, archive: Archive, lane: Crossing, routes: Mapping[str, Route]) -> None:
+        self._archive = archive
+        self._lane = lane
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        route = self._routes[method]
+        scope["archive.route"] = route.path
+        asked = asked_of(scope, self._archive.settings.http)
+        if route.takes_body:
+            answer = await self._take(route, asked, receive)
+            ready = Prepared(answer, answer.body if isinstance(answer.body, bytes) else b"", None)
+        else:
+            make = partial(route.handler, self._archive, asked)
+            ready = await self._lane.call(partial(crossing.prepared, make))
+        await self._send(ready, scope, receive, send)
+
+    async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
+        """Feed the body to the handler's taker."""
+        http = self._archive.settings.http
+        bodies.check_declared_length(asked.headers.get("content-length", ""), http.maximum_body_bytes)
+        taker: Taker = route.handler(self._archive, asked)
+        async with self._lane.closing(taker.close):
+            async for batch, last in bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline):
+                answer = await self._lane.call(partial(_feed, taker, batch, last))
+                if answer is not None:
+                    return answer
+        raise AssertionError("a body has a last batch")
+
+    async def _send(self, ready: Prepared, scope: Scope, receive: Receive, send: Send) -> None:
+        head = scope["method"] == "HEAD"
+        if ready.rest is None:
+            await _start(ready, send)
+            await send({"type": "http.response.body", "body": b"" if head else ready.first})
+            return
+        async with (
+            self._lane.closing(partial(crossing.close, ready.rest)),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
+            await _start(ready, send)
+            if not head:
+                await send(_piece(ready.first))
+                async for batch in self._lane.batches(ready.rest):
+                    await send(_piece(batch))
+            await send({"type": "http.response.body", "body": b""})
+            tasks.cancel_scope.cancel()
+
+
+def asked_of(scope: Scope, http: Any) -> Asked:
+    """The request as handlers see it."""
+    headers: dict[str, str] = {}
+    for name, value in Headers(scope=scope).items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    client = scope.get("client")
+    return Asked(
+        path=scope.get("path_params", {}),
+        query_string=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        base_url=urls.public_base(http, headers, scope["scheme"], scope.get("server")),
+        peer_address=client[0] if client else "",
+    )
+
+
+def _feed(taker: Taker, batch: bytes, last: bool) -> Answer | None:
+    wants_more = taker.feed(batch)
+    return taker.finish() if last or not wants_more else None
+
+
+async def _start(ready: Prepared, send: Send) -> None:
+    answer = ready.answer
+    headers = [(name.encode("latin-1"), errors.header_text(value)) for name, value in answer.headers]
+    if answer.media_type:
+        headers.append((b"content-type", answer.media_type.encode("latin-1")))
+    length = answer.length if ready.rest is not None else len(ready.first)
+    if length is not None and answer.status != 204:
+        headers.append((b"content-length", str(length).encode("ascii")))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+def _piece(piece: bytes) -> Message:
+    return {"type": "http.response.body", "body": piece, "more_body": True}
+
+
+async def _cancel_when_gone(receive: Receive, cancel_scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    cancel_scope.cancel()

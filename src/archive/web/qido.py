@@ -1,0 +1,91 @@
+"""QIDO-RS: search on six resources (PS3.18 10.6).
+
+The query string becomes the one `Query`, `services/search` answers it, and the matches get their URLs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from archive.dicom.identifiers import check_uid
+from archive.dicom.instance import Level
+from archive.dicom.query import Key, Match, UIDList
+from archive.web import media_types, urls
+from archive.web.exchange import Answer, Asked
+from archive.web.media_types import DICOM_XML
+from archive.web.metadata import OFFERS, xml_parts
+from archive.web.multipart_body import related
+from archive.web.qido_parameters import Search, parse
+
+if TYPE_CHECKING:
+    from archive.bootstrap import Archive
+
+_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
+_ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
+
+
+def studies(archive: Archive, asked: Asked) -> Answer:
+    """Search among studies. Raises InvalidQuery, InvalidUID, NotAcceptable."""
+    return _search(archive, asked, Level.STUDY)
+
+
+def series(archive: Archive, asked: Asked) -> Answer:
+    """Search among all series, or those of the path's study. Raises as `studies`."""
+    return _search(archive, asked, Level.SERIES)
+
+
+def instances(archive: Archive, asked: Asked) -> Answer:
+    """Search among all instances, or those of the path's study or series. Raises as `studies`."""
+    return _search(archive, asked, Level.IMAGE)
+
+
+def _search(archive: Archive, asked: Asked, level: Level) -> Answer:
+    chosen = media_types.choose(asked.accept, OFFERS)
+    maximum = archive.settings.limits.maximum_query_results
+    search = parse(asked.parameters, level, maximum)
+    query = replace(search.query, keys=_path_keys(asked) + search.query.keys)
+    limit = query.limit or 0
+    matches = list(archive.search.find(query)) if limit else []
+    remaining = 0
+    if len(matches) >= limit:
+        remaining = archive.search.count(query) - query.offset - len(matches)
+    warnings = _warnings(asked, search, remaining)
+    if not matches:
+        return Answer(204, headers=warnings)
+    data_sets = [_with_urls(asked.base_url, match, level) for match in matches]
+    if chosen.media_type == DICOM_XML:
+        return related(DICOM_XML, xml_parts(data_sets), warnings)
+    return Answer(200, chosen.media_type, orjson.dumps(data_sets), warnings)
+
+
+def _path_keys(asked: Asked) -> tuple[Key, ...]:
+    tags = {"study": _STUDY_INSTANCE_UID, "series": _SERIES_INSTANCE_UID}
+    return tuple(
+        Key((tag,), UIDList((check_uid(asked.path[name], tag),)))
+        for name, tag in tags.items()
+        if name in asked.path
+    )
+
+
+def _warnings(asked: Asked, search: Search, remaining: int) -> tuple[tuple[str, str], ...]:
+    """Each in the form of PS3.18 8.3.4: `299 <service>: <text>`."""
+    texts = list(search.warnings)
+    if remaining > 0:
+        texts.append(f"There are {remaining} additional results that can be requested")
+    return tuple(("Warning", f"299 {asked.base_url}: {text}") for text in texts)
+
+
+def _with_urls(base: str, match: Match, level: Level) -> Mapping[str, Any]:
+    """The match with RetrieveURL and InstanceAvailability, in the order of tags."""
+    uids = [_uid(match, tag) for tag in ("0020000D", "0020000E", "00080018")[: level.value]]
+    url = urls.resource_url(base, *uids)
+    added = {"00080056": _ONLINE, "00081190": {"vr": "UR", "Value": [url]}}
+    return dict(sorted((dict(match) | added).items()))
+
+
+def _uid(match: Match, tag: str) -> str:
+    return str(match[tag]["Value"][0])

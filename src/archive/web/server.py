@@ -1,0 +1,153 @@
+"""One HTTP worker: uvicorn on a listening socket that the supervisor made.
+
+uvicorn has no deadline for request heads and for readers that stall, and httptools no limit on a head's size, so
+its protocol is extended by these three. It keeps its hands off signals, which belong to the supervisor, and writes
+no access log, as the URLs of searches hold names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from archive.web.app import create_app
+
+if TYPE_CHECKING:
+    from archive.bootstrap import Archive
+
+HEAD_SECONDS = 10.0
+"""From a connection or the first byte of a request to the end of its head."""
+
+HEAD_BYTES = 64 << 10
+KEEP_ALIVE_SECONDS = 75
+"""Longer than reverse proxies keep idle connections, so that they close first."""
+
+_TICKS_PER_HEARTBEAT = 10
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+def run(
+    archive: Archive, listener: socket.socket, heartbeat: Callable[[], None], stop: threading.Event
+) -> None:
+    """Serve until `stop` is set, then finish running requests and return. `heartbeat` is called about each second by
+    the event loop; its first call means that connections are accepted."""
+    settings = archive.settings
+    logging.getLogger("uvicorn.error").addFilter(_without_tracebacks)
+    listener.setblocking(False)
+    config = uvicorn.Config(
+        create_app(archive),
+        http=partial(Protocol, stalled_seconds=float(settings.http.idle_deadline)),  # type: ignore[arg-type]
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(settings.drain_seconds - 2, 1),
+    )
+    Server(config, heartbeat, stop).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, told to stop by an event instead of a signal."""
+
+    def __init__(self, config: uvicorn.Config, heartbeat: Callable[[], None], stop: threading.Event) -> None:
+        super().__init__(config)
+        self._heartbeat = heartbeat
+        self._stop = stop
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second while serving."""
+        if counter % _TICKS_PER_HEARTBEAT == 0:
+            self._heartbeat()
+        return self._stop.is_set() or await super().on_tick(counter)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the supervisor."""
+        yield
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with a deadline and a size for request heads, and a deadline for readers that take nothing."""
+
+    def __init__(self, *args: Any, stalled_seconds: float, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._stalled_seconds = stalled_seconds
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._head_bytes = 0
+        self._in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._abort_after("head", HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for name in list(self._timers):
+            self._cancel(name)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > HEAD_BYTES:
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        self._abort_after("head", HEAD_SECONDS)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._cancel("head")
+        self._in_head = False
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._cancel("stalled")
+        super().resume_writing()
+
+    def _watch_reader(self, waiting: int) -> None:
+        """Cut the connection unless some of the `waiting` bytes go out in time."""
+        self._cancel("stalled")
+        self._timers["stalled"] = self.loop.call_later(self._stalled_seconds, self._check_reader, waiting)
+
+    def _check_reader(self, before: int) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        if waiting < before:
+            self._watch_reader(waiting)
+        else:
+            self.transport.abort()
+
+    def _abort_after(self, name: str, seconds: float) -> None:
+        self._cancel(name)
+        self._timers[name] = self.loop.call_later(seconds, self.transport.abort)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _without_tracebacks(record: logging.LogRecord) -> bool:
+    """uvicorn logs exceptions of the application with all they quote; our own middleware has logged them by type."""
+    return record.exc_info is None

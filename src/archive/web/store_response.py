@@ -1,0 +1,149 @@
+"""The answer to a store request: Store Instances Response Module and status (PS3.18 10.5.3 and Annex I).
+
+Table I.2-2 leaves two choices to us. Failure Reason of an identifier that is taken by other content is 0111
+(Duplicate SOP Instance, PS3.7 Annex C), as C-STORE answers it; a part that cannot be read at all is C000. The
+sentences go into Warning headers in the form that 10.5.3.2 recommends, as the module has no place for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from archive.dicom import errors, xml_model
+from archive.dicom.errors import ArchiveError, NotAcceptable, ObjectTooLarge, OutOfResources
+from archive.web import media_types, urls
+from archive.web.errors import RETRY_AFTER_SECONDS
+from archive.web.exchange import Answer
+from archive.web.media_types import DICOM_JSON, DICOM_XML, Offer
+
+if TYPE_CHECKING:
+    from archive.services.ingest import Receipt
+
+FAILURE_REASONS: Mapping[type[ArchiveError], int] = {
+    errors.ArchiveError: 0x0110,
+    errors.InvalidObject: 0xC000,
+    errors.MissingAttribute: 0xA900,
+    errors.InvalidUID: 0xA900,
+    errors.ObjectMismatch: 0xA900,
+    errors.UnsupportedSOPClass: 0x0122,
+    errors.InstanceConflict: 0x0111,
+    errors.OutOfResources: 0xA700,
+}
+"""Failure Reason (0008,1197) by error class; a class without a row takes that of the class it descends from."""
+
+MAXIMUM_WARNINGS = 5
+_SECOND_CHOICE = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One part that was not stored, with its identity as far as it is known."""
+
+    error: ArchiveError
+    SOPClassUID: str = ""
+    SOPInstanceUID: str = ""
+
+    @property
+    def reason(self) -> int:
+        """Failure Reason (0008,1197)."""
+        return next(FAILURE_REASONS[above] for above in type(self.error).__mro__ if above in FAILURE_REASONS)
+
+
+@dataclass
+class StoreResponse:
+    """Receipts and failures as they come. `broken`: the body could not be read to its end."""
+
+    base_url: str
+    accept: str | None
+    receipts: list[Receipt] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    broken: bool = False
+
+    def answer(self) -> Answer:
+        """The whole answer."""
+        media_type, body = _encoded(self._module(), self.accept)
+        return Answer(self._status(), media_type, body, (*self._warnings(), *self._locations()))
+
+    def _status(self) -> int:
+        """Table 10.5.3-1; with nothing stored and one cause for all, what HTTP says for that cause."""
+        if self.receipts:
+            return 202 if self.failures else 200
+        if self.broken or not self.failures:
+            return 400
+        if all(isinstance(failure.error, ObjectTooLarge) for failure in self.failures):
+            return 413
+        if all(isinstance(failure.error, OutOfResources) for failure in self.failures):
+            return 503
+        return 409
+
+    def _module(self) -> dict[str, Any]:
+        studies = self._studies()
+        module: dict[str, Any] = {
+            "00081190": _value(
+                "UR", *(urls.resource_url(self.base_url, uid) for uid in studies if len(studies) == 1)
+            )
+        }
+        named = [failure for failure in self.failures if failure.SOPInstanceUID]
+        others = [failure for failure in self.failures if not failure.SOPInstanceUID]
+        if named:
+            module["00081198"] = _value("SQ", *(_failed_item(failure) for failure in named))
+        if self.receipts:
+            module["00081199"] = _value("SQ", *(self._referenced_item(receipt) for receipt in self.receipts))
+        if others:
+            module["0008119A"] = _value("SQ", *({"00081197": _value("US", other.reason)} for other in others))
+        return module
+
+    def _studies(self) -> list[str]:
+        return list(dict.fromkeys(receipt.StudyInstanceUID for receipt in self.receipts))
+
+    def _referenced_item(self, receipt: Receipt) -> dict[str, Any]:
+        url = urls.resource_url(
+            self.base_url, receipt.StudyInstanceUID, receipt.SeriesInstanceUID, receipt.SOPInstanceUID
+        )
+        return {
+            "00081150": _value("UI", receipt.SOPClassUID),
+            "00081155": _value("UI", receipt.SOPInstanceUID),
+            "00081190": _value("UR", url),
+        }
+
+    def _warnings(self) -> list[tuple[str, str]]:
+        """One Warning for each kind of failure, the first few kinds."""
+        texts = dict.fromkeys(
+            f"{fail.reason:04X} {self.base_url}: {fail.error.reason}" for fail in self.failures
+        )
+        return [("Warning", warning[:1000]) for warning in list(texts)[:MAXIMUM_WARNINGS]]
+
+    def _locations(self) -> list[tuple[str, str]]:
+        if self._status() == 503:
+            return [("Retry-After", str(RETRY_AFTER_SECONDS))]
+        studies = self._studies()
+        return [("Location", urls.resource_url(self.base_url, studies[0]))] if len(studies) == 1 else []
+
+
+def _failed_item(failure: Failure) -> dict[str, Any]:
+    return {
+        "00081150": _value("UI", *([failure.SOPClassUID] if failure.SOPClassUID else [])),
+        "00081155": _value("UI", failure.SOPInstanceUID),
+        "00081197": _value("US", failure.reason),
+    }
+
+
+def _value(vr: str, *values: Any) -> dict[str, Any]:
+    return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
+
+
+def _encoded(module: Mapping[str, Any], accept: str | None) -> tuple[str, bytes]:
+    """JSON unless the client takes XML only: after a store nobody is helped by a 406. The type is exact, without a
+    charset: dicomweb-client compares it so."""
+    offers = (Offer(DICOM_JSON), Offer(_SECOND_CHOICE), Offer(DICOM_XML))
+    try:
+        chosen = media_types.choose(accept, offers).media_type
+    except NotAcceptable:
+        chosen = DICOM_JSON
+    if chosen == DICOM_XML:
+        return DICOM_XML, xml_model.document(module)
+    return DICOM_JSON, orjson.dumps(module)
