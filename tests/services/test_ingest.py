@@ -23,7 +23,7 @@ from archive.dicom.errors import (
     OutOfResources,
 )
 from archive.dicom.instance import Scope, Source
-from archive.index import outbox
+from archive.jobs.worker import work
 from archive.services.ingest import Receipt
 from objects import data_set_bytes, encoded, part10, secondary_capture
 
@@ -148,12 +148,9 @@ def test_twenty_at_once_make_one(archive: Archive) -> None:
 
 
 def abandon(archive: Archive) -> None:
-    """What the job does with bytes that lost a race."""
-    jobs = archive.database.write(
-        lambda connection: outbox.claim(connection, now=1e12, lease_seconds=60, limit=100)
-    )
-    for job in jobs:
-        archive.ingest.discard_abandoned(job.payload["key"])
+    """What the jobs do with bytes that lost a race."""
+    while work(archive):
+        pass
 
 
 def test_leaving_early_leaves_nothing(archive: Archive) -> None:
