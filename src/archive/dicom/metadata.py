@@ -21,12 +21,16 @@ from archive.dicom.errors import CannotUnderstand
 from archive.dicom.frames import MAXIMUM_FRAGMENTS, Fragments
 from archive.dicom.instance import BulkValue, Element
 from archive.dicom.json_model import BINARY_VRS, BULK_VRS, CONVERTERS, WrongLengthError
+from archive.dicom.lookup_tables import NEEDED_INLINE
 
 PIXEL_DATA = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 INLINE = 1024
 """Longest binary value in the metadata itself."""
+LONG = 1 << 16
+"""Longest value of any VR in the metadata itself."""
 
 _CHARACTER_SET, _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00080005, 0x00280103, 0x00283002
+_LOOKUP_TABLES = frozenset(int(tag, 16) for tag in NEEDED_INLINE)
 _TRAILING_PADDING = 0xFFFCFFFC
 _PORTION = 1 << 18
 _LARGEST_REORDERED = 1 << 24
@@ -99,8 +103,11 @@ class Metadata:
             self.elements[tag] = Element(vr, values, f'{{"vr":"{vr}"{text}}}')
 
     def passes(self, tag: int, vr: str, length: int) -> bool:
-        """Pixel data and longer binary values, as long as they are not too many to be listed."""
-        if tag in PIXEL_DATA and len(self._levels) == 1:
+        """Pixel data and longer binary values, as long as they are not too many to be listed. Lookup tables stay, as a
+        picture cannot be rendered without them."""
+        if tag in _LOOKUP_TABLES:
+            return False
+        if length > LONG or (tag in PIXEL_DATA and len(self._levels) == 1):
             return True
         return length > INLINE and vr in BINARY_VRS and len(self.bulk_values) < _MANY_BULK_VALUES
 

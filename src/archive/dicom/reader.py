@@ -19,6 +19,7 @@ from archive.dicom.identifiers import check_uid
 from archive.dicom.inflate import Inflater
 from archive.dicom.instance import Element, Instance
 from archive.dicom.metadata import Metadata
+from archive.dicom.sop_classes import MEDIA_STORAGE_DIRECTORY, is_storage, sop_class_name
 from archive.dicom.structure import Structure
 from archive.dicom.transfer_syntaxes import transfer_syntax
 
@@ -44,20 +45,6 @@ _NEEDED = frozenset(_IDENTITY.values()) | {
     _PIXEL_DATA_PROVIDER_URL,
     _FIRST_DIRECTORY_RECORD,
 }
-
-NOT_OF_A_PATIENT = {
-    "1.2.840.10008.1.3.10": "Media Storage Directory",
-    "1.2.840.10008.5.1.4.38.1": "Hanging Protocol",
-    "1.2.840.10008.5.1.4.39.1": "Color Palette",
-    "1.2.840.10008.5.1.4.43.1": "Generic Implant Template",
-    "1.2.840.10008.5.1.4.44.1": "Implant Assembly Template",
-    "1.2.840.10008.5.1.4.45.1": "Implant Template Group",
-    "1.2.840.10008.5.1.4.1.1.200.1": "CT Defined Procedure Protocol",
-    "1.2.840.10008.5.1.4.1.1.200.3": "Protocol Approval",
-    "1.2.840.10008.5.1.4.1.1.200.7": "XA Defined Procedure Protocol",
-    "1.2.840.10008.5.1.4.1.1.201.1": "Inventory",
-}
-"""SOP classes without patient, study and series: PS3.4 annex GG, and the directory of a medium."""
 
 
 class DataSetReader:
@@ -122,13 +109,10 @@ class DataSetReader:
 
     def _check_sop_class(self) -> None:
         uid = self._first(_IDENTITY["SOPClassUID"])
-        name = NOT_OF_A_PATIENT.get(uid)
-        if name is None and not uid and _FIRST_DIRECTORY_RECORD in self._metadata.elements:
-            name = "Media Storage Directory"
-        if name is not None:
-            raise UnsupportedSOPClass(
-                f"{name} objects belong to no patient, study and series and are not archived"
-            )
+        if not uid and _FIRST_DIRECTORY_RECORD in self._metadata.elements:
+            uid = MEDIA_STORAGE_DIRECTORY
+        if uid and not is_storage(uid):
+            raise UnsupportedSOPClass(f"{sop_class_name(uid)}: not an object of a patient, study and series")
 
     def _identifier(self, keyword: str, tag: int) -> str:
         value = self._first(tag)

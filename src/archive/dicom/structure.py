@@ -15,18 +15,19 @@ long ones are counted past.
 
 from __future__ import annotations
 
-import struct
 import sys
 from dataclasses import dataclass
-from typing import Protocol
 
+from archive.dicom import elements
 from archive.dicom.dictionary import PLAIN
+from archive.dicom.elements import EXPLICIT, IMPLICIT, LONG, SHORT
 from archive.dicom.errors import CannotUnderstand
 from archive.dicom.identifiers import tag_text
+from archive.dicom.listener import Listener, Nobody
 
 MAXIMUM_DEPTH = 64
-SMALL = 65536
-"""Longest value that is taken as a whole."""
+SMALL = 1 << 17
+"""Longest value that is taken as a whole, if the listener wants it."""
 LONGEST_OFFSET_TABLE = 1 << 24
 
 _UNDEFINED = 0xFFFFFFFF
@@ -34,58 +35,7 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ENDLESS = sys.maxsize
 _HEAD = 12
 
-_SHORT = {
-    name.encode(): name
-    for name in (
-        *("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FL", "FD", "IS", "LO"),
-        *("LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"),
-    )
-}
-_LONG = {
-    name.encode(): name
-    for name in ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
-}
 _FRAGMENTED = frozenset(("OB", "OD", "OF", "OL", "OV", "OW"))
-
-_EXPLICIT = {False: struct.Struct("<HH2sH").unpack_from, True: struct.Struct(">HH2sH").unpack_from}
-_IMPLICIT = {False: struct.Struct("<HHI").unpack_from, True: struct.Struct(">HHI").unpack_from}
-_UINT32 = {False: struct.Struct("<I").unpack_from, True: struct.Struct(">I").unpack_from}
-
-
-class Content(Protocol):
-    """Who listens. All offsets count from the first byte of the data set."""
-
-    def resolve(self, tag: int, vr: str, /) -> str:
-        """The VR of an attribute that came without one (`vr` empty) or with UN."""
-
-    def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None:
-        """A whole value."""
-
-    def passes(self, tag: int, vr: str, length: int) -> bool:
-        """Whether a value of at most SMALL bytes shall be counted past."""
-
-    def skipped(self, tag: int, vr: str, offset: int, length: int) -> None:
-        """A value that is counted past."""
-
-    def begin_sequence(self, tag: int) -> None: ...
-
-    def begin_item(self) -> None: ...
-
-    def end_item(self) -> None: ...
-
-    def end_sequence(self) -> None: ...
-
-    def begin_fragments(self, tag: int, vr: str, offset: int) -> None:
-        """Encapsulated pixel data, whose first item tag is at `offset`."""
-
-    def offset_table(self, raw: bytes, end: int) -> None:
-        """The Basic Offset Table; the first fragment's item tag is at `end`."""
-
-    def fragment(self, offset: int, length: int, head: bytes) -> None:
-        """One fragment and its first bytes."""
-
-    def end_fragments(self, end: int) -> None:
-        """The sequence delimiter of the fragments is at `end`."""
 
 
 @dataclass(slots=True)
@@ -103,11 +53,11 @@ class _Open:
 
 
 class Structure:
-    """Takes the bytes of a data set and tells `content` what is in it. Raises CannotUnderstand as soon as the bytes
+    """Takes the bytes of a data set and tells `listener` what is in it. Raises CannotUnderstand as soon as the bytes
     cannot be a data set any more."""
 
-    def __init__(self, content: Content, *, implicit: bool, big_endian: bool) -> None:
-        self._content = content
+    def __init__(self, listener: Listener, *, implicit: bool, big_endian: bool) -> None:
+        self._listener = listener
         self._top = _Open("data set", 0, 0, None, _ENDLESS, implicit, big_endian)
         self._stack = [self._top]
         self._depth = 0
@@ -175,7 +125,7 @@ class Structure:
 
     def _plain_explicit(self, buffer: bytes, position: int, end: int) -> int:
         big_endian = self._top.big_endian
-        header, take, short = _EXPLICIT[big_endian], self._content.element, _SHORT
+        header, take, short = EXPLICIT[big_endian], self._listener.element, SHORT
         while position + 8 <= end:
             group, number, letters, length = header(buffer, position)
             stop = position + 8 + length
@@ -188,13 +138,13 @@ class Structure:
 
     def _plain_implicit(self, buffer: bytes, position: int, end: int) -> int:
         big_endian = self._top.big_endian
-        header, take, plain = _IMPLICIT[big_endian], self._content.element, PLAIN
+        header, take, plain = IMPLICIT[big_endian], self._listener.element, PLAIN
         while position + 8 <= end:
             group, number, length = header(buffer, position)
             stop = position + 8 + length
             tag = group << 16 | number
             vr = plain.get(tag)
-            if vr is None or stop > end or length > SMALL:
+            if vr is None or stop > end or length > 0xFFFF:
                 break
             take(tag, vr, buffer[position + 8 : stop], big_endian)
             position = stop
@@ -211,8 +161,11 @@ class Structure:
             return False
         letters = buffer[position + 4 : position + 6]
         if top.implicit:
-            top.implicit = not (top.kind == "data set" and (letters in _SHORT or letters in _LONG))
-        elif not _is_vr(letters) and buffer[position : position + 2] not in (b"\xfe\xff", b"\xff\xfe"):
+            top.implicit = not (top.kind == "data set" and (letters in SHORT or letters in LONG))
+        elif not elements.is_vr(letters) and buffer[position : position + 2] not in (
+            b"\xfe\xff",
+            b"\xff\xfe",
+        ):
             top.implicit = True
         return True
 
@@ -237,26 +190,13 @@ class Structure:
             )
         return self._defined(buffer, position, tag, vr, length, size)
 
-    def _header(self, buffer: bytes, position: int) -> tuple[int, str, int, int] | None:
-        """Tag, VR as declared (empty in implicit VR), length of the value, length of this header."""
+    def _header(self, buffer: bytes, position: int) -> elements.Header | None:
         self._awaited = (0, 0, 0)
-        if position + 8 > len(buffer):
-            self._need = 8
+        found = elements.header(buffer, position, self._top.implicit, self._top.big_endian)
+        if isinstance(found, int):
+            self._need = found
             return None
-        big_endian = self._top.big_endian
-        group, number, letters, length = _EXPLICIT[big_endian](buffer, position)
-        tag = group << 16 | number
-        if letters in _SHORT and not self._top.implicit:
-            return tag, _SHORT[letters], length, 8
-        if self._top.implicit or not _is_vr(letters):
-            return tag, "", _UINT32[big_endian](buffer, position + 4)[0], 8
-        if letters not in _LONG and length:
-            return tag, "UN", length, 8
-        # PS3.5 6.2: a VR of a later edition has the long form, which begins with two zero bytes
-        if position + 12 > len(buffer):
-            self._need = 12
-            return None
-        return tag, _LONG.get(letters, "UN"), _UINT32[big_endian](buffer, position + 8)[0], 12
+        return found
 
     def _check_group(self, tag: int, at: int) -> None:
         if tag >> 16 in (0x0000, 0x0002):
@@ -273,9 +213,9 @@ class Structure:
     def _undefined(self, buffer: bytes, position: int, tag: int, vr: str, size: int) -> int:
         """A value of undefined length: fragments, or a sequence (which is what UN then means, PS3.5 6.2.2)."""
         at = self._base + position
-        resolved = self._content.resolve(tag, vr) if not vr and not tag >> 16 & 1 else vr
+        resolved = self._listener.resolve(tag, vr) if not vr and not tag >> 16 & 1 else vr
         if resolved in _FRAGMENTED:
-            self._content.begin_fragments(tag, vr or "OB", at + size)
+            self._listener.begin_fragments(tag, vr or "OB", at + size)
             self._push("fragments", tag, at + size, None)
             return position + size
         if vr not in ("", "UN", "SQ"):
@@ -299,7 +239,7 @@ class Structure:
 
     def _defined(self, buffer: bytes, position: int, tag: int, vr: str, length: int, size: int) -> int:
         top, start = self._top, self._base + position + size
-        resolved = self._content.resolve(tag, vr) if vr in ("", "UN") else vr
+        resolved = self._listener.resolve(tag, vr) if vr in ("", "UN") else vr
         if resolved == "SQ" and length and self._is_doubtful(tag, vr):
             seen = length if length <= SMALL else 4
             if position + size + seen > len(buffer):
@@ -310,13 +250,13 @@ class Structure:
         if resolved == "SQ":
             self._begin_sequence(tag, start, start + length)
             return position + size
-        if length > SMALL or (length and self._content.passes(tag, resolved, length)):
-            self._content.skipped(tag, resolved, start, length)
+        if length > SMALL or (length and self._listener.passes(tag, resolved, length)):
+            self._listener.skipped(tag, resolved, start, length)
             self._awaited = (tag, length, size)
             return position + size + length
         if position + size + length > len(buffer):
             return self._wait(position, tag, length, size, length)
-        self._content.element(
+        self._listener.element(
             tag, resolved, buffer[position + size : position + size + length], top.big_endian
         )
         return position + size + length
@@ -350,7 +290,7 @@ class Structure:
             raise CannotUnderstand(
                 f"the item at byte {at} declares {length} bytes and reaches past {_name(top)}"
             )
-        self._content.begin_item()
+        self._listener.begin_item()
         self._push("item", top.tag, at + 8, end)
         return position + 8
 
@@ -363,14 +303,14 @@ class Structure:
         if position + 8 > len(buffer):
             self._need = 8
             return None
-        group, number, length = _IMPLICIT[self._top.big_endian](buffer, position)
+        group, number, length = IMPLICIT[self._top.big_endian](buffer, position)
         return group << 16 | number, length
 
     def _begin_sequence(self, tag: int, start: int, end: int | None) -> None:
         self._depth += 1
         if self._depth > MAXIMUM_DEPTH:
             raise CannotUnderstand(f"more than {MAXIMUM_DEPTH} sequences inside each other at byte {start}")
-        self._content.begin_sequence(tag)
+        self._listener.begin_sequence(tag)
         self._push("sequence", tag, start, end)
 
     def _push(self, kind: str, tag: int, start: int, end: int | None) -> None:
@@ -382,10 +322,10 @@ class Structure:
     def _close(self, position: int) -> int:
         kind = self._top.kind
         if kind == "item":
-            self._content.end_item()
+            self._listener.end_item()
         elif kind == "sequence":
             self._depth -= 1
-            self._content.end_sequence()
+            self._listener.end_sequence()
         self._stack.pop()
         self._top = self._stack[-1]
         return position
@@ -403,7 +343,7 @@ class Structure:
             return position
         tag, length = header
         if tag == _SEQUENCE_END:
-            self._content.end_fragments(at)
+            self._listener.end_fragments(at)
             return self._close(position + 8)
         if tag != _ITEM or length == _UNDEFINED or at + 8 + length > top.limit:
             raise CannotUnderstand(f"a fragment is expected at byte {at} in {_name(top)}, or its delimiter")
@@ -413,9 +353,9 @@ class Structure:
             return self._wait(position, top.tag, length, 8, seen)
         head = buffer[position + 8 : position + 8 + seen]
         if is_table:
-            self._content.offset_table(head if seen == length else b"", at + 8 + length)
+            self._listener.offset_table(head if seen == length else b"", at + 8 + length)
         else:
-            self._content.fragment(at, length, head)
+            self._listener.fragment(at, length, head)
         self._awaited = (top.tag, length, 8)
         return position + 8 + length
 
@@ -430,43 +370,13 @@ class Structure:
         return f"{what} of {tag_text(tag)} declares {length} bytes, {there} are there"
 
 
-class _Nobody:
-    """Listens to nothing: for finding out whether bytes are items at all."""
-
-    def resolve(self, tag: int, vr: str, /) -> str:
-        return vr or PLAIN.get(tag, "UN")
-
-    def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None: ...
-
-    def passes(self, *_: object) -> bool:
-        return False
-
-    def skipped(self, tag: int, vr: str, offset: int, length: int) -> None: ...
-
-    def begin_sequence(self, tag: int) -> None: ...
-
-    def begin_item(self) -> None: ...
-
-    def end_item(self) -> None: ...
-
-    def end_sequence(self) -> None: ...
-
-    def begin_fragments(self, tag: int, vr: str, offset: int) -> None: ...
-
-    def offset_table(self, raw: bytes, end: int) -> None: ...
-
-    def fragment(self, offset: int, length: int, head: bytes) -> None: ...
-
-    def end_fragments(self, end: int) -> None: ...
-
-
 def _holds_items(raw: bytes, length: int, inside: _Open) -> bool:
     """Whether a value that a dictionary calls a sequence is one: all of it, or its first item if it is long. What is UN
     inside is not looked into, so that looking twice stays cheap however deep."""
     item = b"\xff\xfe\xe0\x00" if inside.big_endian else b"\xfe\xff\x00\xe0"
     if not raw or length > SMALL:
         return raw.startswith(item)
-    walk = Structure(_Nobody(), implicit=inside.implicit, big_endian=inside.big_endian)
+    walk = Structure(Nobody(), implicit=inside.implicit, big_endian=inside.big_endian)
     walk._begin_sequence(0, 0, length)
     try:
         walk.feed(raw)
@@ -474,10 +384,6 @@ def _holds_items(raw: bytes, length: int, inside: _Open) -> bool:
     except CannotUnderstand:
         return False
     return True
-
-
-def _is_vr(letters: bytes) -> bool:
-    return letters.isalpha() and letters.isupper()
 
 
 def _name(one: _Open) -> str:
