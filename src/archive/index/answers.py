@@ -1,0 +1,174 @@
+"""What an answer to a query holds, and how it is put together from the rows.
+
+Most of it was prepared at ingest, one JSON text per level. Counts and lists are made by the query itself. Only
+attributes that are not prepared at all are taken from the metadata of the entity's first instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+import zstandard
+
+from archive.dicom.attributes import ATTRIBUTES, BY_TAG, UNIQUE_KEYS, Attribute
+from archive.dicom.instance import Level
+from archive.dicom.query import Match, Query
+from archive.index.schema import instance, instance_detail, patient, series, study
+from archive.index.sql import DistinctTexts
+
+_DOORS_OWN = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056, 0x00081190, 0x00880130, 0x00880140})
+"""SpecificCharacterSet, QueryRetrieveLevel, RetrieveAETitle, InstanceAvailability, RetrieveURL, StorageMedia…:
+facts about an answer, not about an object; the doors know them."""
+
+_PREPARED = {
+    Level.PATIENT: (patient.c.attributes,),
+    Level.STUDY: (study.c.attributes,),
+    Level.SERIES: (study.c.attributes, series.c.attributes),
+    Level.IMAGE: (study.c.attributes, series.c.attributes, instance.c.attributes),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The columns to select, and what to make of a row of them."""
+
+    columns: tuple[sa.ColumnElement[Any], ...]
+    assemble: Callable[[sa.Row[Any]], Match]
+
+
+def plan(query: Query) -> Plan:
+    """What the query wants: the attributes of PS3.18 10.6.3.3 for its level and those above, those that it names,
+    or all."""
+    wanted = _wanted(query)
+    computed = [BY_TAG[tag] for tag in sorted(wanted) if tag in BY_TAG and BY_TAG[tag].computed]
+    prepared = _PREPARED[query.level]
+    others = frozenset(f"{tag:08X}" for tag in wanted if tag not in BY_TAG)
+    columns = [*prepared, *(_computed_column(one, query.level) for one in computed)]
+    if others or query.include_all:
+        columns.append(_first_metadata(query.level))
+    texts = {f"{tag:08X}" for tag in wanted}
+    empty = _shown_empty(query, wanted)
+
+    def assemble(row: sa.Row[Any]) -> Match:
+        answer: dict[str, Any] = dict(empty)
+        for text in row[: len(prepared)]:
+            answer.update((tag, value) for tag, value in orjson.loads(text).items() if tag in texts)
+        for attribute, value in zip(computed, row[len(prepared) :], strict=False):
+            answer.update(_computed_member(attribute, value))
+        if others or query.include_all:
+            answer.update(_members(row[-1], query, others))
+        return dict(sorted(answer.items()))
+
+    return Plan(tuple(columns), assemble)
+
+
+def _wanted(query: Query) -> frozenset[int]:
+    """Tags. What belongs to a level below is left out without a word (PS3.18 8.3.4.3)."""
+    known = {one.tag for one in ATTRIBUTES if one.level <= query.level}
+    default = {one.tag for one in ATTRIBUTES if one.returned or query.include_all}
+    unique = {tag for level, tag in UNIQUE_KEYS.items() if level <= query.level}
+    named = {key.path[0] for key in query.keys} | query.include
+    return frozenset(
+        tag
+        for tag in default | unique | named
+        if tag in known or (tag not in BY_TAG and tag not in _DOORS_OWN)
+    )
+
+
+def _shown_empty(query: Query, wanted: frozenset[int]) -> Mapping[str, Mapping[str, str]]:
+    """Attributes that appear without Value when the object lacks them: those asked for by name, and those that
+    every answer has to have. Counts and lists are always there, or better left out: viewers stumble over them."""
+    named = {key.path[0] for key in query.keys} | query.include
+    return {
+        one.tag_hex: {"vr": one.vr}
+        for one in ATTRIBUTES
+        if one.tag in wanted and not one.computed and (one.tag in named or (one.returned and one.matched))
+    }
+
+
+_COUNTERS: Mapping[str, sa.ColumnElement[Any]] = {
+    "NumberOfStudyRelatedSeries": study.c.number_of_series,
+    "NumberOfStudyRelatedInstances": study.c.number_of_instances,
+    "NumberOfSeriesRelatedInstances": series.c.number_of_instances,
+    "AvailableTransferSyntaxUID": instance.c.transfer_syntax_uid,
+}
+
+
+def _computed_column(attribute: Attribute, level: Level) -> sa.ColumnElement[Any]:
+    if attribute.keyword in _COUNTERS:
+        return _COUNTERS[attribute.keyword]
+    inner = series.alias()
+    if attribute.keyword == "ModalitiesInStudy":
+        listed = sa.select(DistinctTexts(inner.c.Modality)).where(inner.c.study_id == study.c.id)
+        return listed.correlate(study).scalar_subquery()
+    if attribute.keyword == "SOPClassesInStudy":
+        within = instance.alias()
+        joined = sa.and_(within.c.series_id == inner.c.id, inner.c.study_id == study.c.id)
+        return sa.select(DistinctTexts(within.c.SOPClassUID)).where(joined).correlate(study).scalar_subquery()
+    return _of_patient(attribute, level)
+
+
+def _of_patient(attribute: Attribute, level: Level) -> sa.ColumnElement[Any]:
+    """NumberOfPatientRelated…: the sum over the patient's studies."""
+    inner = study.alias()
+    total = {
+        "NumberOfPatientRelatedStudies": sa.func.count(),
+        "NumberOfPatientRelatedSeries": sa.func.sum(inner.c.number_of_series),
+        "NumberOfPatientRelatedInstances": sa.func.sum(inner.c.number_of_instances),
+    }[attribute.keyword]
+    outer = patient if level is Level.PATIENT else study
+    owner = patient.c.id if level is Level.PATIENT else study.c.patient_id
+    return sa.select(total).where(inner.c.patient_id == owner).correlate(outer).scalar_subquery()
+
+
+def _computed_member(attribute: Attribute, value: Any) -> dict[str, Any]:
+    if attribute.keyword in ("ModalitiesInStudy", "SOPClassesInStudy"):
+        values = sorted(filter(None, orjson.loads(value or "[]")))
+    else:
+        values = [int(value) if attribute.vr == "IS" else value]
+    return {attribute.tag_hex: {"vr": attribute.vr, "Value": values}} if values else {}
+
+
+def _first_metadata(level: Level) -> sa.ColumnElement[Any]:
+    """The compressed metadata of the first instance that was stored of the entity."""
+    if level is Level.IMAGE:
+        first: Any = instance.c.id
+    else:
+        first = _first_instance(level)
+    found = sa.select(instance_detail.c.metadata).where(instance_detail.c.instance_id == first)
+    return found.correlate(patient, study, series, instance).scalar_subquery()
+
+
+def _first_instance(level: Level) -> sa.ScalarSelect[Any]:
+    one_instance, one_series, one_study = instance.alias(), series.alias(), study.alias()
+    joined = one_instance.join(one_series, one_instance.c.series_id == one_series.c.id).join(
+        one_study, one_series.c.study_id == one_study.c.id
+    )
+    owner = {
+        Level.PATIENT: one_study.c.patient_id == patient.c.id,
+        Level.STUDY: one_series.c.study_id == study.c.id,
+        Level.SERIES: one_instance.c.series_id == series.c.id,
+    }[level]
+    first = sa.select(sa.func.min(one_instance.c.id)).select_from(joined).where(owner)
+    return first.correlate(patient, study, series).scalar_subquery()
+
+
+def _members(compressed: bytes | None, query: Query, others: frozenset[str]) -> dict[str, Any]:
+    """Attributes that are not prepared. A value that is only linked to (BulkDataURI) is no answer to a query."""
+    if not compressed:
+        return {}
+    text = zstandard.ZstdDecompressor().decompressobj().decompress(compressed)
+    return {
+        tag: value
+        for tag, value in orjson.loads(text).items()
+        if (tag in others or (query.include_all and _may_show(int(tag, 16))))
+        and b'"BulkDataURI"' not in orjson.dumps(value)
+    }
+
+
+def _may_show(tag: int) -> bool:
+    return tag not in BY_TAG and tag not in _DOORS_OWN
