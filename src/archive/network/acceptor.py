@@ -28,7 +28,7 @@ from archive.network.transport import Deadlines, Wire
 
 _log = structlog.get_logger()
 
-_TURN = 0.25
+_TURN = 0.1
 """Seconds between looks at `stop`."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LONGEST_REQUEST = 1 << 20
@@ -101,7 +101,7 @@ def _accept(
         if error.errno in _EXHAUSTED:
             _log.warning("no_room_for_connections", error=type(error).__name__)
             floor.evict_oldest()
-            time.sleep(_TURN / 5)  # back-off: the listener stays readable
+            time.sleep(_TURN / 2)  # back-off: the listener stays readable
         return
     visitor = _Visitor(connection, address[0])
     floor.enter(visitor)
@@ -166,7 +166,7 @@ class _Floor:
             while self._associated and time.monotonic() < deadline:
                 heartbeat()
                 self._interrupt(_is_at_rest)
-                self._changed.wait(_TURN / 5)
+                self._changed.wait(_TURN / 2)
             self._interrupt(lambda _: True)
 
     def _interrupt(self, chosen: Callable[[Association], bool]) -> None:

@@ -132,7 +132,8 @@ class Association:
             self._wire.write(batch)
 
     def cancelled(self, message_id: int) -> bool:
-        """Whether C-CANCEL-RQ for this request has arrived. Looks at what is there, without blocking."""
+        """Whether C-CANCEL-RQ for this request has arrived. Looks at what is there, without blocking; sees nothing
+        new while the data set of the request is still to be read."""
         with self._ending():
             if self._data_context is None and not self._fragments:
                 while (arrived := self._wire.arrived()) is not None and self._take_cancel(*arrived):

@@ -45,9 +45,13 @@ def open_association(
     """
     request = _request(calling_ae_title, called_ae_title, contexts, limits)
     wire = Wire(_connect(host, port, deadlines.connect), deadlines)
+    deadline = time.monotonic() + deadlines.association
     try:
-        accept = _negotiate(wire, request)
+        accept = _negotiate(wire, request, deadline)
     except AssociationAborted as aborted:
+        if time.monotonic() >= deadline:
+            wire.close(pdu.abort_pdu())
+            raise PeerUnreachable(f"no answer from {host}:{port} to A-ASSOCIATE-RQ") from None
         wire.close(pdu.abort_pdu(aborted.diagnostic) if aborted.diagnostic is not None else b"")
         raise
     except AssociationRejected:
@@ -86,8 +90,7 @@ def _why(error: Exception) -> str:
     )
 
 
-def _negotiate(wire: Wire, request: AssociateRequest) -> AssociateAccept:
-    deadline = time.monotonic() + wire.deadlines.association
+def _negotiate(wire: Wire, request: AssociateRequest, deadline: float) -> AssociateAccept:
     wire.write([negotiation.encode_request(request)])
     pdu_type, body = wire.read_pdu(_admit_header, deadline, deadline)
     if pdu_type == pdu.A_ABORT:

@@ -1,0 +1,44 @@
+"""A running acceptor for the tests of the network layer."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from association_peers import QUICK, Handler, Policy, Server, Stored, recording, store_all
+from hypothesis import HealthCheck, settings
+
+from archive.network.acceptor import AcceptorSettings, serve
+
+# Tests run beside each other; how long one example takes says nothing
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., Server]]:
+    """Starts acceptors: `serving(handle=…, policy=…, **AcceptorSettings)`. The usual handler stores what it gets."""
+    running: list[tuple[Server, socket.socket]] = []
+
+    def start(handle: Handler | None = None, policy: Policy | None = None, **changes: Any) -> Server:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        acceptor = AcceptorSettings(**{"deadlines": QUICK, "drain_seconds": 5.0, **changes})
+        stored: queue.Queue[Stored] = queue.Queue()
+        endings: queue.Queue[str] = queue.Queue()
+        stop = threading.Event()
+        policy = policy or Policy()
+        attend = recording(handle or (lambda association: store_all(association, stored)), endings)
+        thread = threading.Thread(target=serve, args=(listener, policy, attend, stop, acceptor), daemon=True)
+        thread.start()
+        server = Server(listener.getsockname()[1], policy, stored, endings, stop, thread)
+        running.append((server, listener))
+        return server
+
+    yield start
+    for server, listener in running:
+        server.halt()
+        listener.close()

@@ -1,0 +1,147 @@
+"""A-ASSOCIATE PDUs against pynetdicom's encoders and decoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pynetdicom import build_context, build_role
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+)
+
+from archive.network.negotiation import (
+    APPLICATION_CONTEXT,
+    AssociateAccept,
+    AssociateRequest,
+    ContextResult,
+    ProposedContext,
+    Result,
+    UserInformation,
+    answer,
+    decode_accept,
+    decode_request,
+    encode_accept,
+    encode_request,
+)
+
+uids = st.lists(st.integers(0, 99999).map(str), min_size=1, max_size=8).map(
+    lambda parts: "1.2." + ".".join(parts)
+)
+titles = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", min_size=1, max_size=16)
+ids = st.integers(0, 127).map(lambda number: 2 * number + 1)
+information = st.builds(
+    UserInformation,
+    st.integers(0, 0xFFFFFFFF),
+    uids,
+    titles,
+    st.booleans(),
+    st.dictionaries(uids, st.tuples(st.booleans(), st.booleans()), max_size=3),
+)
+requests = st.builds(
+    AssociateRequest,
+    titles,
+    titles,
+    st.lists(
+        st.builds(ProposedContext, ids, uids, st.lists(uids, min_size=1, max_size=4, unique=True).map(tuple)),
+        min_size=1,
+        max_size=5,
+    ).map(tuple),
+    information,
+)
+
+
+@given(requests)
+def test_a_request_comes_back_and_pynetdicom_reads_the_same(request: AssociateRequest) -> None:
+    encoded = encode_request(request)
+    decoded = decode_request(memoryview(encoded)[6:])
+    assert (decoded.called_ae_title, decoded.calling_ae_title) == (
+        request.called_ae_title,
+        request.calling_ae_title,
+    )
+    assert (decoded.contexts, decoded.user_information) == (request.contexts, request.user_information)
+    theirs = A_ASSOCIATE_RQ()
+    theirs.decode(encoded)
+    assert theirs.encode() == encoded
+    assert [
+        (c.context_id, c.abstract_syntax, tuple(c.transfer_syntax)) for c in theirs.presentation_context
+    ] == [(c.id, c.abstract_syntax, c.transfer_syntaxes) for c in request.contexts]
+    assert theirs.user_information.maximum_length == request.user_information.maximum_pdu_length
+    roles = {uid: (bool(r.scu), bool(r.scp)) for uid, r in theirs.user_information.role_selection.items()}
+    assert roles == request.user_information.roles
+
+
+@given(st.lists(st.builds(ContextResult, ids, st.integers(0, 4), uids), max_size=5).map(tuple), information)
+def test_an_acceptance_comes_back_and_pynetdicom_reads_the_same(
+    results: tuple[ContextResult, ...], user_information: UserInformation
+) -> None:
+    accept = AssociateAccept(results, user_information, (b"CALLED".ljust(16), b"\xff" * 16))
+    encoded = encode_accept(accept)
+    decoded = decode_accept(memoryview(encoded)[6:])
+    assert decoded.titles == accept.titles
+    assert decoded.user_information == user_information
+    assert [(r.id, r.result) for r in decoded.results] == [(r.id, r.result) for r in results]
+    theirs = A_ASSOCIATE_AC()
+    theirs.decode(encoded)
+    accepted = [(c.context_id, c.transfer_syntax) for c in theirs.presentation_context if not c.result]
+    assert accepted == [(r.id, r.transfer_syntax) for r in decoded.results if not r.result]
+
+
+def pynetdicom_request(*user_items: Any) -> bytes:
+    length, uid, name = (
+        MaximumLengthNotification(),
+        ImplementationClassUIDNotification(),
+        ImplementationVersionNameNotification(),
+    )
+    length.maximum_length_received = 16382
+    uid.implementation_class_uid = "1.2.3"
+    name.implementation_version_name = "THEIRS"
+    primitive = A_ASSOCIATE()
+    primitive.application_context_name = APPLICATION_CONTEXT
+    primitive.calling_ae_title, primitive.called_ae_title = "CALLING", "CALLED"
+    contexts = [build_context("1.2.840.10008.1.1"), build_context("1.2.840.10008.5.1.4.1.1.4")]
+    for number, context in enumerate(contexts):
+        context.context_id = 2 * number + 1
+    primitive.presentation_context_definition_list = contexts
+    primitive.user_information = [length, uid, name, *user_items]
+    encoded: bytes = A_ASSOCIATE_RQ(primitive).encode()
+    return encoded
+
+
+def test_a_request_of_pynetdicom() -> None:
+    role = build_role("1.2.840.10008.5.1.4.1.1.4", scu_role=False, scp_role=True)
+    request = decode_request(memoryview(pynetdicom_request(role))[6:])
+    assert (request.called_ae_title, request.calling_ae_title) == ("CALLED", "CALLING")
+    assert request.user_information == UserInformation(
+        16382, "1.2.3", "THEIRS", roles={"1.2.840.10008.5.1.4.1.1.4": (False, True)}
+    )
+    assert [context.id for context in request.contexts] == [1, 3]
+
+
+def test_the_answer_names_each_context_and_grants_the_roles_of_the_accepted() -> None:
+    request = AssociateRequest(
+        "CALLED",
+        "CALLING",
+        (
+            ProposedContext(1, "1.1", ("1.9", "1.8")),
+            ProposedContext(3, "1.2", ("1.9",)),
+            ProposedContext(5, "1.3", ("1.9",)),
+            ProposedContext(7, "1.4", ("1.9",)),
+        ),
+        UserInformation(roles={"1.1": (False, True), "1.2": (True, True), "1.4": (False, False)}),
+    )
+    choices = {"1.1": "1.8", "1.2": None, "1.3": "", "1.4": "1.9"}
+    accept = answer(request, lambda abstract_syntax, _: choices[abstract_syntax], 4096)
+    assert accept.results == (
+        ContextResult(1, Result.ACCEPTANCE, "1.8"),
+        ContextResult(3, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, ""),
+        ContextResult(5, Result.TRANSFER_SYNTAXES_NOT_SUPPORTED, ""),
+        ContextResult(7, Result.USER_REJECTION, ""),
+    )
+    assert accept.user_information.roles == {"1.1": (False, True)}
+    assert accept.user_information.maximum_pdu_length == 4096
