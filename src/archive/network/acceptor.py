@@ -103,7 +103,8 @@ def _accept(
             floor.evict_oldest()
             time.sleep(_TURN / 2)  # back-off: the listener stays readable
         return
-    visitor = _Visitor(connection, address[0])
+    # an IPv4 peer of a socket that listens on both families is still an IPv4 peer
+    visitor = _Visitor(connection, address[0].removeprefix("::ffff:"))
     floor.enter(visitor)
     try:
         threading.Thread(
