@@ -5,8 +5,8 @@ and libjxl. Where two of its codecs can do the same, the table holds the one tha
 with pydicom's decoders on real files:
 
 - RLE: `dicomrle_decode` takes a tenth of the time of pylibjpeg-rle and also decodes bit-packed frames.
-- HTJ2K lossless: OpenJPH takes half the time of OpenJPEG. For .203 OpenJPH's clipping wraps around at the
-  ends of the range (white pixels turn black), OpenJPEG's does not.
+- HTJ2K: OpenJPEG. OpenJPH takes half the time, but garbage ends the process with SIGFPE, errors pass for
+  pictures, and lossy values beyond the range wrap around (white turns black).
 - Lossless JPEG: `jpeg8_decode` (libjpeg-turbo 3) reads all precisions.
 
 JPEG colours are never converted by the decoder; `photometric` does that for every syntax in one place.
@@ -73,7 +73,7 @@ def _native(frame: bytes, description: PixelDescription) -> Decoded:
     return _decoded(values.reshape(description.shape), description)
 
 
-def _whole(frame: bytes, description: PixelDescription) -> memoryview:
+def _whole(frame: bytes | bytearray, description: PixelDescription) -> memoryview:
     if len(frame) < description.native_bytes:
         raise CannotRender(f"The frame has {len(frame)} bytes where {description.native_bytes} are needed.")
     return memoryview(frame)[: description.native_bytes]
@@ -147,23 +147,23 @@ def _jpeg_colour(header: Codestream, description: PixelDescription) -> str:
 
 
 def _jpeg_ls(frame: bytes, description: PixelDescription) -> Decoded:
+    """CharLS looks for the next marker beyond the end of a stream that has none, so there always is one."""
+    if _END_OF_IMAGE not in frame[-4:]:
+        frame += _END_OF_IMAGE
     header = _agreeing(codestreams.read_jpeg(frame), description)
     values = imagecodecs.jpegls_decode(frame)
     return _decoded(values, description, _jpeg_colour(header, description), bits=header.precision)
 
 
-def _jpeg_2000_by(decode: Callable[[bytes], Array]) -> Callable[[bytes, PixelDescription], Decoded]:
-    """The multiple component transformation belongs to the codestream, so YBR_RCT and YBR_ICT come out as
-    RGB."""
-
-    def decoder(frame: bytes, description: PixelDescription) -> Decoded:
-        codestream = codestreams.jpeg_2000_codestream(frame)
-        header = _agreeing(codestreams.read_jpeg_2000(codestream), description)
-        said = description.PhotometricInterpretation
-        colour = "RGB" if said in ("YBR_RCT", "YBR_ICT") else said
-        return _decoded(decode(codestream), description, colour, bits=header.precision, signed=header.signed)
-
-    return decoder
+def _jpeg_2000(frame: bytes, description: PixelDescription) -> Decoded:
+    """JPEG 2000 and HTJ2K. The multiple component transformation belongs to the codestream, so YBR_RCT and
+    YBR_ICT come out as RGB."""
+    codestream = codestreams.jpeg_2000_codestream(frame)
+    header = _agreeing(codestreams.read_jpeg_2000(codestream), description)
+    said = description.PhotometricInterpretation
+    colour = "RGB" if said in ("YBR_RCT", "YBR_ICT") else said
+    values = imagecodecs.jpeg2k_decode(codestream)
+    return _decoded(values, description, colour, bits=header.precision, signed=header.signed)
 
 
 def _jpeg_xl(frame: bytes, description: PixelDescription) -> Decoded:
@@ -207,8 +207,8 @@ def _decoded(
     return Decoded(values, said)
 
 
+_END_OF_IMAGE = b"\xff\xd9"
 _PREFIX = "1.2.840.10008.1.2"
-_jpeg_2000, _htj2k = _jpeg_2000_by(imagecodecs.jpeg2k_decode), _jpeg_2000_by(imagecodecs.htj2k_decode)
 
 DECODERS: dict[str, Callable[[bytes, PixelDescription], Decoded]] = {
     _PREFIX: _native,  # Implicit VR Little Endian
@@ -230,8 +230,8 @@ DECODERS: dict[str, Callable[[bytes, PixelDescription], Decoded]] = {
     f"{_PREFIX}.4.91": _jpeg_2000,
     f"{_PREFIX}.4.92": _jpeg_2000,  # Part 2: the frames whose components OpenJPEG can transform
     f"{_PREFIX}.4.93": _jpeg_2000,
-    f"{_PREFIX}.4.201": _htj2k,
-    f"{_PREFIX}.4.202": _htj2k,
+    f"{_PREFIX}.4.201": _jpeg_2000,
+    f"{_PREFIX}.4.202": _jpeg_2000,
     f"{_PREFIX}.4.203": _jpeg_2000,
     f"{_PREFIX}.4.110": _jpeg_xl,
     f"{_PREFIX}.4.111": _jpeg_xl,

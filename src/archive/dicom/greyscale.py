@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive.dicom.errors import InvalidQuery
-from archive.dicom.lookup_tables import LookupTable, lookup_table
+from archive.dicom.lookup_tables import LookupTable, lookup_table, through_table
 from archive.dicom.metadata_values import Metadata, items, number, numbers, text
 from archive.dicom.pixel_description import PixelDescription
 
@@ -95,7 +95,7 @@ class _Chain:
         if isinstance(self.voi, LookupTable):
             shown = shown / ((1 << self.voi.bits) - 1)
         shown = np.clip(np.nan_to_num(shown, nan=0.0), 0, 1)
-        return ((1 - shown if self.inverted else shown) * 255 + 0.5).astype(np.uint8)
+        return np.asarray((1 - shown if self.inverted else shown) * 255 + 0.5, np.uint8)
 
 
 def to_grey(
@@ -111,7 +111,8 @@ def to_grey(
         window or _voi(attributes, description) or _full(stored, modality, description, attributes),
         _is_inverted(attributes, description),
     )
-    return _looked_up(stored, chain) if _has_table(stored) else _computed(stored, chain)
+    table = through_table(stored, chain.apply)
+    return _computed(stored, chain) if table is None else table
 
 
 def frame_attributes(metadata: Metadata, frame_number: int) -> Metadata:
@@ -124,17 +125,6 @@ def frame_attributes(metadata: Metadata, frame_number: int) -> Metadata:
             for item in items(group, sequence)[:1]:
                 merged.update(item)
     return merged
-
-
-def _has_table(stored: Array) -> bool:
-    return stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2
-
-
-def _looked_up(stored: Array, chain: _Chain) -> Array:
-    unsigned = np.dtype(f"<u{stored.dtype.itemsize}")
-    every = np.arange(1 << (8 * stored.dtype.itemsize)).astype(unsigned).view(stored.dtype.newbyteorder("<"))
-    table = chain.apply(every.astype(np.float64))
-    return table[stored.view(unsigned)]
 
 
 def _computed(stored: Array, chain: _Chain) -> Array:

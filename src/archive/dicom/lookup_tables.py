@@ -6,6 +6,7 @@ data ends, so no pixel value can reach beyond it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,17 @@ class LookupTable:
     def apply(self, values: Array) -> Array:
         """The entry of each value."""
         position = np.clip(values - float(self.first), 0, len(self.entries) - 1)
-        return self.entries[position.astype(np.int32)]
+        return np.asarray(self.entries[position.astype(np.int32)])
+
+
+def through_table(stored: Array, change: Callable[[Array], Array]) -> Array | None:
+    """`change` of each stored value, worked out once for all values that there can be; None for values of
+    more than 16 bits. `change` takes float64 and may add a dimension."""
+    if stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:
+        return None
+    unsigned = np.dtype(f"<u{stored.dtype.itemsize}")
+    every = np.arange(1 << (8 * unsigned.itemsize)).astype(unsigned).view(stored.dtype.newbyteorder("<"))
+    return np.asarray(np.take(change(every.astype(np.float64)), stored.view(unsigned), axis=0, mode="clip"))
 
 
 def lookup_table(item: Metadata, description: PixelDescription) -> LookupTable | None:

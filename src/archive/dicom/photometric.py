@@ -17,7 +17,7 @@ from PIL import Image
 from archive.dicom.codecs import Decoded
 from archive.dicom.errors import CannotRender
 from archive.dicom.greyscale import Window, to_grey
-from archive.dicom.lookup_tables import palette
+from archive.dicom.lookup_tables import LookupTable, palette, through_table
 from archive.dicom.metadata_values import Metadata
 from archive.dicom.pixel_description import PixelDescription
 
@@ -36,8 +36,13 @@ def to_picture(
         convert = _COLOURS.get(decoded.PhotometricInterpretation, _rgb)
         return convert(_eight_bits(decoded.values, description))
     if decoded.PhotometricInterpretation == "PALETTE COLOR":
-        return palette(metadata, description).apply(decoded.values)
+        return _coloured(decoded.values, palette(metadata, description))
     return to_grey(decoded.values, description, metadata, frame_number, window)
+
+
+def _coloured(values: Array, colours: LookupTable) -> Array:
+    table = through_table(values, colours.apply)
+    return colours.apply(values) if table is None else table
 
 
 def _eight_bits(values: Array, description: PixelDescription) -> Array:

@@ -89,8 +89,8 @@ def _check(description: PixelDescription) -> None:
         raise CannotRender("The object has no pixel data: Rows or Columns is absent or zero.")
     if description.samples > PIXEL_BUDGET:
         raise CannotRender(
-            f"A frame of {description.Columns} x {description.Rows} pixels with {description.SamplesPerPixel} "
-            f"samples is more than the {PIXEL_BUDGET} samples that are decoded."
+            f"A frame of {description.Columns} x {description.Rows} x {description.SamplesPerPixel} samples "
+            f"is more than the {PIXEL_BUDGET} samples that are decoded."
         )
     if description.SamplesPerPixel not in SAMPLES_PER_PIXEL:
         raise CannotRender(f"SamplesPerPixel {description.SamplesPerPixel} cannot be rendered.")
