@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydicom import config
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import encode
@@ -12,12 +15,14 @@ from archive.dimse.identifier import Identifier, read
 
 
 def data_set(level: str | None, **keywords: Any) -> Dataset:
-    """A pydicom data set with Query/Retrieve Level and these attributes."""
+    """A pydicom data set with Query/Retrieve Level and these attributes, valid or not."""
     made = Dataset()
     if level is not None:
         made.QueryRetrieveLevel = level
     for keyword, value in keywords.items():
-        setattr(made, keyword, value)
+        tag = tag_for_keyword(keyword)
+        assert tag is not None
+        made.add(DataElement(tag, dictionary_VR(tag).split(" ")[0], value, validation_mode=config.IGNORE))
     return made
 
 

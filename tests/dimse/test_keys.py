@@ -145,7 +145,7 @@ def test_nobody_gets_everything(root: Level, level: str, keywords: dict[str, str
         scope(identifier(level, **keywords), root)
 
 
-def test_a_retrieve_names_whole_uids(recwarn: pytest.WarningsRecorder) -> None:
+def test_a_retrieve_names_whole_uids() -> None:
     with pytest.raises(InvalidUID):
         scope(identifier("STUDY", StudyInstanceUID="1.2.*"), Level.STUDY)
 
