@@ -23,6 +23,9 @@ from archive.dicom.errors import ArchiveError
 QUOTES_VALUES = ("pydicom", "pynetdicom", "pylibjpeg", "PIL", "sqlalchemy", "py.warnings")
 """Loggers of libraries that quote what they read."""
 
+CHATTERS = ("alembic", "uvicorn")
+"""Loggers of libraries that tell at length what an administrator does not ask."""
+
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
@@ -48,6 +51,8 @@ def configure(level: str, door: str, stream: TextIO = sys.stderr) -> None:
     logging.root.setLevel(threshold)
     for name in QUOTES_VALUES:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in CHATTERS:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
     warnings.simplefilter("ignore")
     _hook_uncaught()
 

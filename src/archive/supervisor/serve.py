@@ -63,21 +63,20 @@ def _say(text: str) -> None:
 
 def greeting(settings: Settings) -> str:
     """What a person sees when the archive is ready: where it is, and what to try first."""
-    http, dimse = settings.http, settings.dimse
-    url = http.public_url.rstrip("/") or f"http://{_reachable(http.listen)}"
+    dimse, public = settings.dimse, settings.http.public_url
+    url = f"http://{_reachable(settings.http.listen)}"
     near = _reachable(dimse.listen)
-    peer = f"-aec {dimse.ae_title} {near.host} {near.port}"
     return f"""\
 The archive {version("dicom-archive")} is ready. Ctrl-C ends it.
 
-  HTTP      {url}  (DICOMweb at {url}/dicom-web)
+  HTTP      {url}  (DICOMweb at {url}/dicom-web){f", known as {public}" if public else ""}
   DIMSE     {dimse.listen}  AE title {dimse.ae_title}
   Data      {settings.data}
 
 Try first:
 
-  echoscu {peer}
-  storescu {peer} +sd +r FOLDER
+  echoscu -aec {dimse.ae_title} {near.host} {near.port}
+  storescu -aec {dimse.ae_title} +sd +r {near.host} {near.port} FOLDER
   curl {url}/dicom-web/studies
   archive import FOLDER --data {settings.data}
 """

@@ -1,0 +1,72 @@
+"""`archive import` without the process around it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from archive.bootstrap import Archive, build, prepare
+from archive.cli.importing import DICOMDIR, Fate, Result, exit_code, gather, run, store, summary
+from archive.config import Settings
+from archive.dicom.errors import ConfigurationError
+from objects import mr, part10
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Archive]:
+    """An archive of this process's own."""
+    settings = dataclasses.replace(Settings(), data=tmp_path / "data")
+    prepare(settings)
+    archive = build(settings)
+    yield archive
+    archive.close()
+
+
+def test_folders_are_searched_and_files_taken(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("a/b/2", "a/1", "3"):
+        (tmp_path / name).write_text("")
+    assert gather([tmp_path / "a", tmp_path / "3"]) == [tmp_path / "a/1", tmp_path / "a/b/2", tmp_path / "3"]
+    with pytest.raises(ConfigurationError, match="absent"):
+        gather([tmp_path / "absent"])
+
+
+def test_many_files_at_once(opened: Archive, tmp_path: Path) -> None:
+    files = []
+    for number in range(30):
+        files.append(tmp_path / f"{number}.dcm")
+        files[-1].write_bytes(part10(mr()))
+    assert {result.fate for result in run(opened.ingest, files)} == {Fate.STORED}
+    assert {result.fate for result in run(opened.ingest, files)} == {Fate.ALREADY_THERE}
+
+
+def test_a_dicomdir_is_no_object_and_no_fault(opened: Archive, tmp_path: Path) -> None:
+    data_set = mr(StudyInstanceUID=None)
+    for name in ("DICOMDIR", "lost.dcm"):
+        (tmp_path / name).write_bytes(part10(data_set))
+    assert store(opened.ingest, tmp_path / "DICOMDIR") == Result(
+        tmp_path / "DICOMDIR", Fate.NOT_DICOM, DICOMDIR
+    )
+    assert store(opened.ingest, tmp_path / "lost.dcm").fate is Fate.REFUSED
+
+
+def test_a_file_that_vanished_is_named(opened: Archive, tmp_path: Path) -> None:
+    result = store(opened.ingest, tmp_path / "gone")
+    assert (result.fate, result.reason) == (Fate.REFUSED, "cannot be read: No such file or directory")
+
+
+def test_the_summary_groups_by_reason_and_names_some() -> None:
+    results = [Result(Path(f"f{number:03}"), Fate.REFUSED, "broken") for number in range(30)]
+    results += [Result(Path("g"), Fate.NOT_DICOM, "text"), Result(Path("h"), Fate.STORED)]
+    text = summary(results)
+    assert "Refused: broken (30)" in text
+    assert "f019" in text
+    assert "f020" not in text
+    assert "10 more" in text
+    assert "Not DICOM: text (1)\n  g" in text
+    assert "f029" in summary(results, names=None)
+    assert exit_code(results) == 1
+    assert exit_code(results[30:]) == 0

@@ -1,0 +1,152 @@
+"""The real `archive serve`: it survives its workers, drains, and refuses what an administrator must change."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import os
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from archive.config import Settings, load
+from archive.remote import echo_scu
+from archive.remote.peer import Peer
+from archive.supervisor.serve import greeting
+from archive_process import ArchiveServer, archive, await_end
+from conftest import StartArchive
+from objects import mr, part10
+
+PATIENT_SECONDS = 90
+
+
+def fetch(server: ArchiveServer, path: str) -> int:
+    with urllib.request.urlopen(server.http_url + path, timeout=PATIENT_SECONDS) as answer:
+        return int(answer.status)
+
+
+def echo(server: ArchiveServer) -> echo_scu.EchoOutcome:
+    """C-ECHO, patient enough for a worker that is just being replaced."""
+    return echo_scu.echo(
+        Peer(
+            "127.0.0.1",
+            server.dimse_port,
+            called_ae_title=server.ae_title,
+            calling_ae_title="TESTER",
+            connect_deadline=PATIENT_SECONDS,
+        )
+    )
+
+
+def test_a_killed_worker_is_replaced_and_its_port_never_closes(start_archive: StartArchive) -> None:
+    server = start_archive("--workers", "1")
+    assert len(server.worker_pids()) == 3
+    victims = [*server.worker_pids("http"), *server.worker_pids("dimse")]
+    assert len(victims) == 2
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+        await_end(pid)
+    assert fetch(server, "/health/ready") == 200
+    assert echo(server).ok
+    assert not set(victims) & set(server.worker_pids())
+    assert server.log.count("worker ended") == 2
+
+
+def test_stopping_lets_a_running_request_end(start_archive: StartArchive) -> None:
+    server = start_archive("--workers", "1")
+    body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + part10(mr()) + b"\r\n--b--\r\n"
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=PATIENT_SECONDS)
+    connection.putrequest("POST", "/dicom-web/studies")
+    connection.putheader("Content-Type", 'multipart/related; type="application/dicom"; boundary=b')
+    connection.putheader("Content-Length", str(len(body)))
+    connection.putheader("Expect", "100-continue")
+    connection.endheaders()
+    assert connection.sock.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    (worker,) = server.worker_pids("http")
+    server.process.send_signal(signal.SIGTERM)
+    connection.send(body)
+    with connection.getresponse() as answer:
+        assert answer.status == 200
+        answer.read()
+    connection.close()
+    assert server.process.wait(PATIENT_SECONDS) == 0
+    await_end(worker)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_drained_archive_ends_with_0_and_leaves_nobody(start_archive: StartArchive, signum: int) -> None:
+    server = start_archive("--workers", "1")
+    workers = server.worker_pids()
+    assert server.stop(signum) == 0
+    for pid in workers:
+        await_end(pid)
+    assert "worker killed" not in server.log
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.http_port), timeout=5)
+
+
+def test_workers_end_when_the_supervisor_is_killed(start_archive: StartArchive) -> None:
+    server = start_archive("--workers", "1")
+    workers = server.worker_pids()
+    server.process.kill()
+    server.process.wait()
+    for pid in workers:
+        await_end(pid)
+    again = start_archive("--workers", "1")
+    assert fetch(again, "/health/ready") == 200
+
+
+def test_one_data_folder_has_one_server(start_archive: StartArchive) -> None:
+    server = start_archive("--workers", "1")
+    second = archive("serve", "--data", str(server.data), "--http", "127.0.0.1:0", "--dimse", "127.0.0.1:0")
+    assert second.code == 2
+    assert second.stderr.count("\n") == 1
+    assert "served by another archive" in second.stderr
+    assert fetch(server, "/health/live") == 200
+
+
+@pytest.mark.parametrize("door", ["http", "dimse"])
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path, door: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        options = {"http": "127.0.0.1:0", "dimse": "127.0.0.1:0", door: f"127.0.0.1:{port}"}
+        done = archive(
+            "serve", "--data", str(tmp_path / "data"), "--http", options["http"], "--dimse", options["dimse"]
+        )
+    assert done.code == 2
+    assert done.stderr.count("\n") == 1
+    assert str(port) in done.stderr
+    assert f"--{door}" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_data_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = archive("serve", "--data", str(tmp_path / "file" / "data"), "--http", "127.0.0.1:0")
+    assert done.code == 2
+    assert done.stderr.count("\n") == 1
+    assert "--data" in done.stderr
+
+
+def test_an_unknown_key_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "archive.toml"
+    path.write_text("[dimse]\nae_titel = 'X'\n")
+    done = archive("serve", "--config", str(path), "--data", str(tmp_path / "data"))
+    assert done.code == 2
+    assert done.stderr.count("\n") == 1
+    assert "ae_titel" in done.stderr
+    assert "dimse.ae_title" in done.stderr
+    assert str(path) in done.stderr
+
+
+def test_the_greeting_leads_to_this_machine_where_it_listens_everywhere() -> None:
+    settings = load(environment={"ARCHIVE_HTTP_PUBLIC_URL": "https://pacs.example"})
+    assert isinstance(settings, Settings)
+    text = greeting(dataclasses.replace(settings, data=Path("/srv/archive")))
+    assert "echoscu -aec ARCHIVE 127.0.0.1 11112" in text
+    assert "curl http://127.0.0.1:8080/dicom-web/studies" in text
+    assert "known as https://pacs.example" in text
+    assert "archive import FOLDER --data /srv/archive" in text
