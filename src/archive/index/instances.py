@@ -255,7 +255,7 @@ def _add_instance(
         "bulk_values": orjson.dumps([[v.path, v.vr, v.offset, v.length] for v in instance.bulk_values]),
         **rows.source(source),
     }
-    connection.execute(sa.insert(instance_detail), detail)
+    connection.execute(_INSERT_DETAIL, detail)
 
 
 def _insert(connection: Connection, table: sa.Table, values: dict[str, Any]) -> int:
@@ -265,6 +265,7 @@ def _insert(connection: Connection, table: sa.Table, values: dict[str, Any]) -> 
     return key
 
 
+_INSERT_DETAIL = sa.insert(instance_detail)
 _COUNT_STUDY = (
     sa.update(study)
     .where(study.c.id == sa.bindparam("key"))

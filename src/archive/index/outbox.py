@@ -29,11 +29,14 @@ class Job:
     attempts: int
 
 
+_PUT = sa.insert(outbox)
+
+
 def put(connection: Connection, event: str, payload: Mapping[str, Any]) -> None:
     """Leave something to be done, if and when this transaction commits."""
     now = time.time()
     connection.execute(
-        sa.insert(outbox),
+        _PUT,
         {
             "event": event,
             "payload": orjson.dumps(payload).decode(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +17,16 @@ _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.in
 
 def insert_unless_there(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> int | None:
     """The new row's key, or None when a unique constraint found the place taken."""
-    insert = _INSERTS[connection.dialect.name]
-    statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
+    statement = _insert_unless_there(connection.dialect.name, table)
     key: int | None = connection.execute(statement, values).scalar_one_or_none()
     return key
+
+
+@functools.cache
+def _insert_unless_there(dialect: str, table: sa.Table) -> sa.Executable:
+    """Made once: making a statement costs as much as running it."""
+    statement: sa.Executable = _INSERTS[dialect](table).on_conflict_do_nothing().returning(table.c.id)
+    return statement
 
 
 class Among(sa.ColumnElement[bool]):

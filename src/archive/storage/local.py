@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from archive.dicom.errors import ArchiveError, NotFound, OutOfResources
+from archive.dicom.errors import NotFound, OutOfResources
 
 BLOBS_PER_FOLDER = 1024
 WRITE_SIZE = 256 * 1024
@@ -49,13 +49,13 @@ class LocalStore:
         self._lock = threading.Lock()
         self._folder = ""
         self._places_left = 0
-        with _adapted("the store's folder cannot be made"):
+        with _writing("the store's folder cannot be made"):
             for folder in (root, self._objects, self._spool):
                 _make_folder(folder)
 
     def create(self) -> LocalBlobWriter:
         self._check_room()
-        with _adapted("no new file can be opened in the store"):
+        with _writing("no new file can be opened in the store"):
             key = f"{self._take_place()}/{secrets.token_hex(16)}"
             spooled = self._spool / f"{secrets.token_hex(16)}.part"
             descriptor = os.open(spooled, _NEW_FILE, 0o600)
@@ -63,17 +63,17 @@ class LocalStore:
 
     def open(self, key: str) -> LocalBlob:
         path = self._path(key)
-        with _adapted("the store cannot be read"):
+        with _reading("a blob cannot be opened"):
             descriptor = os.open(path, _OPEN_FILE)
             return LocalBlob(descriptor, os.fstat(descriptor).st_size)
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _adapted("a blob cannot be removed"):
+        with _writing("a blob cannot be removed"):
             path.unlink(missing_ok=True)
 
     def keys(self) -> Iterator[str]:
-        with _adapted("the store cannot be read"):
+        with _reading("the store cannot be read"):
             for path in self._objects.glob("*/*/*"):
                 key = path.relative_to(self._objects).as_posix()
                 if _KEY.fullmatch(key):
@@ -82,7 +82,7 @@ class LocalStore:
     def sweep(self, older_than_seconds: float) -> int:
         limit = time.time() - older_than_seconds
         removed = 0
-        with _adapted("the spool cannot be swept"):
+        with _writing("the spool cannot be swept"):
             for path in self._spool.glob("*.part"):
                 with contextlib.suppress(FileNotFoundError):
                     if path.lstat().st_mtime <= limit:
@@ -94,7 +94,7 @@ class LocalStore:
         self.create().discard()
 
     def _check_room(self) -> None:
-        with _adapted("the free space of the store is unknown"):
+        with _writing("the free space of the store is unknown"):
             room = os.statvfs(self._spool)
         if room.f_bavail * room.f_frsize < self._minimum_free_bytes:
             raise OutOfResources("the store is below its minimum of free space")
@@ -153,15 +153,16 @@ class LocalBlobWriter:
     def publish(self) -> None:
         self._flush()
         try:
-            with _adapted("a blob cannot be made durable"):
+            with _writing("a blob cannot be made durable"):
                 os.fsync(self._descriptor)
                 os.link(self._spooled, self._final, follow_symlinks=False)
                 _sync_folder(self._final.parent)
                 self._close()
-                self._spooled.unlink(missing_ok=True)
-        except ArchiveError as error:
+        except OutOfResources:
             self._store._leave_folder()
-            raise OutOfResources(error.reason) from error
+            raise
+        with contextlib.suppress(OSError):
+            self._spooled.unlink()
 
     def discard(self) -> None:
         self._pending.clear()
@@ -180,7 +181,7 @@ class LocalBlobWriter:
         if self._until_room_check < 0:
             self._until_room_check = ROOM_CHECK_INTERVAL
             self._store._check_room()
-        with _adapted("a blob cannot be written"), memoryview(piece) as view:
+        with _writing("a blob cannot be written"), memoryview(piece) as view:
             written = 0
             while written < len(view):
                 written += os.write(self._descriptor, view[written:])
@@ -205,7 +206,7 @@ class LocalBlob:
     def read(self, offset: int, length: int) -> bytes:
         if offset < 0 or length < 0 or offset + length > self._length:
             raise NotFound("the blob is shorter than that")
-        with _adapted("a blob cannot be read"):
+        with _reading("a blob cannot be read"):
             return b"".join(self._read_all(offset, length))
 
     def pieces(self, offset: int, length: int) -> Iterator[bytes]:
@@ -252,8 +253,17 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _adapted(reason: str) -> Iterator[None]:
+def _writing(reason: str) -> Iterator[None]:
     """The operating system's errors become ours; the path stays out of the sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise OutOfResources(f"{reason}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _reading(reason: str) -> Iterator[None]:
+    """The same, where a file that is missing is news about that file."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:

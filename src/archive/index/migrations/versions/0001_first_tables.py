@@ -115,7 +115,9 @@ _INDEXES = (
 def upgrade() -> None:
     """Make the tables and their indexes."""
     _patient_and_study()
-    _series_and_instance()
+    _series()
+    _instance()
+    _conflict()
     _administration()
     for level in ("patient", "study", "series"):
         _term_table(level)
@@ -163,7 +165,7 @@ def _patient_and_study() -> None:
     )
 
 
-def _series_and_instance() -> None:
+def _series() -> None:
     op.create_table(
         "series",
         _key(),
@@ -192,6 +194,9 @@ def _series_and_instance() -> None:
         sa.Column("item_number", sa.Integer(), primary_key=True, autoincrement=False),
         *_texts("ScheduledProcedureStepID", "RequestedProcedureID"),
     )
+
+
+def _instance() -> None:
     op.create_table(
         "instance",
         _key(),
@@ -216,7 +221,7 @@ def _series_and_instance() -> None:
     )
 
 
-def _administration() -> None:
+def _conflict() -> None:
     op.create_table(
         "conflict",
         _key(),
@@ -237,6 +242,9 @@ def _administration() -> None:
         sa.Column("last_at", sa.Double(), nullable=False),
         sa.UniqueConstraint("SOPInstanceUID", "sha256", "reason"),
     )
+
+
+def _administration() -> None:
     op.create_table(
         "ae_title",
         sa.Column("title", _TEXT, primary_key=True),

@@ -1,0 +1,227 @@
+"""Local files: the shared suite, and what is particular to a file system: order of syncs, errors, modes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archive.dicom.errors import ArchiveError, NotFound, OutOfResources
+from archive.storage import local
+from archive.storage.local import LocalStore
+from suites.blob_store import CONTENT, BlobStoreSuite, stored
+
+
+class TestLocalStore(BlobStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> LocalStore:
+        return LocalStore(tmp_path / "data")
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls that matter for durability, in the order in which they are made."""
+    made: list[str] = []
+    names: dict[int, str] = {}
+
+    def watched(name: str, describe: Callable[..., str]) -> None:
+        original = getattr(os, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if name == "open":
+                names[result] = Path(args[0]).name
+            else:
+                made.append(describe(*args))
+            return result
+
+        monkeypatch.setattr(local.os, name, call)
+
+    watched("open", lambda *args: "")
+    watched("fsync", lambda descriptor: f"fsync {names[descriptor]}")
+    watched("link", lambda source, target: f"link {Path(source).suffix}")
+    return made
+
+
+def test_the_bytes_are_synced_before_the_name_and_the_name_before_it_counts(
+    tmp_path: Path, calls: list[str]
+) -> None:
+    store = LocalStore(tmp_path / "data")
+    calls.clear()
+    writer = store.create()
+    folders, calls[:] = calls[:], []
+    writer.write(CONTENT)
+    writer.publish()
+    first, second, _ = writer.key.split("/")
+    assert folders == ["fsync objects", f"fsync {first}"]
+    assert calls[0].endswith(".part")
+    assert calls[0].startswith("fsync ")
+    assert calls[1:] == ["link .part", f"fsync {second}"]
+
+
+def test_the_roots_folders_are_durable(tmp_path: Path, calls: list[str]) -> None:
+    LocalStore(tmp_path / "a" / "b")
+    assert calls == [f"fsync {tmp_path.name}", "fsync a", "fsync b", "fsync b"]
+
+
+def test_blobs_are_for_our_eyes_only(tmp_path: Path) -> None:
+    stored(LocalStore(tmp_path / "data"), b"x")
+    [path] = files(tmp_path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_a_folder_is_filled_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "BLOBS_PER_FOLDER", 3)
+    store = LocalStore(tmp_path)
+    folders = [stored(store, b"x").rpartition("/")[0] for _ in range(6)]
+    assert folders[:3] == folders[:1] * 3
+    assert folders[3:] == folders[3:4] * 3
+
+
+def test_a_blob_never_replaces_another(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    writer = store.create()
+    writer.write(b"new")
+    taken = tmp_path / "objects" / writer.key
+    taken.write_bytes(b"old")
+    with pytest.raises(OutOfResources):
+        writer.publish()
+    assert taken.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EROFS, errno.ENOENT])
+@pytest.mark.parametrize("name", ["open", "write", "fsync", "link"])
+def test_whatever_fails_is_reported_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    """Each call in turn fails, the first, the second, … until the blob gets through."""
+    for nth in range(20):
+        store = LocalStore(tmp_path / str(nth))
+        with monkeypatch.context() as patched:
+            failures = fail_at(patched, name, nth, number)
+            try:
+                key = attempt(store)
+            except OutOfResources:
+                key = ""
+        left = [
+            path.relative_to(tmp_path / str(nth) / "objects").as_posix()
+            for path in files(tmp_path / str(nth))
+        ]
+        assert left == ([key] if key else [])
+        assert stored(store, b"the next one is fine")
+        if not failures:
+            assert nth > 0
+            return
+    pytest.fail("never got through")
+
+
+def fail_at(patched: pytest.MonkeyPatch, name: str, nth: int, number: int) -> list[int]:
+    """Let the nth call from now on fail, once; the list says that it did."""
+    original, calls, failures = getattr(os, name), iter(range(1_000_000)), []
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == nth:
+            failures.append(number)
+            raise OSError(number, os.strerror(number))
+        return original(*args, **kwargs)
+
+    patched.setattr(local.os, name, call)
+    return failures
+
+
+def attempt(store: LocalStore) -> str:
+    writer = store.create()
+    try:
+        writer.write(CONTENT)
+        writer.publish()
+    except OutOfResources:
+        writer.discard()
+        raise
+    return writer.key
+
+
+def test_a_failed_fsync_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(tmp_path)
+    writer = store.create()
+    fail_at(monkeypatch, "fsync", 0, errno.EIO)
+    with pytest.raises(OutOfResources):
+        writer.publish()
+    writer.discard()
+    assert not files(tmp_path)
+
+
+def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(local.os, "write", lambda descriptor, piece: write(descriptor, piece[:10_000]))
+    store = LocalStore(tmp_path)
+    with store.open(stored(store, CONTENT)) as blob:
+        assert blob.read(0, blob.length) == CONTENT
+
+
+def test_below_the_low_water_mark_nothing_is_taken(tmp_path: Path) -> None:
+    key = stored(LocalStore(tmp_path), b"x")
+    full = LocalStore(tmp_path, minimum_free_bytes=1 << 62)
+    with pytest.raises(OutOfResources):
+        full.create()
+    with pytest.raises(OutOfResources):
+        full.check()
+    full.open(key).close()
+    full.delete(key)
+
+
+def test_a_long_write_stops_at_the_low_water_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "ROOM_CHECK_INTERVAL", 3 * len(CONTENT))
+    store = LocalStore(tmp_path)
+    writer = store.create()
+    fail_at(monkeypatch, "statvfs", 0, errno.EIO)
+    for _ in range(3):
+        writer.write(CONTENT)
+    with pytest.raises(OutOfResources):
+        writer.write(CONTENT)
+    writer.discard()
+    assert not files(tmp_path)
+
+
+def test_a_truncated_blob_is_not_found_where_it_ends(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    key = stored(store, CONTENT)
+    with store.open(key) as blob:
+        os.truncate(tmp_path / "objects" / key, 1000)
+        assert blob.read(0, 1000) == CONTENT[:1000]
+        with pytest.raises(NotFound):
+            blob.read(0, 1001)
+    with store.open(key) as blob:
+        assert blob.length == 1000
+
+
+def test_a_link_in_the_store_is_not_followed(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    key = stored(store, b"x")
+    path = tmp_path / "objects" / key
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+    with pytest.raises(ArchiveError):
+        store.open(key)
+
+
+def test_strange_files_are_no_keys(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    key = stored(store, b"x")
+    (tmp_path / "objects" / key).with_name("lost+found").touch()
+    assert list(store.keys()) == [key]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ArchiveError):
+        LocalStore(tmp_path / "file" / "data")

@@ -1,0 +1,144 @@
+"""What every place for bytes must do (storage/base). A backend's test class inherits this and gives `store`."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from archive.dicom.errors import NotFound
+from archive.storage.base import BlobStore
+
+CONTENT = bytes(range(256)) * 8192
+
+
+def stored(store: BlobStore, *pieces: bytes | bytearray | memoryview) -> str:
+    writer = store.create()
+    for piece in pieces:
+        writer.write(piece)
+    writer.publish()
+    return writer.key
+
+
+class BlobStoreSuite:
+    """The promises, one by one."""
+
+    @pytest.fixture
+    def store(self) -> BlobStore:
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("size", [1, 777, 262_144, 1_000_003])
+    def test_pieces_of_any_size_come_back_as_they_were(self, store: BlobStore, size: int) -> None:
+        pieces = [CONTENT[start : start + size] for start in range(0, min(len(CONTENT), size * 5000), size)]
+        whole = b"".join(pieces)
+        with store.open(stored(store, *pieces)) as blob:
+            assert blob.length == len(whole)
+            assert blob.read(0, blob.length) == whole
+            assert b"".join(blob.pieces(0, blob.length)) == whole
+
+    def test_pieces_may_be_any_buffer_and_may_change_afterwards(self, store: BlobStore) -> None:
+        reused = bytearray(b"first")
+        writer = store.create()
+        writer.write(reused)
+        reused[:] = b"again"
+        writer.write(memoryview(reused)[1:3])
+        writer.publish()
+        with store.open(writer.key) as blob:
+            assert blob.read(0, blob.length) == b"firstga"
+
+    def test_an_empty_blob_is_a_blob(self, store: BlobStore) -> None:
+        with store.open(stored(store)) as blob:
+            assert (blob.length, blob.read(0, 0), list(blob.pieces(0, 0))) == (0, b"", [])
+
+    def test_ranges(self, store: BlobStore) -> None:
+        with store.open(stored(store, CONTENT)) as blob:
+            assert blob.read(1000, 300) == CONTENT[1000:1300]
+            assert blob.read(len(CONTENT) - 1, 1) == CONTENT[-1:]
+            pieces = list(blob.pieces(5, len(CONTENT) - 10))
+        assert b"".join(pieces) == CONTENT[5:-5]
+        assert max(map(len, pieces)) <= 1 << 20
+
+    @pytest.mark.parametrize(("offset", "length"), [(0, 11), (10, 1), (11, 0), (-1, 2), (2, -1)])
+    def test_bytes_that_are_not_there_are_not_found(self, store: BlobStore, offset: int, length: int) -> None:
+        with store.open(stored(store, b"0123456789")) as blob, pytest.raises(NotFound):
+            blob.read(offset, length)
+
+    def test_pieces_past_the_end_are_not_found(self, store: BlobStore) -> None:
+        with store.open(stored(store, b"0123456789")) as blob, pytest.raises(NotFound):
+            list(blob.pieces(5, 6))
+
+    def test_nothing_is_visible_before_publish(self, store: BlobStore) -> None:
+        writer = store.create()
+        writer.write(CONTENT)
+        with pytest.raises(NotFound):
+            store.open(writer.key)
+        assert list(store.keys()) == []
+        writer.discard()
+
+    def test_discard_leaves_nothing(self, store: BlobStore) -> None:
+        unpublished, published = store.create(), store.create()
+        unpublished.write(CONTENT)
+        published.publish()
+        for writer in (unpublished, published):
+            writer.discard()
+            writer.discard()
+            with pytest.raises(NotFound):
+                store.open(writer.key)
+        assert list(store.keys()) == []
+        assert store.sweep(0) == 0
+
+    def test_delete(self, store: BlobStore) -> None:
+        key = stored(store, b"x")
+        store.delete(key)
+        store.delete(key)
+        with pytest.raises(NotFound):
+            store.open(key)
+
+    def test_an_open_blob_can_be_read_by_many_threads(self, store: BlobStore) -> None:
+        with store.open(stored(store, CONTENT)) as blob, ThreadPoolExecutor(8) as pool:
+            read = pool.map(lambda start: blob.read(start, 4096), range(0, len(CONTENT), 4096))
+            assert b"".join(read) == CONTENT
+
+    def test_many_writers_at_once(self, store: BlobStore) -> None:
+        contents = [CONTENT[number:] for number in range(16)]
+        with ThreadPoolExecutor(8) as pool:
+            keys = list(pool.map(lambda content: stored(store, content), contents))
+        assert sorted(store.keys()) == sorted(keys)
+        for key, content in zip(keys, contents, strict=True):
+            with store.open(key) as blob:
+                whole = blob.read(0, blob.length)
+            assert hashlib.sha256(whole).digest() == hashlib.sha256(content).digest()
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "",
+            "..",
+            "../../etc/passwd",
+            "/etc/passwd",
+            "00/00/../../spool/x",
+            f"00/00/{0:032x}",
+            f"00/00/{0:033x}",
+            f"00/00/{0:031x}\n",
+            f"00/00/{0:031x}\0",
+            f"AA/BB/{0:032x}",
+        ],
+    )
+    def test_no_other_key_leads_anywhere(self, store: BlobStore, key: str) -> None:
+        with pytest.raises(NotFound):
+            store.open(key)
+
+    def test_sweep_takes_what_was_abandoned_and_nothing_else(self, store: BlobStore) -> None:
+        kept = stored(store, b"kept")
+        abandoned = store.create()
+        abandoned.write(CONTENT)
+        assert store.sweep(3600) == 0
+        assert store.sweep(0) == 1
+        assert list(store.keys()) == [kept]
+        abandoned.discard()
+
+    def test_check_leaves_nothing(self, store: BlobStore) -> None:
+        store.check()
+        assert list(store.keys()) == []
+        assert store.sweep(0) == 0
