@@ -10,13 +10,8 @@ from typing import Any
 
 import pytest
 from association_peers import QUICK, Handler, Policy, Server, Stored, recording, store_all
-from hypothesis import HealthCheck, settings
 
 from archive.network.acceptor import AcceptorSettings, serve
-
-# Tests run beside each other; how long one example takes says nothing
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 
 
 @pytest.fixture
