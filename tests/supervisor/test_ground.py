@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,11 @@ def test_a_host_that_is_not_ours_is_refused() -> None:
         ground.listen(Address("192.0.2.1", 8080), "--http")
     with pytest.raises(ConfigurationError, match="--http"):
         ground.listen(Address("no.such.host.invalid", 8080), "--http")
+
+
+def test_workers_may_open_many_files() -> None:
+    limit = "import resource; from archive.supervisor.ground import allow_many_files; "
+    limit += "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 500)); allow_many_files(); "
+    limit += "print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+    done = subprocess.run([sys.executable, "-c", limit], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(500, 500)"

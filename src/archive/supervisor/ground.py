@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import shutil
 import socket
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from archive.config import Address, Settings
 from archive.dicom.errors import ConfigurationError
 
 BACKLOG = 1024
+OPEN_FILES = 65536
 
 _WHY_NOT = {
     errno.EADDRINUSE: "the port is in use by another program",
@@ -71,6 +73,14 @@ def fresh_metrics_folder(folder: Path) -> None:
     """Empty the folder in which workers share their metrics; an earlier run would be counted again."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def allow_many_files() -> None:
+    """Raise the soft limit of open files, which workers inherit: 1024, the custom, is few for sockets and blobs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(address: Address, option: str) -> socket.socket:
