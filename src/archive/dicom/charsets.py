@@ -137,6 +137,8 @@ def _decode_alone(codec: str, raw: bytes, _: str) -> str:
 
 def _decode(sets: tuple[_Set, ...], raw: bytes, vr: str) -> str:
     if _ESC not in raw:
+        if raw.isascii():
+            return raw.decode("ascii")
         return _decode_plain(sets[0] if sets else _ASCII, raw)
     first = next((one for one in sets[:1] if one.g1), None)
     resets = _RESETS_NAME if vr == "PN" else _RESETS_TEXT
@@ -158,9 +160,7 @@ def _decode(sets: tuple[_Set, ...], raw: bytes, vr: str) -> str:
 
 
 def _decode_plain(first: _Set, raw: bytes) -> str:
-    """A value without escape sequences."""
-    if raw.isascii():
-        return raw.decode("ascii")
+    """A value without escape sequences, but not ASCII."""
     if first is _ASCII:
         try:
             return raw.decode("utf_8")

@@ -76,12 +76,16 @@ def tidy(text: str) -> str:
 
 def _plain(raw: bytes, _: Decoder) -> tuple[str, ...]:
     text = tidy(raw.decode("latin_1"))
-    return tuple(value.strip(" ") for value in text.split("\\")) if text else ()
+    if "\\" in text:
+        return tuple([value.strip(" ") for value in text.split("\\")])
+    return (text.lstrip(" "),) if text else ()
 
 
 def _padded(raw: bytes, _: Decoder) -> tuple[str, ...]:
     text = tidy(raw.decode("latin_1"))
-    return tuple(value.rstrip(" ") for value in text.split("\\")) if text else ()
+    if "\\" in text:
+        return tuple([value.rstrip(" ") for value in text.split("\\")])
+    return (text,) if text else ()
 
 
 def _single_plain(raw: bytes, _: Decoder) -> tuple[str, ...]:
@@ -92,7 +96,9 @@ def _single_plain(raw: bytes, _: Decoder) -> tuple[str, ...]:
 def _several(vr: str) -> Callable[[bytes, Decoder], tuple[str, ...]]:
     def values(raw: bytes, decode: Decoder) -> tuple[str, ...]:
         text = tidy(decode(raw, vr))
-        return tuple(value.rstrip(" ") for value in text.split("\\")) if text else ()
+        if "\\" in text:
+            return tuple([value.rstrip(" ") for value in text.split("\\")])
+        return (text,) if text else ()
 
     return values
 
@@ -129,6 +135,9 @@ def _strings(split_values: Callable[[bytes, Decoder], tuple[str, ...]]) -> Conve
 
 
 def _decimals(raw: bytes, decode: Decoder, _: str) -> str:
+    text = raw.decode("latin_1").strip("\0 ")
+    if _JSON_NUMBER.fullmatch(text):
+        return f',"Value":[{text}]'
     values = _plain(raw, decode)
     return _array(map(decimal_text, values)) if values else ""
 
@@ -146,6 +155,9 @@ def decimal_text(value: str) -> str:
 
 
 def _integers(raw: bytes, decode: Decoder, _: str) -> str:
+    text = raw.decode("latin_1").strip("\0 ")
+    if _JSON_INTEGER.fullmatch(text):
+        return f',"Value":[{text}]'
     values = _plain(raw, decode)
     return _array(map(integer_text, values)) if values else ""
 
@@ -192,8 +204,11 @@ def _unpack(raw: bytes, order: str, code: str) -> tuple[int | float, ...]:
 
 def _packed(code: str, text: Callable[[int | float], str]) -> Converter:
     size = struct.calcsize("=" + code)
+    one = {order: struct.Struct(order + code).unpack for order in "<>"}
 
     def convert(raw: bytes, _: Decoder, order: str) -> str:
+        if len(raw) == size:
+            return f',"Value":[{text(one[order](raw)[0])}]'
         if len(raw) % size:
             raise WrongLengthError
         return _array(map(text, struct.unpack(f"{order}{len(raw) // size}{code}", raw))) if raw else ""

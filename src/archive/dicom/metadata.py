@@ -10,7 +10,7 @@ On the way it keeps the top-level attributes that the index wants, and the place
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import zstandard
 
@@ -40,18 +40,29 @@ _NONE: frozenset[int] = frozenset()
 
 @dataclass(slots=True)
 class _Level:
-    """The data set or item that is being read, and what its elements mean for those after them."""
+    """The data set or item that is being read, and what its elements mean for those after them. `number` is that of the
+    item in the sequence that is open in the level `above`."""
 
     decode: Decoder
     pixel_representation: int | None
-    path: str = ""
+    above: _Level | None = None
+    number: int = 0
     watched: frozenset[int] = _NONE
     separator: str = ""
     last: int = -1
     entries: int = 0
-    creators: dict[int, str] = field(default_factory=dict)
+    creators: dict[int, str] | None = None
     sequence: int = 0
     items: int = 0
+
+    def path(self, tag: int) -> str:
+        """The name of an attribute in a BulkDataURI."""
+        steps = [f"{tag:08X}"]
+        level = self
+        while level.above is not None:
+            steps.append(f"{level.above.sequence:08X}/{level.number}")
+            level = level.above
+        return "/".join(reversed(steps))
 
 
 _SPECIAL = LUT_DESCRIPTORS | {_CHARACTER_SET, _PIXEL_REPRESENTATION, _TRAILING_PADDING}
@@ -83,7 +94,7 @@ class Metadata:
             return public_vr(tag, Choice(level.pixel_representation, level.entries))
         if tag & 0xFFFF < 0x1000:
             return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
-        creator = level.creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
+        creator = (level.creators or {}).get(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
         return private_vr(tag, creator) if creator else "UN"
 
     def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None:
@@ -97,10 +108,10 @@ class Metadata:
             vr, text = "UN", CONVERTERS["UN"](raw, level.decode, order)
         if tag in _SPECIAL or tag & 0x1FF00 == 0x10000:
             text = self._note(tag, vr, raw, order) or text
-        self._text.put(level, tag, f'{{"vr":"{vr}"{text}}}')
+        text = f'{{"vr":"{vr}"{text}}}'
+        self._text.put(level, tag, text)
         if tag in level.watched and tag not in self.elements:
-            values = json_model.split(vr, raw, level.decode, order)
-            self.elements[tag] = Element(vr, values, f'{{"vr":"{vr}"{text}}}')
+            self.elements[tag] = Element(vr, json_model.split(vr, raw, level.decode, order), text)
 
     def passes(self, tag: int, vr: str, length: int) -> bool:
         """Pixel data and longer binary values, as long as they are not too many to be listed. Lookup tables stay, as a
@@ -117,7 +128,7 @@ class Metadata:
         if not tag & 0xFFFF or tag == _TRAILING_PADDING:
             return
         level = self._level
-        value = BulkValue(f"{level.path}{tag:08X}", vr if vr in BULK_VRS else "UN", offset, length)
+        value = BulkValue(level.path(tag), vr if vr in BULK_VRS else "UN", offset, length)
         self.bulk_values.setdefault(value.path, value)
         self._text.put(level, tag, f'{{"vr":"{value.vr}","BulkDataURI":"bulkdata/{value.path}"}}')
         if tag in level.watched:
@@ -135,9 +146,8 @@ class Metadata:
         """The next item of the sequence that was begun last."""
         level = self._level
         self._text.add(",{" if level.items else ',"Value":[{')
-        path = f"{level.path}{level.sequence:08X}/{level.items}/"
+        self._level = _Level(level.decode, level.pixel_representation, level, level.items)
         level.items += 1
-        self._level = _Level(level.decode, level.pixel_representation, path)
         self._levels.append(self._level)
 
     def end_item(self) -> None:
@@ -149,9 +159,10 @@ class Metadata:
     def end_sequence(self) -> None:
         """The sequence is complete."""
         level = self._level
-        text = self._text.end_sequence("]}" if level.items else "}", at_top=len(self._levels) == 1)
-        if text:
-            self.elements[level.sequence] = Element("SQ", (), text)
+        at_top = len(self._levels) == 1
+        text = self._text.end_sequence("]}" if level.items else "}", at_top=at_top)
+        if at_top and level.sequence in level.watched:
+            self.elements.setdefault(level.sequence, Element("SQ", (), text or '{"vr":"SQ"}'))
 
     def begin_fragments(self, tag: int, vr: str, offset: int) -> None:
         """Encapsulated pixel data. Only that at the top level has frames; in items there are icons (PS3.3 F.7)."""
@@ -191,7 +202,7 @@ class Metadata:
         if tag == _PIXEL_REPRESENTATION:
             level.pixel_representation = 1 if values[:1] == ("1",) else 0
         elif tag & 0x10000 and values:
-            level.creators[tag] = values[0]
+            level.creators = (level.creators or {}) | {tag: values[0]}
         elif tag in LUT_DESCRIPTORS:
             return self._note_descriptor(tag, vr, values)
         return ""
@@ -221,6 +232,8 @@ class _Text:
         """Append."""
         self._parts.append(text)
         self._size += len(text)
+        if self._size > _PORTION:
+            self._compress()
 
     def put(self, level: _Level, tag: int, text: str) -> None:
         """Append one attribute."""
@@ -236,9 +249,10 @@ class _Text:
     def begin_sequence(self, level: _Level, tag: int, *, keep: bool) -> None:
         """Append the beginning of a sequence. With `keep`, `end_sequence` gives its text, unless it is too long."""
         self._in_order = self._in_order and tag > level.last
-        level.last = tag
+        if keep and self._size > _PORTION // 2:
+            self._compress()
         self.add(f'{level.separator}"{tag:08X}":')
-        level.separator = ","
+        level.last, level.separator = tag, ","
         if keep:
             self._kept = len(self._parts)
         self.add('{"vr":"SQ"')

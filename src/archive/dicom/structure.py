@@ -291,7 +291,10 @@ class Structure:
                 f"the item at byte {at} declares {length} bytes and reaches past {_name(top)}"
             )
         self._listener.begin_item()
-        self._push("item", top.tag, at + 8, end)
+        if length:
+            self._push("item", top.tag, at + 8, end)
+        else:
+            self._listener.end_item()
         return position + 8
 
     def _item_header(self, buffer: bytes, position: int) -> tuple[int, int] | None:
