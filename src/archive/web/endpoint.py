@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
@@ -17,6 +18,10 @@ from archive.web.routes import Route
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
+
+
+Batch = tuple[bytes, bool]
+"""Bytes of a body, and whether they are the last."""
 
 
 class Endpoint:
@@ -45,11 +50,23 @@ class Endpoint:
         http = self._archive.settings.http
         bodies.check_declared_length(asked.headers.get("content-length", ""), http.maximum_body_bytes)
         taker: Taker = route.handler(self._archive, asked)
+        incoming = bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline)
         async with self._lane.closing(taker.close):
-            async for batch, last in bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline):
-                answer = await self._lane.call(partial(_feed, taker, batch, last))
-                if answer is not None:
-                    return answer
+            batch, last = await anext(incoming)
+            answer = await self._lane.call(partial(_feed, taker, batch, last))
+            return answer if answer is not None else await self._take_more(taker, incoming)
+
+    async def _take_more(self, taker: Taker, incoming: AsyncIterator[Batch]) -> Answer:
+        """The next batch is read while the last one is worked on."""
+        put_ahead, ahead = anyio.create_memory_object_stream[Batch](0)
+        with put_ahead, ahead:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_read_ahead, incoming, put_ahead)
+                async for batch, last in ahead:
+                    answer = await self._lane.call(partial(_feed, taker, batch, last))
+                    if answer is not None:
+                        tasks.cancel_scope.cancel()
+                        return answer
         raise AssertionError("a body has a last batch")
 
     async def _send(self, ready: Prepared, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,6 +102,11 @@ def asked_of(scope: Scope, http: Any) -> Asked:
         base_url=urls.public_base(http, headers, scope["scheme"], scope.get("server")),
         peer_address=client[0] if client else "",
     )
+
+
+async def _read_ahead(incoming: AsyncIterator[Batch], put_ahead: MemoryObjectSendStream[Batch]) -> None:
+    async for batch in incoming:
+        await put_ahead.send(batch)
 
 
 def _feed(taker: Taker, batch: bytes, last: bool) -> Answer | None:

@@ -22,6 +22,8 @@ from archive.web.exchange import Answer, text
 from archive.web.urls import is_host, is_loopback_host
 
 UNMATCHED = "unmatched"
+CLIENT_GONE = 499
+"""nginx's number for a client that left before its answer: only ever seen in metrics."""
 
 log = structlog.get_logger()
 
@@ -48,10 +50,11 @@ class Observed:
 
         try:
             await self._app(scope, receive, watched)
-        except ClientGone:
-            status = 499
         except Exception as raised:  # noqa: BLE001  one of the three places where everything is caught
             error = _unwrapped(raised)
+            if isinstance(error, ClientGone):
+                status = CLIENT_GONE
+                return
             answer = _for(error, scope)
             if status:
                 log.warning("answer broken off", route=_route(scope), error=type(error).__name__)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from archive.services.ingest import Receipt, Reception
 
 DOOR = "STOW-RS"
-MAXIMUM_PARTS = 100_000
+MAXIMUM_PARTS = 50_000
 """Of one body. The answer names each part, and it must fit in memory."""
 
 _STUDY_INSTANCE_UID = 0x0020000D
