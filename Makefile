@@ -1,7 +1,7 @@
 # `make serve` runs the archive, `make test` checks everything; each does all of its own set-up.
 
 VENV := .venv
-PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --timeout 120 --retries 10
+PIP := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --timeout 120 --retries 10
 OPTIONS ?=
 
 .PHONY: help serve test lint screenshot

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archive.bootstrap import Archive, build, prepare
-from archive.cli.importing import DICOMDIR, Fate, Result, exit_code, gather, run, store, summary
+from archive.cli.importing import DICOMDIR, Fate, Report, Result, exit_code, gather, run, store, summary
 from archive.config import Settings
 from archive.dicom.errors import ConfigurationError
 from objects import mr, part10
@@ -39,8 +39,8 @@ def test_many_files_at_once(opened: Archive, tmp_path: Path) -> None:
     for number in range(30):
         files.append(tmp_path / f"{number}.dcm")
         files[-1].write_bytes(part10(mr()))
-    assert {result.fate for result in run(opened.ingest, files)} == {Fate.STORED}
-    assert {result.fate for result in run(opened.ingest, files)} == {Fate.ALREADY_THERE}
+    assert {result.fate for result in run(opened.ingest, files).results} == {Fate.STORED}
+    assert {result.fate for result in run(opened.ingest, files).results} == {Fate.ALREADY_THERE}
 
 
 def test_a_dicomdir_is_no_object_and_no_fault(opened: Archive, tmp_path: Path) -> None:
@@ -61,12 +61,26 @@ def test_a_file_that_vanished_is_named(opened: Archive, tmp_path: Path) -> None:
 def test_the_summary_groups_by_reason_and_names_some() -> None:
     results = [Result(Path(f"f{number:03}"), Fate.REFUSED, "broken") for number in range(30)]
     results += [Result(Path("g"), Fate.NOT_DICOM, "text"), Result(Path("h"), Fate.STORED)]
-    text = summary(results)
+    text = summary(Report(results))
     assert "Refused: broken (30)" in text
     assert "f019" in text
     assert "f020" not in text
     assert "10 more" in text
     assert "Not DICOM: text (1)\n  g" in text
-    assert "f029" in summary(results, names=None)
-    assert exit_code(results) == 1
-    assert exit_code(results[30:]) == 0
+    assert "f029" in summary(Report(results), names=None)
+    assert exit_code(Report(results)) == 1
+    assert exit_code(Report(results[30:])) == 0
+
+
+def test_an_interrupted_import_says_so(opened: Archive, tmp_path: Path) -> None:
+    class Interrupted(list[Path]):
+        """As if Ctrl-C came while the second file was being taken."""
+
+        def __iter__(self) -> Iterator[Path]:
+            yield self[0]
+            raise KeyboardInterrupt
+
+    report = run(opened.ingest, Interrupted([tmp_path / "one", tmp_path / "two"]))
+    assert report.interrupted
+    assert exit_code(report) == 1
+    assert "run it again" in summary(report)

@@ -61,6 +61,14 @@ class Result:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of the files; `interrupted` when some were not reached."""
+
+    results: Sequence[Result]
+    interrupted: bool = False
+
+
 def gather(paths: Iterable[Path]) -> list[Path]:
     """The files meant: each path, or all regular files below it. Raises ConfigurationError."""
     files: list[Path] = []
@@ -79,7 +87,7 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (path for name in names if (path := Path(parent, name)).is_file())
 
 
-def run(ingest: Ingest, files: Sequence[Path]) -> list[Result]:
+def run(ingest: Ingest, files: Sequence[Path]) -> Report:
     """Store the files, with a progress bar on stderr. Ctrl-C ends it after the files at hand."""
     results: list[Result] = []
     with _progress() as progress, ThreadPoolExecutor(THREADS) as executor:
@@ -89,8 +97,8 @@ def run(ingest: Ingest, files: Sequence[Path]) -> list[Result]:
                 results.append(result)
                 progress.advance(task)
         except KeyboardInterrupt:
-            progress.console.print("Interrupted. What was stored stays; run it again for the rest.")
-    return results
+            return Report(results, interrupted=True)
+    return Report(results)
 
 
 def store(ingest: Ingest, path: Path) -> Result:
@@ -141,18 +149,24 @@ def _progress() -> Progress:
     )
 
 
-def summary(results: Sequence[Result], names: int | None = NAMES) -> str:
+def summary(report: Report, names: int | None = NAMES) -> str:
     """How many of each, then each reason with its files; at most `names` files for a reason."""
-    counts = Counter(result.fate for result in results)
+    counts = Counter(result.fate for result in report.results)
     lines = [f"{fate.value:<14}{counts[fate]:>8}" for fate in Fate]
     for fate in (Fate.REFUSED, Fate.NOT_DICOM):
-        by_reason: dict[str, list[Path]] = {}
-        for result in results:
-            if result.fate is fate:
-                by_reason.setdefault(result.reason, []).append(result.path)
-        for reason, paths in by_reason.items():
+        for reason, paths in _by_reason(report.results, fate).items():
             lines += ["", f"{fate.value}: {reason} ({len(paths)})", *_named(sorted(paths), names)]
+    if report.interrupted:
+        lines += ["", "Interrupted. What was stored stays; run it again for the rest."]
     return "\n".join(lines)
+
+
+def _by_reason(results: Iterable[Result], fate: Fate) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    for result in results:
+        if result.fate is fate:
+            groups.setdefault(result.reason, []).append(result.path)
+    return groups
 
 
 def _named(paths: Sequence[Path], names: int | None) -> list[str]:
@@ -161,6 +175,7 @@ def _named(paths: Sequence[Path], names: int | None) -> list[str]:
     return [*shown, f"  … and {more} more (--verbose names them)"] if more else shown
 
 
-def exit_code(results: Sequence[Result]) -> int:
-    """1 when an object was refused. A file that is no DICOM is no error: folders hold all sorts."""
-    return int(any(result.fate is Fate.REFUSED for result in results))
+def exit_code(report: Report) -> int:
+    """1 when an object was refused or some were not reached. No fault: a file that is no DICOM, as folders
+    hold all sorts of things."""
+    return int(report.interrupted or any(result.fate is Fate.REFUSED for result in report.results))
