@@ -69,7 +69,7 @@ _BY_ESCAPE = {one.escape: one for sets in _BY_NUMBER.values() for one in sets} |
 }
 _STAND_ALONE = {"192": "utf_8", "GB18030": "gb18030", "GBK": "gbk", "UTF8": "utf_8"}
 _NAME = re.compile(r"ISO[ _-]*(?:2022)?[ _-]*(?:IR)?[ _-]*(\d+)")
-_PIECE = re.compile(rb"\x1b\$?[()\-]?.|[^\x1b]+", re.DOTALL)
+_PIECE = re.compile(rb"\x1b\$?[()\-]?.|\x1b|[^\x1b]+", re.DOTALL)
 
 _RESETS_TEXT = b"\\\t\n\f\r"
 _RESETS_NAME = b"\\\t\n\f\r^="
