@@ -1,0 +1,347 @@
+"""Write the tables of the conformance statement from the tables of the code: `python conformance/generate.py`.
+
+`statement.md` is written by hand but for what stands between `<!-- table:NAME -->` and `<!-- end -->`. Each NAME is a
+row of TABLES below. A test compares, so the statement cannot claim what the code does not do. What a table says of
+matching and of statuses is found out by asking the code, not by repeating it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pydicom.uid import UID_dictionary
+
+from archive.config import KEYS
+from archive.dicom import errors
+from archive.dicom.attributes import ATTRIBUTES, REQUEST_ATTRIBUTES, UNIQUE_KEYS, Attribute
+from archive.dicom.charsets import decoder
+from archive.dicom.codecs import DECODERS
+from archive.dicom.errors import ArchiveError, InvalidQuery
+from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archive.dicom.key_matching import matching
+from archive.dicom.pixel_data import PICTURES
+from archive.dicom.query import Range, UIDList, Wildcard
+from archive.dicom.sop_classes import is_storage, sop_class_name
+from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from archive.dimse import statuses
+from archive.dimse.contexts import SERVICES, UNCOMPRESSED, Operation
+from archive.dimse.server import HANDLERS
+from archive.web import errors as web_errors
+from archive.web import metadata, store_response
+from archive.web.media_types import MULTIPART
+from archive.web.routes import ROUTES
+
+STATEMENT = Path(__file__).with_name("statement.md")
+COMMAND = "python conformance/generate.py"
+
+Table = tuple[Sequence[str], Iterable[Sequence[str]]]
+_MARKED = re.compile(r"(<!-- table:([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def implementation() -> Table:
+    return ("Item", "Value"), (
+        ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
+        ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
+        ("Default AE title", str(KEYS["dimse.ae_title"].default)),
+        ("Default port", str(KEYS["dimse.listen"].default.port)),
+    )
+
+
+def network_services() -> Table:
+    rows = [(sop_class_name(uid), uid, one.operation.value, "SCP") for uid, one in SERVICES.items()]
+    storage = ("Storage: each SOP Class of annex A, and private ones", "", Operation.STORE.value)
+    return ("SOP Class", "UID", "Operation", "Role"), [*rows, (*storage, "SCP; SCU for C-MOVE and C-GET")]
+
+
+def storage_sop_classes() -> Table:
+    known = sorted(
+        uid for uid, (name, kind, *_) in UID_dictionary.items() if kind == "SOP Class" and is_storage(uid)
+    )
+    return ("SOP Class", "UID"), ((sop_class_name(uid), uid) for uid in known)
+
+
+def transfer_syntaxes() -> Table:
+    rows = (
+        (row.name, uid, row.media_type, "yes" if uid in DECODERS else "no")
+        for uid, row in TRANSFER_SYNTAXES.items()
+    )
+    return ("Transfer Syntax", "UID", "Media type of a frame", "Rendered"), rows
+
+
+def query_transfer_syntaxes() -> Table:
+    return ("Preference", "Transfer Syntax", "UID"), (
+        (str(place), TRANSFER_SYNTAXES[uid].name, str(uid)) for place, uid in enumerate(UNCOMPRESSED, 1)
+    )
+
+
+def association_settings() -> Table:
+    return _settings("dimse")
+
+
+def limits() -> Table:
+    return _settings("limits")
+
+
+def _settings(section: str) -> Table:
+    keys = [key for key in KEYS.values() if key.section == section]
+    return ("Setting", "Default", "Meaning"), (
+        (f"`{key.path}`", str(key.default), key.sentence) for key in keys
+    )
+
+
+def keys() -> Table:
+    header = ("Level", "Attribute", "Tag", "VR", "Matching", "Returned by QIDO-RS unasked")
+    nested = (
+        ("SERIES", f"RequestAttributesSequence > {keyword}", _tag(tag), "SH", _kinds("SH"), "in the sequence")
+        for tag, keyword in REQUEST_ATTRIBUTES.items()
+    )
+    return header, [*(_key(row) for row in sorted(ATTRIBUTES, key=lambda row: row.level)), *nested]
+
+
+def _key(row: Attribute) -> tuple[str, ...]:
+    unique = " (unique key)" if UNIQUE_KEYS[row.level] == row.tag else ""
+    kinds = "by its items, see below" if row.vr == "SQ" else _kinds(row.vr)
+    returned = "yes" if row.returned else "no"
+    matched = kinds if row.matched else "-"
+    return row.level.name, row.keyword + unique, _tag(row.tag), row.vr, matched, returned
+
+
+_PROBES = (
+    ("list", ("1.2", "1.3"), UIDList),
+    ("wildcard", ("A*",), Wildcard),
+    ("range", ("20260101-20260131",), Range),
+    ("range", ("1000-1130",), Range),
+)
+"""Values that mean one kind of matching, where the VR knows it."""
+
+
+def _kinds(vr: str) -> str:
+    found = ["single value"] + [name for name, values, kind in _PROBES if _means(vr, values, kind)]
+    return ", ".join(dict.fromkeys(found))
+
+
+def _means(vr: str, values: tuple[str, ...], kind: type) -> bool:
+    try:
+        return isinstance(matching(vr, values), kind)
+    except InvalidQuery:
+        return False
+
+
+def store_statuses() -> Table:
+    return _statuses(
+        Operation.STORE,
+        (
+            errors.CannotUnderstand,
+            errors.MissingAttribute,
+            errors.InvalidUID,
+            errors.ObjectMismatch,
+            errors.UnsupportedSOPClass,
+            errors.InstanceConflict,
+            errors.OutOfResources,
+            errors.ObjectTooLarge,
+            errors.OutcomeUnknown,
+            errors.ArchiveError,
+        ),
+        {statuses.SUCCESS: "The object is safe, or was so already: see 1.2."},
+    )
+
+
+def find_statuses() -> Table:
+    pending = {
+        statuses.SUCCESS: "All matches have been sent.",
+        statuses.PENDING: "A match.",
+        statuses.PENDING_WITH_UNSUPPORTED_KEYS: "A match; a key with a value is not matched and did not restrict.",
+        statuses.CANCELLED: "C-CANCEL-RQ was received.",
+    }
+    raised = (errors.InvalidQuery, errors.CannotUnderstand, errors.OutOfResources, errors.ArchiveError)
+    return _statuses(Operation.FIND, raised, pending)
+
+
+def retrieve_statuses() -> Table:
+    final = {
+        statuses.SUCCESS: "All sub-operations succeeded, or nothing matched.",
+        statuses.PENDING: "Sub-operations go on; at most five such responses a second.",
+        statuses.SUB_OPERATIONS_WARNING: "Some sub-operations failed (their UIDs are listed) or had a warning.",
+        statuses.SUB_OPERATIONS_REFUSED: "All sub-operations failed; Error Comment has the first reason.",
+        statuses.CANCELLED: "C-CANCEL-RQ was received.",
+    }
+    raised = (
+        errors.InvalidQuery,
+        errors.InvalidUID,
+        errors.CannotUnderstand,
+        errors.UnknownDestination,
+        errors.OutOfResources,
+        errors.ArchiveError,
+    )
+    return _statuses(Operation.MOVE, raised, final)
+
+
+def _statuses(operation: Operation, raised: Sequence[type[ArchiveError]], fixed: Mapping[int, str]) -> Table:
+    """One row for each status: the fixed ones, and those of what the service may raise."""
+    column = HANDLERS[operation].column
+    also = {
+        statuses.SOP_CLASS_NOT_SUPPORTED: "The operation or SOP Class does not belong into its context.",
+        statuses.UNRECOGNIZED_OPERATION: "No such operation here.",
+    }
+    meanings: dict[int, list[str]] = {code: [words] for code, words in {**fixed, **also}.items()}
+    for error in raised:
+        meanings.setdefault(getattr(statuses.row(error), column), []).append(_meaning(error))
+    return ("Status", "Meaning"), ((f"{code:04X}", " ".join(meanings[code])) for code in sorted(meanings))
+
+
+def _meaning(error: type[ArchiveError]) -> str:
+    """The words of the tree of errors, at the top of its module."""
+    if error is errors.ArchiveError:
+        return "A fault of the archive; its log has the details."
+    found = re.search(rf"── {error.__name__}  +(.+)", errors.__doc__ or "")
+    assert found is not None, f"{error.__name__} is not in the tree of errors"
+    words = found[1]
+    return f"{words if words[:2].isupper() else words[0].upper() + words[1:]}."
+
+
+def resources() -> Table:
+    rows = (
+        (row.method, f"`{row.path.replace(':path', '')}`", row.name, row.clause)
+        for row in ROUTES
+        if row.clause
+    )
+    return ("Method", "Path", "Transaction", "PS3.18"), rows
+
+
+def other_resources() -> Table:
+    rows = ((row.method, f"`{row.path}`", row.name) for row in ROUTES if not row.clause)
+    return ("Method", "Path", "Name"), rows
+
+
+def media_types() -> Table:
+    return ("Resource", "Media types, the default first"), (
+        (
+            "Study, series, instance",
+            f'`{MULTIPART}; type="application/dicom"`, `application/dicom` (one instance)',
+        ),
+        ("Metadata, search", ", ".join(f"`{offer}`" for offer in metadata.OFFERS)),
+        (
+            "Frames, compressed pixel data",
+            "the media type of the transfer syntax in annex B, multipart or alone",
+        ),
+        ("Other bulk data", f'`application/octet-stream`, `{MULTIPART}; type="application/octet-stream"`'),
+        ("Rendered, thumbnail", ", ".join(f"`{name}`" for name in PICTURES)),
+    )
+
+
+def http_statuses() -> Table:
+    """What resources other than store may answer; store has 10.5's own, with the failure reasons below."""
+    raised = (
+        errors.InvalidQuery,
+        errors.InvalidUID,
+        errors.NotFound,
+        errors.NotAcceptable,
+        errors.CannotRender,
+        errors.OutOfResources,
+        errors.ArchiveError,
+    )
+    meanings: dict[int, list[str]] = {}
+    for error in raised:
+        meanings.setdefault(web_errors.STATUSES[error], []).append(_meaning(error))
+    return ("Status", "Meaning"), ((str(code), " ".join(meanings[code])) for code in sorted(meanings))
+
+
+def failure_reasons() -> Table:
+    meanings: dict[int, list[str]] = {}
+    for error, code in store_response.FAILURE_REASONS.items():
+        meanings.setdefault(code, []).append(_meaning(error))
+    return ("Failure Reason", "Meaning"), (
+        (f"{code:04X}", " ".join(meanings[code])) for code in sorted(meanings)
+    )
+
+
+_SINGLE_BYTE = {
+    "13": (b"\xb1", "ｱ"),
+    "100": (b"\xe9", "é"),
+    "101": (b"\xb1", "ą"),
+    "109": (b"\xe6", "ĉ"),
+    "110": (b"\xe7", "į"),
+    "126": (b"\xe1", "α"),
+    "127": (b"\xc8", "ب"),
+    "138": (b"\xe0", "א"),
+    "144": (b"\xd6", "ж"),
+    "148": (b"\xfd", "ı"),
+    "166": (b"\xa1", "ก"),
+    "203": (b"\xa4", "€"),
+}
+_SAMPLES = {
+    **{f"ISO_IR {number}": sample for number, sample in _SINGLE_BYTE.items()},
+    **{f"ISO 2022 IR {number}": sample for number, sample in _SINGLE_BYTE.items()},
+    "ISO 2022 IR 58": (b"\x1b$)A\xd6\xd0", "中"),
+    "ISO 2022 IR 87": (b"\x1b$B;3\x1b(B", "山"),
+    "ISO 2022 IR 149": (b"\x1b$)C\xb1\xe8", "김"),
+    "ISO 2022 IR 159": (b"\x1b$(D0!\x1b(B", "丂"),
+    "ISO_IR 192": ("é中".encode(), "é中"),
+    "GB18030": ("é中".encode("gb18030"), "é中"),
+    "GBK": ("中".encode("gbk"), "中"),
+}
+"""Defined Terms of PS3.3 C.12.1.1.2, each with a text of its own."""
+
+
+def character_sets() -> Table:
+    read = (
+        (f"`{term}`", text) for term, (raw, text) in _SAMPLES.items() if decoder((term,))(raw, "LO") == text
+    )
+    return ("Defined Term", "Such as"), read
+
+
+def _tag(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+TABLES: Mapping[str, Callable[[], Table]] = {
+    "implementation": implementation,
+    "network-services": network_services,
+    "storage-sop-classes": storage_sop_classes,
+    "transfer-syntaxes": transfer_syntaxes,
+    "query-transfer-syntaxes": query_transfer_syntaxes,
+    "association-settings": association_settings,
+    "limits": limits,
+    "keys": keys,
+    "store-statuses": store_statuses,
+    "find-statuses": find_statuses,
+    "retrieve-statuses": retrieve_statuses,
+    "resources": resources,
+    "other-resources": other_resources,
+    "media-types": media_types,
+    "http-statuses": http_statuses,
+    "failure-reasons": failure_reasons,
+    "character-sets": character_sets,
+}
+
+
+def as_markdown(table: Table) -> str:
+    """The table as GitHub renders it, one line a row."""
+    header, rows = table
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def filled(statement: str) -> str:
+    """`statement` with every marked table made anew. Raises KeyError for a mark that names no table."""
+    return _MARKED.sub(lambda mark: mark[1] + as_markdown(TABLES[mark[2]]()) + mark[3], statement)
+
+
+def marked(statement: str) -> list[str]:
+    """The names of the tables in the statement, in order."""
+    return [mark[2] for mark in _MARKED.finditer(statement)]
+
+
+def main() -> None:
+    """Fill the statement in place."""
+    before = STATEMENT.read_text(encoding="utf-8")
+    after = filled(before)
+    STATEMENT.write_text(after, encoding="utf-8")
+    sys.stdout.write(f"{STATEMENT.name}: {'unchanged' if after == before else 'tables written anew'}\n")
+
+
+if __name__ == "__main__":
+    main()
