@@ -5,7 +5,7 @@ from __future__ import annotations
 from archive.dicom.errors import CallerRefused, UnknownDestination
 from archive.index import ae_titles
 from archive.index.database import Database
-from archive.security.ae_titles import AETitle, decide, normalise
+from archive.security.ae_titles import AETitle, check, decide, normalise
 
 
 class AETitles:
@@ -26,8 +26,8 @@ class AETitles:
             return ae_titles.get(connection, normalise(title))
 
     def add(self, title: str, host: str, port: int) -> AETitle:
-        """Make known, or change. Raises ConfigurationError for a title that PS3.5 6.2 does not allow."""
-        entry = AETitle(normalise(title), host, port)
+        """Make known, or change. Raises ConfigurationError for a title, host or port that cannot be."""
+        entry = check(AETitle(title, host, port))
         self._database.write(lambda connection: ae_titles.add(connection, entry))
         return entry
 
