@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import dcmtk
 import pytest
 
 from archive_process import ArchiveServer, start
+
+# The lists of refused files and the oracle of metadata are those of the dicom tests.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "dicom"))
 
 
 def _program(name: str, package: str) -> str:

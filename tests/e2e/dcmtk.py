@@ -53,7 +53,7 @@ def storescp(folder: Path, ae_title: str = "STORESCP", *options: str) -> Iterato
     command = [str(tool("storescp")), "+B", "+xa", "-pm", "-aet", ae_title, "-od", str(folder), *options]
     process = subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_until_it_answers(process, port, ae_title)
+        wait_until_it_answers(process, port, ae_title)
         yield port
     finally:
         process.terminate()
@@ -67,7 +67,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, ae_title: str) -> None:
+def wait_until_it_answers(process: subprocess.Popen[bytes], port: int, ae_title: str) -> None:
+    """Return when a C-ECHO succeeds; fail when the process ends before."""
     deadline = time.monotonic() + START_SECONDS
     pause = threading.Event()
     while run("echoscu", "-aec", ae_title, "127.0.0.1", port).code:

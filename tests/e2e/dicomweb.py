@@ -10,6 +10,8 @@ import httpx
 
 BOUNDARY = "a-boundary-of-our-tests"
 STOW_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
+CLIENT = httpx.Client(timeout=120)
+"""One for all tests: connections are kept, and TLS is not set up for each request."""
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -59,13 +61,13 @@ def store(dicomweb_url: str, *objects: bytes, study: str = "") -> httpx.Response
     """STOW-RS of whole files."""
     url = f"{dicomweb_url}/studies" + (f"/{study}" if study else "")
     headers = {"Content-Type": STOW_TYPE, "Accept": "application/dicom+json"}
-    return httpx.post(url, content=stow_body(objects), headers=headers, timeout=60)
+    return CLIENT.post(url, content=stow_body(objects), headers=headers)
 
 
 def search(dicomweb_url: str, resource: str, **keys: str | int) -> list[dict[str, dict[str, object]]]:
     """QIDO-RS; an empty answer (204) is an empty list."""
     headers = {"Accept": "application/dicom+json"}
-    response = httpx.get(f"{dicomweb_url}/{resource}", params=keys, headers=headers, timeout=60)
+    response = CLIENT.get(f"{dicomweb_url}/{resource}", params=keys, headers=headers)
     response.raise_for_status()
     return [] if response.status_code == 204 else list(response.json())
 
@@ -85,6 +87,6 @@ def value(match: dict[str, dict[str, object]], tag: str) -> object:
 
 def retrieve(url: str) -> list[bytes]:
     """WADO-RS of a study, series or instance as stored: whole PS3.10 files."""
-    response = httpx.get(url, headers={"Accept": AS_STORED}, timeout=120)
+    response = CLIENT.get(url, headers={"Accept": AS_STORED})
     response.raise_for_status()
     return [part.body for part in parts(response)]

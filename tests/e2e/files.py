@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,12 @@ def _file(path: Path) -> File | None:
     if transfer_syntax_uid is None or not all(values[keyword] for keyword in IDENTITY[:4]):
         return None
     return File(path, **values, transfer_syntax_uid=str(transfer_syntax_uid))
+
+
+def rarest_first(several: Sequence[File]) -> list[File]:
+    """Those whose transfer syntax is rare among them before the others, so that `compatible` keeps them."""
+    times = Counter(file.transfer_syntax_uid for file in several)
+    return sorted(several, key=lambda file: (times[file.transfer_syntax_uid], file.path))
 
 
 def compatible(several: Iterable[File]) -> Iterator[File]:

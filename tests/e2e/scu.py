@@ -1,7 +1,7 @@
 """An SCU that sends exactly the bytes it is given, however wrong they are, and one that gets without re-encoding.
 
-DCMTK's tools re-encode and refuse to send what is broken; modalities do not. C-STORE goes over the project's own
-requestor, C-GET and C-MOVE over pynetdicom, whose eye is not ours.
+DCMTK's tools re-encode and refuse to send what is broken; modalities do not. C-STORE and C-ECHO go over the project's
+own requestor, C-GET and C-MOVE over pynetdicom, whose eye is not ours.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pydicom import Dataset
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association as Associated
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
@@ -20,10 +20,15 @@ from pynetdicom.sop_class import (
 )
 
 from archive.network.association import Association
+from archive.network.commands import request_of
 from archive.network.requestor import Proposal, open_association
 from archive_process import ArchiveServer
 
 CALLING_AE_TITLE = "TESTSCU"
+MODELS = {
+    str(StudyRootQueryRetrieveInformationModelGet),
+    str(StudyRootQueryRetrieveInformationModelMove),
+}
 Pair = tuple[str, str]
 
 
@@ -44,11 +49,13 @@ def store(
     """C-STORE of an encoded data set as it is; status and Error Comment of the answer."""
     with open_to(server, pair) as association:
         (context_id,) = association.contexts
-        request = C_STORE()
-        request.MessageID = 1
-        request.AffectedSOPClassUID = pair[0]
-        request.AffectedSOPInstanceUID = sop_instance_uid
-        request.Priority = 0
+        request = request_of(
+            C_STORE,
+            MessageID=1,
+            AffectedSOPClassUID=pair[0],
+            AffectedSOPInstanceUID=sop_instance_uid,
+            Priority=0,
+        )
         association.send(context_id, request, data_set)
         answer = association.receive()
         assert answer is not None
@@ -57,8 +64,12 @@ def store(
 
 def echo(server: ArchiveServer) -> int:
     """C-ECHO; its status."""
-    with _associated(server, [(Verification, "1.2.840.10008.1.2")]) as association:
-        return int(association.send_c_echo().Status)
+    with open_to(server, (Verification, "1.2.840.10008.1.2")) as association:
+        (context_id,) = association.contexts
+        association.send(context_id, request_of(C_ECHO, MessageID=1, AffectedSOPClassUID=Verification))
+        answer = association.receive()
+        assert answer is not None
+        return int(answer.command.Status)
 
 
 def get(server: ArchiveServer, pairs: Iterable[Pair], **keys: str) -> dict[str, bytes]:
@@ -98,7 +109,7 @@ def _associated(server: ArchiveServer, pairs: Iterable[Pair], take: object = Non
     roles = []
     for sop_class_uid, syntax in dict.fromkeys(pairs):
         ae.add_requested_context(sop_class_uid, syntax)
-        if take is not None:
+        if take is not None and sop_class_uid not in MODELS:
             roles.append(build_role(sop_class_uid, scp_role=True))
     handlers = [(evt.EVT_C_STORE, take)] if take is not None else []
     association = ae.associate(

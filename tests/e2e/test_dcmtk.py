@@ -15,12 +15,19 @@ from pathlib import Path
 import dcmtk
 import dicomweb
 import pytest
-from files import File, compatible, files
+from files import File, compatible, files, rarest_first
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
+    JPEG2000,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    ParametricMapStorage,
+    RLELossless,
 )
 
 from archive_process import ArchiveServer, archive
@@ -34,16 +41,26 @@ NOT_SENT = {
     "HTJ2K_08_RGB.dcm": "DCMTK does not know HTJ2K",
     "liver_deflate.dcm": "DCMTK does not know Deflated Image Frame Compression",
     "liver_nonbyte_aligned_deflate.dcm": "DCMTK does not know Deflated Image Frame Compression",
-    "emri_small_jpeg_2k_lossless_too_short.dcm": "truncated",
+    "explicit_VR-UN.dcm": "its UIDs are encoded as UN, where DCMTK finds none",
+    "emri_small_jpeg_2k_lossless_too_short.dcm": "truncated, and not stored by us either",
+    "bad_sequence.dcm": "its SOP Instance UID has letters; not stored by us either",
 }
 
-# getscu has one proposal for all it fetches, and knows these only.
+# getscu proposes one transfer syntax first, the uncompressed ones after it, and needs this option to do so.
+# Objects in implicit VR are out of its reach: its option for them, +xi, proposes explicit VR (3.6.7), and
+# beside the others it is the last choice.
 GETSCU_OPTIONS = {
-    ExplicitVRLittleEndian: "-xe",
-    ImplicitVRLittleEndian: "-xi",
-    ExplicitVRBigEndian: "-xb",
-    DeflatedExplicitVRLittleEndian: "-xd",
+    ExplicitVRLittleEndian: "+xe",
+    ExplicitVRBigEndian: "+xb",
+    JPEGBaseline8Bit: "+xy",
+    JPEGExtended12Bit: "+xx",
+    JPEGLosslessSV1: "+xs",
+    JPEG2000Lossless: "+xv",
+    JPEG2000: "+xw",
+    JPEGLSLossless: "+xt",
+    RLELossless: "+xr",
 }
+GETSCU_LACKS = {ParametricMapStorage: "not among the SOP classes that getscu proposes"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,9 @@ def stored(
     dcmtk_tools: None,
 ) -> Stored:
     """storescu has sent all files to the archive, and the same to a stock storescp."""
-    sending = [file for file in compatible(files(shared_data)) if file.path.name not in NOT_SENT]
+    sending = [
+        file for file in compatible(rarest_first(files(shared_data))) if file.path.name not in NOT_SENT
+    ]
     folder = tmp_path_factory.mktemp("reference")
     pairs = ((file.SOPClassUID, file.transfer_syntax_uid) for file in sending)
     profile = dcmtk.association_profile(folder / "storescu.cfg", pairs)
@@ -95,7 +114,16 @@ def _data_sets(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def test_most_of_the_collection_takes_part(stored: Stored) -> None:
     assert len(stored.files) > 35
-    assert len({file.transfer_syntax_uid for file in stored.files}) >= 8
+    assert {file.transfer_syntax_uid for file in stored.files} >= {
+        ExplicitVRLittleEndian,
+        ImplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        JPEGLosslessSV1,
+        JPEG2000,
+        JPEG2000Lossless,
+        JPEGLSLossless,
+        RLELossless,
+    }
 
 
 def test_wado_gives_the_bytes_that_came_in(stored: Stored) -> None:
@@ -118,7 +146,8 @@ def test_movescu_gives_the_bytes_that_came_in(stored: Stored, received: Path) ->
 def test_getscu_gives_the_bytes_that_came_in(
     stored: Stored, received: Path, transfer_syntax_uid: str
 ) -> None:
-    wanted = [file for file in stored.files if file.transfer_syntax_uid == transfer_syntax_uid]
+    fitting = [file for file in stored.files if file.transfer_syntax_uid == transfer_syntax_uid]
+    wanted = [file for file in fitting if file.SOPClassUID not in GETSCU_LACKS]
     option = GETSCU_OPTIONS[transfer_syntax_uid]
     for file in wanted:
         keys = ["-k", "QueryRetrieveLevel=IMAGE"]
@@ -147,7 +176,7 @@ def _printed(answer: str) -> dict[str, str]:
     for line in answer.splitlines():
         _, bracket, rest = line.partition(" [")
         if bracket:
-            values[rest.rpartition(" ")[2]] = rest.partition("]")[0].strip()
+            values[rest.rpartition(" ")[2]] = rest.partition("]")[0].strip(" \0")
     return values
 
 
@@ -205,7 +234,7 @@ def test_other_content_under_a_known_uid_is_kept_out(archive_server: ArchiveServ
     assert "Received Store Response (Success)" in kept.output, kept.output
     refused = dcmtk.run("storescu", "-v", "-xe", *peer(archive_server), tmp_path / "second.dcm")
     assert "Received Store Response (Success)" not in refused.output
-    assert "0111" in refused.output or "DuplicateSOPInstance" in refused.output, refused.output
+    assert "0x111" in refused.output, "Duplicate SOP Instance (PS3.7 C.4.1.3); DCMTK has no word for it"
     url = f"{archive_server.dicomweb_url}/studies/{first.StudyInstanceUID}"
     (whole,) = dicomweb.retrieve(url)
     assert b"changed" not in whole

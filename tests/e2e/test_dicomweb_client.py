@@ -117,6 +117,7 @@ def test_metadata_is_the_object_without_its_pixels(study: Study) -> None:
         assert pixels["BulkDataURI"].startswith("http://")
         without_pixels = copy.deepcopy(original)
         del without_pixels.PixelData
+        without_pixels.SpecificCharacterSet = "ISO_IR 192"  # JSON is UTF-8
         assert Dataset.from_json(found) == without_pixels
 
 
@@ -143,7 +144,7 @@ def test_rendered_frames_are_pictures(study: Study, media_type: str, pillow: str
         shades = np.asarray(picture.convert("L"))
         assert shades[256, 130] < 10, "lungs are black in a soft tissue window"
         assert shades[364, 256] > 245, "bone is white"
-        assert 100 < shades[100, 256] < 200, "soft tissue is grey"
+        assert 100 < shades[150, 256] < 160, "soft tissue is grey"
 
 
 def test_an_object_of_another_study_fails_alone(study: Study) -> None:

@@ -75,7 +75,7 @@ class Proxied:
         assert (parts.hostname, parts.port) == (HOST, self.port), url
         assert parts.path.startswith(f"{PREFIX}/dicom-web/"), url
         inside = parts._replace(netloc=f"127.0.0.1:{self.port}").geturl()
-        return httpx.get(inside, headers={"Host": f"{HOST}:{self.port}", "Accept": accept}, timeout=60)
+        return dicomweb.CLIENT.get(inside, headers={"Host": f"{HOST}:{self.port}", "Accept": accept})
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
     deadline, pause = time.monotonic() + 20, threading.Event()
     while True:
         try:
-            httpx.get(f"http://127.0.0.1:{port}/")
+            dicomweb.CLIENT.get(f"http://127.0.0.1:{port}/")
         except httpx.TransportError:
             assert process.poll() is None, "nginx ended"
             assert time.monotonic() < deadline, "nginx does not answer"
@@ -133,7 +133,7 @@ def test_every_url_leads_back_through_the_proxy(proxied: Proxied) -> None:
         "Host": f"{HOST}:{proxied.port}",
     }
     body = dicomweb.stow_body([part10(original)])
-    stored = httpx.post(f"{inside}/studies", content=body, headers=headers, timeout=60)
+    stored = dicomweb.CLIENT.post(f"{inside}/studies", content=body, headers=headers)
     assert stored.status_code == 200
     study = f"{proxied.public}/studies/{original.StudyInstanceUID}"
     series = f"{study}/series/{original.SeriesInstanceUID}"
