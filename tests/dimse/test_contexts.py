@@ -7,7 +7,8 @@ import pytest
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom import sop_class
 
-from archive.dimse.contexts import SERVICES, Operation, choose, is_storage, service
+from archive.dicom.sop_classes import is_storage
+from archive.dimse.contexts import SERVICES, Operation, choose, service
 
 EXPLICIT, IMPLICIT = pydicom.uid.ExplicitVRLittleEndian, pydicom.uid.ImplicitVRLittleEndian
 JPEG, JPEG_2000 = pydicom.uid.JPEGBaseline8Bit, pydicom.uid.JPEG2000Lossless
@@ -76,6 +77,21 @@ def test_private_future_and_retired_storage_is_taken(uid: str) -> None:
 )
 def test_transfer_syntax_of_storage(offered: tuple[str, ...], chosen: str) -> None:
     assert choose(pydicom.uid.CTImageStorage, offered) == chosen
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        ((JPEG, EXPLICIT, IMPLICIT), JPEG),
+        ((pydicom.uid.ExplicitVRBigEndian, EXPLICIT), pydicom.uid.ExplicitVRBigEndian),
+        ((IMPLICIT, EXPLICIT, JPEG), EXPLICIT),
+        ((IMPLICIT, JPEG), IMPLICIT),
+        ((EXPLICIT, JPEG), EXPLICIT),
+        ((), ""),
+    ],
+)
+def test_a_requestor_that_gets_names_first_what_it_prefers(offered: tuple[str, ...], chosen: str) -> None:
+    assert choose(pydicom.uid.CTImageStorage, offered, as_scu=True) == chosen
 
 
 @pytest.mark.parametrize("uid", SERVICES)

@@ -45,7 +45,7 @@ class Policy:
             if title in self.refused:
                 raise self.refused[title]
 
-    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> str | None:
+    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
         if abstract_syntax in self.unknown:
             return None
         return next((uid for uid in transfer_syntaxes if uid.startswith("1.2.840.10008.1.2")), "")

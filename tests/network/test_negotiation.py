@@ -136,7 +136,7 @@ def test_the_answer_names_each_context_and_grants_the_roles_of_the_accepted() ->
         UserInformation(roles={"1.1": (False, True), "1.2": (True, True), "1.4": (False, False)}),
     )
     choices = {"1.1": "1.8", "1.2": None, "1.3": "", "1.4": "1.9"}
-    accept = answer(request, lambda abstract_syntax, _: choices[abstract_syntax], 4096)
+    accept = answer(request, lambda abstract_syntax, *_: choices[abstract_syntax], 4096)
     assert accept.results == (
         ContextResult(1, Result.ACCEPTANCE, "1.8"),
         ContextResult(3, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, ""),

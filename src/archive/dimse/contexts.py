@@ -12,10 +12,13 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
 from archive.dicom.instance import Level
-from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from archive.dicom.sop_classes import is_storage
+from archive.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    TRANSFER_SYNTAXES,
+)
 
 
 class Operation(enum.Enum):
@@ -49,25 +52,8 @@ SERVICES: Mapping[str, Service] = {
 
 STORAGE = Service(Operation.STORE)
 
-UNCOMPRESSED: tuple[str, ...] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+UNCOMPRESSED: tuple[str, ...] = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 """In the order in which we like them: explicit VR keeps the VR of private and new elements."""
-
-_NO_STORAGE_OF_PATIENT_OBJECTS = frozenset(
-    {
-        "1.2.840.10008.1.3.10",  # Media Storage Directory: media only
-        "1.2.840.10008.1.20.1",  # Storage Commitment Push Model
-        "1.2.840.10008.1.20.2",  # Storage Commitment Pull Model
-        "1.2.840.10008.5.1.4.38.1",  # Hanging Protocol: it and the next belong to no patient (PS3.4 GG)
-        "1.2.840.10008.5.1.4.39.1",  # Color Palette
-        "1.2.840.10008.5.1.4.43.1",  # Generic Implant Template
-        "1.2.840.10008.5.1.4.44.1",  # Implant Assembly Template
-        "1.2.840.10008.5.1.4.45.1",  # Implant Template Group
-        "1.2.840.10008.5.1.4.1.1.200.1",  # CT Defined Procedure Protocol
-        "1.2.840.10008.5.1.4.1.1.200.3",  # Protocol Approval
-        "1.2.840.10008.5.1.4.1.1.200.7",  # XA Defined Procedure Protocol
-        "1.2.840.10008.5.1.4.1.1.201.1",  # Inventory
-    }
-)
 
 
 def service(abstract_syntax: str) -> Service | None:
@@ -78,27 +64,21 @@ def service(abstract_syntax: str) -> Service | None:
     return STORAGE if is_storage(abstract_syntax) else None
 
 
-def is_storage(uid: str) -> bool:
-    """Whether this is, or may well be, a SOP class of the Storage service (PS3.4 annex B)."""
-    if uid in _NO_STORAGE_OF_PATIENT_OBJECTS or uid in SERVICES:
-        return False
-    registered = UID(uid)
-    if registered.name in (uid, ""):
-        return True
-    return registered.type == "SOP Class" and "Storage" in registered.name
-
-
-def choose(abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> str | None:
+def choose(abstract_syntax: str, transfer_syntaxes: tuple[str, ...], *, as_scu: bool = False) -> str | None:
     """The transfer syntax to accept for this context; None when the abstract syntax is no service of ours, ""
     when none of these transfer syntaxes will do.
 
-    Explicit VR little endian before implicit, these before any compressed one (a sender of compressed objects
-    offers them in contexts of their own), known before unknown, else the first."""
+    For what is sent to us: explicit VR little endian before implicit, these before any compressed one (a
+    sender of compressed objects offers them in contexts of their own), known before unknown, else the first.
+    For what we shall send (`as_scu`, C-GET): the first, as requestors name first what they prefer (getscu
+    +xs); only implicit VR, which many name first by habit, gives way to explicit VR. """
     wanted = service(abstract_syntax)
     if wanted is None:
         return None
     preferred = [uid for uid in UNCOMPRESSED if uid in transfer_syntaxes]
     if wanted.operation is Operation.STORE:
-        preferred += [uid for uid in transfer_syntaxes if uid in TRANSFER_SYNTAXES]
-        preferred += transfer_syntaxes
+        if as_scu and transfer_syntaxes[:1] != (IMPLICIT_VR_LITTLE_ENDIAN,):
+            preferred = []
+        known = () if as_scu else (uid for uid in transfer_syntaxes if uid in TRANSFER_SYNTAXES)
+        preferred += [*known, *transfer_syntaxes]
     return preferred[0] if preferred else ""

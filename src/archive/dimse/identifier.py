@@ -3,7 +3,7 @@
 Sequences are kept one level deep, as no key is defined deeper. The bytes are taken apart here and not by
 pydicom: an Identifier is a stranger's, and pydicom guesses, warns and recurses where this has to refuse;
 values are then decoded as the reader decodes those of the objects, so that both sides of a comparison are
-made alike. """
+made alike."""
 
 from __future__ import annotations
 

@@ -61,10 +61,10 @@ class Policy:
         """Raises CallerRefused; the service has recorded why."""
         self.archive.ae_titles.admit(calling_ae_title, called_ae_title, address)
 
-    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> str | None:
+    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
         """The transfer syntax to accept; "" when none of these will do, None when the abstract syntax is not
         ours."""
-        return choose(abstract_syntax, transfer_syntaxes)
+        return choose(abstract_syntax, transfer_syntaxes, as_scu=as_scu)
 
 
 def run(

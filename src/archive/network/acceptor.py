@@ -43,9 +43,10 @@ class AcceptorPolicy(Protocol):
         """Lets the caller in or raises CallerRefused. The titles are as sent, in latin-1, without the spaces
         and NULs around them: blank, non-ASCII or control characters are possible."""
 
-    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> str | None:
+    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
         """The transfer syntax to accept a context with; None: abstract syntax not supported (result 3);
-        "": none of the transfer syntaxes is (result 4). Roles that the requestor proposes are granted."""
+        "": none of the transfer syntaxes is (result 4). Roles that the requestor proposes are granted;
+        `as_scu`: it offers to be SCP, so that we may be SCU (C-STORE in C-GET)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
 _MAXIMUM_LENGTH, _CLASS_UID, _ASYNCHRONOUS, _ROLE, _VERSION_NAME = 0x51, 0x52, 0x53, 0x54, 0x55
 
 
+Negotiate = Callable[[str, tuple[str, ...], bool], str | None]
+"""As PolicyAcceptor.negotiate: abstract syntax, transfer syntaxes, whether the requestor would be SCP."""
+
+
 class Result(enum.IntEnum):
     """Result of a presentation context (PS3.8 Table 9-18)."""
 
@@ -174,7 +178,7 @@ def check_request(request: AssociateRequest) -> None:
 
 def answer(
     request: AssociateRequest,
-    negotiate: Callable[[str, tuple[str, ...]], str | None],
+    negotiate: Negotiate,
     maximum_pdu_length: int,
 ) -> AssociateAccept:
     """What to accept of a checked request. Roles are granted as proposed; a context whose requestor wants
@@ -194,14 +198,15 @@ def answer(
 
 def _result(
     context: ProposedContext,
-    negotiate: Callable[[str, tuple[str, ...]], str | None],
+    negotiate: Negotiate,
     roles: Mapping[str, tuple[bool, bool]],
 ) -> ContextResult:
     if roles.get(context.abstract_syntax) == (False, False):
         return ContextResult(context.id, Result.USER_REJECTION, "")
-    chosen = (
-        negotiate(context.abstract_syntax, context.transfer_syntaxes) if context.abstract_syntax else None
-    )
+    chosen = None
+    if context.abstract_syntax:
+        _, as_scp = roles.get(context.abstract_syntax, (True, False))
+        chosen = negotiate(context.abstract_syntax, context.transfer_syntaxes, as_scp)
     if chosen is None:
         return ContextResult(context.id, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, "")
     if not chosen:
