@@ -31,12 +31,13 @@ class Sample:
     expected: np.ndarray | None
 
 
-def samples(folder: Path) -> Iterator[Sample]:
-    """The first frame of every DICOM file with pixel data in `folder`; and the last, where there are several."""
+def samples(folder: Path, *, oracle: bool = True) -> Iterator[Sample]:
+    """The first frame of every DICOM file with pixel data in `folder`; and the last, where there are several.
+    Without `oracle` nothing is expected of them."""
     for path in sorted(folder.rglob("*")):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield from _of_file(path)
+            yield from _of_file(path, oracle)
 
 
 def sample(path: Path, index: int = 0) -> Sample:
@@ -47,7 +48,7 @@ def sample(path: Path, index: int = 0) -> Sample:
         return _sample(path.name, data_set, index)
 
 
-def _of_file(path: Path) -> Iterator[Sample]:
+def _of_file(path: Path, oracle: bool) -> Iterator[Sample]:
     try:
         data_set = pydicom.dcmread(path, force=True)
         pixels = any(keyword in data_set for keyword in PIXEL_KEYWORDS)
@@ -55,9 +56,9 @@ def _of_file(path: Path) -> Iterator[Sample]:
         return
     if not pixels:
         return
-    yield _sample(path.name, data_set, 0)
+    yield _sample(path.name, data_set, 0, oracle)
     if _number_of_frames(data_set) > 1:
-        yield _sample(path.name, data_set, _number_of_frames(data_set) - 1)
+        yield _sample(path.name, data_set, _number_of_frames(data_set) - 1, oracle)
 
 
 def _number_of_frames(data_set: Dataset) -> int:
@@ -65,11 +66,11 @@ def _number_of_frames(data_set: Dataset) -> int:
     return int(value) if value.isdigit() else 1
 
 
-def _sample(name: str, data_set: Dataset, index: int) -> Sample:
+def _sample(name: str, data_set: Dataset, index: int, oracle: bool = True) -> Sample:
     uid = str(data_set.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
     data_set.file_meta.TransferSyntaxUID = uid
     try:
-        expected = pixel_array(data_set, raw=True, index=index)
+        expected = pixel_array(data_set, raw=True, index=index) if oracle else None
     except Exception:  # noqa: BLE001 - whatever keeps the oracle from an answer
         expected = None
     frame = _frame(data_set, uid, index)

@@ -18,7 +18,7 @@ from archive.dicom.pixel_data import PICTURES, render
 from archive.dicom.viewport import Viewport
 
 NATIVE = "1.2.840.10008.1.2.1"
-ROWS = "00280010"
+ROWS, COLUMNS = "00280010", "00280011"
 RAMP = np.arange(240, dtype=np.uint8).reshape(12, 20)
 COLOUR = np.random.default_rng(5).integers(0, 256, (12, 20, 3)).astype(np.uint8)
 
@@ -29,21 +29,17 @@ def picture(array: np.ndarray, metadata: dict | None = None, **options) -> np.nd
 
 
 @pytest.mark.parametrize("fixture", ["shared_data", "pydicom_data"])
-@pytest.mark.parametrize("media_type", sorted(PICTURES))
-def test_every_real_file_becomes_a_picture(
-    fixture: str, media_type: str, request: pytest.FixtureRequest
-) -> None:
+def test_every_real_file_becomes_a_picture(fixture: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(fixture)
-    for one in samples(folder):
-        if one.name in CANNOT:
-            continue
-        data = render(one.frame, one.metadata, one.transfer_syntax_uid, media_type)
-        shown = Image.open(BytesIO(data))
-        rows, columns = (one.metadata[tag]["Value"][0] for tag in ("00280010", "00280011"))
-        if "00280034" not in one.metadata:
-            assert shown.size == (columns, rows), one.name
-        assert f"image/{shown.format.lower()}" == media_type
-        assert shown.mode == ("L" if len(shown.getbands()) == 1 else "RGB")
+    for one in samples(folder, oracle=False):
+        for media_type in PICTURES if one.name not in CANNOT else ():
+            data = render(one.frame, one.metadata, one.transfer_syntax_uid, media_type)
+            shown = Image.open(BytesIO(data))
+            rows, columns = (one.metadata[tag]["Value"][0] for tag in (ROWS, COLUMNS))
+            if "00280034" not in one.metadata:
+                assert shown.size == (columns, rows), one.name
+            assert f"image/{shown.format.lower()}" == media_type
+            assert shown.mode in ("L", "RGB")
 
 
 BANDS = {5: (255, 0, 0), 25: (0, 255, 0), 45: (0, 0, 255), 65: (0, 0, 0), 85: (192, 192, 192)}
@@ -52,7 +48,7 @@ BANDS = {5: (255, 0, 0), 25: (0, 255, 0), 45: (0, 0, 255), 65: (0, 0, 0), 85: (1
 def test_one_test_card_in_many_encodings_has_one_set_of_colours(pydicom_data: Path) -> None:
     """RGB and YBR_FULL, marked by JFIF, by Adobe, or by nothing, subsampled and not, 8 to 32 bits deep."""
     seen = set()
-    for one in samples(pydicom_data):
+    for one in samples(pydicom_data, oracle=False):
         if (
             not one.name.startswith(("SC_rgb", "SC_ybr"))
             or one.name in seen
