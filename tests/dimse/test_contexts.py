@@ -68,7 +68,9 @@ def test_private_future_and_retired_storage_is_taken(uid: str) -> None:
     ("offered", "chosen"),
     [
         ((IMPLICIT, EXPLICIT), EXPLICIT),
-        ((JPEG, IMPLICIT), IMPLICIT),
+        ((JPEG, IMPLICIT), JPEG),
+        ((IMPLICIT, JPEG), IMPLICIT),
+        ((pydicom.uid.ExplicitVRBigEndian, IMPLICIT, EXPLICIT), EXPLICIT),
         ((JPEG_2000, JPEG), JPEG_2000),
         ((PRIVATE, JPEG), JPEG),
         ((PRIVATE,), PRIVATE),

@@ -68,17 +68,22 @@ def choose(abstract_syntax: str, transfer_syntaxes: tuple[str, ...], *, as_scu: 
     """The transfer syntax to accept for this context; None when the abstract syntax is no service of ours, ""
     when none of these transfer syntaxes will do.
 
-    For what is sent to us: explicit VR little endian before implicit, these before any compressed one (a
-    sender of compressed objects offers them in contexts of their own), known before unknown, else the first.
-    For what we shall send (`as_scu`, C-GET): the first, as requestors name first what they prefer (getscu
-    +xs); only implicit VR, which many name first by habit, gives way to explicit VR. """
+    Explicit VR little endian before implicit, these before the others, known before unknown, else the first.
+    But where the first is compressed, it is taken: a requestor names first what it has, or wants (storescu
+    +C, getscu +xs), and would have to decompress, or could not. Of what we shall send (`as_scu`, C-GET) the
+    first is taken in any case, but for implicit VR, which many name first by habit."""
     wanted = service(abstract_syntax)
     if wanted is None:
         return None
     preferred = [uid for uid in UNCOMPRESSED if uid in transfer_syntaxes]
     if wanted.operation is Operation.STORE:
-        if as_scu and transfer_syntaxes[:1] != (IMPLICIT_VR_LITTLE_ENDIAN,):
-            preferred = []
-        known = () if as_scu else (uid for uid in transfer_syntaxes if uid in TRANSFER_SYNTAXES)
-        preferred += [*known, *transfer_syntaxes]
+        if _is_first_wanted(transfer_syntaxes, as_scu):
+            return transfer_syntaxes[0]
+        preferred += [uid for uid in transfer_syntaxes if uid in TRANSFER_SYNTAXES]
+        preferred += transfer_syntaxes
     return preferred[0] if preferred else ""
+
+
+def _is_first_wanted(transfer_syntaxes: tuple[str, ...], as_scu: bool) -> bool:
+    first = TRANSFER_SYNTAXES.get(transfer_syntaxes[0]) if transfer_syntaxes else None
+    return first is not None and (first.encapsulated or (as_scu and not first.implicit))
