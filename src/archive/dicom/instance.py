@@ -47,8 +47,9 @@ class BulkValue:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """All that one pass over an encoded data set learns. `metadata` is DICOM JSON, compressed with zstd; each
-    BulkDataURI in it is relative to the instance's own resource: `bulkdata/7FE00010`."""
+    """All that one pass over an encoded data set learns. `length` is that of the data set as it came, deflated or
+    not. `metadata` is DICOM JSON, compressed with zstd; each BulkDataURI in it is relative to the instance's own
+    resource: `bulkdata/7FE00010`."""
 
     SOPClassUID: str
     SOPInstanceUID: str

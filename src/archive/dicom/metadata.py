@@ -202,7 +202,8 @@ class Metadata:
         if tag == _PIXEL_REPRESENTATION:
             level.pixel_representation = 1 if values[:1] == ("1",) else 0
         elif tag & 0x10000 and values:
-            level.creators = (level.creators or {}) | {tag: values[0]}
+            level.creators = level.creators or {}
+            level.creators[tag] = values[0]
         elif tag in LUT_DESCRIPTORS:
             return self._note_descriptor(tag, vr, values)
         return ""

@@ -34,6 +34,7 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ENDLESS = sys.maxsize
 _HEAD = 12
+_SPECIAL_GROUPS = frozenset((*range(8), 0xFFFE))
 
 _FRAGMENTED = frozenset(("OB", "OD", "OF", "OL", "OV", "OW"))
 
@@ -130,7 +131,7 @@ class Structure:
             group, number, letters, length = header(buffer, position)
             stop = position + 8 + length
             vr = short.get(letters)
-            if vr is None or stop > end or group < 8:
+            if vr is None or stop > end or group in _SPECIAL_GROUPS:
                 break
             take(group << 16 | number, vr, buffer[position + 8 : stop], big_endian)
             position = stop
