@@ -27,15 +27,19 @@ def migrated_template(postgresql: Server) -> str:
     return "migrated"
 
 
+@pytest.fixture
+def postgresql_url(postgresql: Server, migrated_template: str) -> Iterator[str]:
+    with postgresql.database(migrated_template) as address:
+        yield address
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty, migrated index."""
     if request.param == "sqlite":
         yield migrated_sqlite(tmp_path / "index.sqlite")
         return
-    server: Server = request.getfixturevalue("postgresql")
-    with server.database(request.getfixturevalue("migrated_template")) as address:
-        yield address
+    yield request.getfixturevalue("postgresql_url")
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ which the standard leaves the extent to us (PS3.4 C.2.2.2.1).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import orjson
 
@@ -47,16 +48,30 @@ def _representative(stored: list[Instance], one: Instance, key: Key, level: Leve
 def _key_matches(key: Key, stored: list[Instance], one: Instance) -> bool:
     attribute = BY_TAG[key.path[0]]
     matching = key.matching
-    if isinstance(matching, Universal) or (
-        isinstance(matching, Wildcard) and not matching.pattern.strip("*")
-    ):
+    if _is_universal(attribute.vr, matching):
         return True
     if attribute.keyword in ("ModalitiesInStudy", "SOPClassesInStudy"):
         values = _of_study(stored, one, attribute.keyword)
         return any(_value_matches("CS", value, matching) for value in values)
     return any(
-        _value_matches(attribute.vr, value, matching) for value in _values(one, attribute.tag) if value
+        _value_matches(attribute.vr, value, matching)
+        for value in _values(one, attribute.tag)
+        if value.strip(" ")
     )
+
+
+def _is_universal(vr: str, matching: Matching) -> bool:
+    match matching:
+        case Universal():
+            return True
+        case Wildcard(pattern):
+            return not pattern.strip("^= *" if vr == "PN" else " *")
+        case SingleValue(value):
+            return not (fold(value).strip("^= ") if vr == "PN" else value.strip(" "))
+        case UIDList(values):
+            return not any(value.strip(" *") for value in values)
+        case _:
+            return False
 
 
 def _of_study(stored: list[Instance], one: Instance, keyword: str) -> set[str]:
@@ -70,18 +85,17 @@ def _of_study(stored: list[Instance], one: Instance, keyword: str) -> set[str]:
 
 
 def _request_matches(query: Query, one: Instance) -> bool:
-    keys = [key for key in query.keys if len(key.path) == 2 and not isinstance(key.matching, Universal)]
+    keys = [key for key in query.keys if len(key.path) == 2 and not _is_universal("SH", key.matching)]
     if not keys:
         return True
     element = one.attributes.get(0x00400275)
     items = orjson.loads(element.json).get("Value", []) if element else []
-    return any(
-        all(
-            _value_matches("SH", item.get(f"{key.path[1]:08X}", {}).get("Value", [""])[0], key.matching)
-            for key in keys
-        )
-        for item in items
-    )
+    return any(all(_item_matches(item, key) for key in keys) for item in items)
+
+
+def _item_matches(item: Mapping[str, Any], key: Key) -> bool:
+    value = item.get(f"{key.path[1]:08X}", {}).get("Value", [""])[0]
+    return bool(value.strip(" ")) and _value_matches("SH", value, key.matching)
 
 
 def _value_matches(vr: str, value: str, matching: Matching) -> bool:
@@ -108,11 +122,13 @@ def _name_matches(value: str, matching: Matching) -> bool:
     assert isinstance(matching, SingleValue | Wildcard)
     key = matching.value if isinstance(matching, SingleValue) else matching.pattern
     groups = [_group(group) for group in value.split("=")]
-    wanted = [group.strip(" ").rstrip("^ ") for group in key.split("=")]
+    wild = isinstance(matching, Wildcard)
+    wanted = [group.strip(" ").rstrip("^ ") for group in key.split("=")[:3]]
     if len(wanted) == 1:
-        return not wanted[0].strip("*") or any(group and _group_matches(group, wanted[0]) for group in groups)
+        return any(group and _group_matches(group, wanted[0], wild) for group in groups)
     return all(
-        not want.strip("*") or (number < len(groups) and _group_matches(groups[number], want))
+        not (want.strip("*") if wild else _group(want))
+        or (number < len(groups) and _group_matches(groups[number], want, wild))
         for number, want in enumerate(wanted)
     )
 
@@ -121,8 +137,8 @@ def _group(text: str) -> str:
     return fold(text).strip(" ").rstrip("^ ")
 
 
-def _group_matches(group: str, wanted: str) -> bool:
-    if "*" in wanted or "?" in wanted:
+def _group_matches(group: str, wanted: str, wild: bool) -> bool:
+    if wild and ("*" in wanted or "?" in wanted):
         return bool(group) and _like(group, wanted, fold)
     return group == _group(wanted)
 

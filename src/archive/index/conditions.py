@@ -184,7 +184,7 @@ def _name(attribute: Attribute, table: sa.Table, matching: Matching) -> Conditio
         case SingleValue(value):
             tests = [_name_test(group) for group in terms.clean(value).split("=")[:3]]
         case Wildcard(pattern):
-            tests = [_name_test(group) for group in terms.clean(pattern).split("=")[:3]]
+            tests = [_name_pattern(group) for group in terms.clean(pattern).split("=")[:3]]
         case _:
             raise InvalidQuery(f"{attribute.keyword} is matched by one name")
     given = {group: test for group, test in enumerate(tests) if test is not None}
@@ -197,14 +197,19 @@ def _name(attribute: Attribute, table: sa.Table, matching: Matching) -> Conditio
 
 def _name_test(group: str) -> Test | None:
     """How one component group is tested; None where the key leaves it open."""
+    wanted = terms.name(group)
+    return (lambda column: column == wanted) if wanted else None
+
+
+def _name_pattern(group: str) -> Test | None:
+    """The same for a key with wildcards, of which this group may have none."""
     trimmed = group.strip(" ").rstrip("^ ")
     if not trimmed.strip("*"):
         return None
-    if "*" in trimmed or "?" in trimmed:
-        pieces = _pieces(trimmed, fold)
-        return lambda column: Like(column, pieces)
-    wanted = terms.name(trimmed)
-    return lambda column: column == wanted
+    if "*" not in trimmed and "?" not in trimmed:
+        return _name_test(trimmed)
+    pieces = _pieces(trimmed, fold)
+    return lambda column: Like(column, pieces)
 
 
 def _numbers(attribute: Attribute, matching: Matching) -> list[int]:

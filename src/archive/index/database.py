@@ -59,7 +59,7 @@ class Database:
             parsed = sa.make_url(url)
         except SQLAlchemyError as error:
             raise ConfigurationError("the index URL is not a database URL") from error
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
+        if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
             return _open_sqlite(Path(parsed.database))
         if parsed.get_backend_name() == "postgresql":
             return _open_postgresql(parsed.set(drivername="postgresql+psycopg"))

@@ -233,7 +233,7 @@ outbox = sa.Table(
     _moment("put_at"),
 )
 
-sa.Index("study_order", study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
+study_order = sa.Index("study_order", study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
 for _column in ("PatientID", "PatientName_search"):
     _index(patient, _column)
 for _column in (

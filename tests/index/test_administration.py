@@ -1,0 +1,138 @@
+"""AE titles, refusals, conflicts and the outbox, on both engines."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from instances_made import SOURCE, instance
+
+from archive.dicom.instance import Source
+from archive.index import ae_titles, conflicts, outbox
+from archive.index.database import Connection, Database
+from archive.security.ae_titles import AETitle
+
+FOREVER = 1e12
+
+
+def test_ae_titles_are_added_changed_and_removed(database: Database) -> None:
+    database.write(lambda c: ae_titles.add(c, AETitle("MR1", "192.0.2.1", 104)))
+    database.write(lambda c: ae_titles.add(c, AETitle("CT1", "192.0.2.2", 104)))
+    database.write(lambda c: ae_titles.add(c, AETitle("MR1", "192.0.2.3", 11112)))
+    with database.read() as connection:
+        changed = AETitle("MR1", "192.0.2.3", 11112)
+        assert ae_titles.all_titles(connection) == [AETitle("CT1", "192.0.2.2", 104), changed]
+        assert ae_titles.get(connection, "MR1") == changed
+        assert ae_titles.get(connection, "mr1") is None
+        assert ae_titles.get(connection, "MR1\0'") is None
+    assert database.write(lambda c: ae_titles.remove(c, "MR1"))
+    assert not database.write(lambda c: ae_titles.remove(c, "MR1"))
+
+
+def refuse(database: Database, calling: str) -> None:
+    database.write(lambda c: ae_titles.record_refusal(c, calling, "ARCHIVE", "192.0.2.9", "not known"))
+
+
+def test_refusals_are_kept_newest_first_and_counted(database: Database) -> None:
+    for calling in ("A", "B", "A\0", "A"):
+        refuse(database, calling)
+    with database.read() as connection:
+        found = ae_titles.refusals(connection, 10)
+        assert [(one.calling, one.times) for one in found] == [("A", 2), ("A\ufffd", 1), ("B", 1)]
+        assert ae_titles.refusals(connection, 1) == found[:1]
+
+
+def test_a_flood_of_refusals_does_not_fill_the_disk(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ae_titles, "KEPT_REFUSALS", 5)
+    for number in range(20):
+        refuse(database, f"A{number}")
+    with database.read() as connection:
+        found = [one.calling for one in ae_titles.refusals(connection, 100)]
+    assert found == ["A19", "A18", "A17", "A16", "A15"]
+
+
+def test_a_conflict_is_recorded_once_and_counted(database: Database) -> None:
+    made, other = instance(), instance()
+    later = Source("STOW-RS", "192.0.2.1")
+
+    def record(connection: Connection) -> tuple[int, int, int]:
+        first = conflicts.record_conflict(connection, made, "a" * 64, SOURCE, "taken")
+        again = conflicts.record_conflict(connection, made, "a" * 64, later, "taken")
+        return first, again, conflicts.record_conflict(connection, other, "b" * 64, SOURCE, "taken")
+
+    first, again, third = database.write(record)
+    assert first == again != third
+    with database.read() as connection:
+        found = {one.id: one for one in conflicts.conflicts(connection)}
+    assert (found[first].times, found[first].door, found[third].times) == (2, "STOW-RS", 1)
+    assert found[first].SOPInstanceUID == made.SOPInstanceUID
+
+
+def put(database: Database, *events: str) -> None:
+    for event in events:
+        database.write(lambda c, event=event: outbox.put(c, event, {"event": event}))
+
+
+def claim(database: Database, now: float, limit: int = 10) -> list[outbox.Job]:
+    return database.write(lambda c: outbox.claim(c, now=now, lease_seconds=60, limit=limit))
+
+
+def test_a_job_is_claimed_once_until_its_lease_ends(database: Database) -> None:
+    put(database, "a", "b")
+    jobs = claim(database, FOREVER)
+    assert [(job.event, job.payload, job.attempts) for job in jobs] == [
+        ("a", {"event": "a"}, 1),
+        ("b", {"event": "b"}, 1),
+    ]
+    assert claim(database, FOREVER + 59) == []
+    assert [job.attempts for job in claim(database, FOREVER + 61)] == [2, 2]
+
+
+def test_a_job_is_not_due_before_its_time(database: Database) -> None:
+    put(database, "a")
+    assert claim(database, 0) == []
+
+
+def test_a_finished_job_is_forgotten(database: Database) -> None:
+    put(database, "a")
+    [job] = claim(database, FOREVER)
+    database.write(lambda c: outbox.finish(c, job.id))
+    assert claim(database, FOREVER * 2) == []
+
+
+def test_a_failed_job_comes_back_when_it_is_due_or_is_given_up(database: Database) -> None:
+    put(database, "a")
+    [job] = claim(database, FOREVER)
+    database.write(lambda c: outbox.fail(c, job.id, retry_at=FOREVER + 10, reason="peer unreachable"))
+    assert claim(database, FOREVER + 9) == []
+    [again] = claim(database, FOREVER + 11)
+    assert again.attempts == 2
+    database.write(lambda c: outbox.fail(c, job.id, retry_at=None, reason="peer unreachable"))
+    assert claim(database, FOREVER * 2) == []
+
+
+def test_what_is_put_by_a_change_that_fails_is_not_there(database: Database) -> None:
+    def failing(connection: Connection) -> None:
+        outbox.put(connection, "a", {})
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        database.write(failing)
+    assert claim(database, FOREVER) == []
+
+
+def test_no_job_is_claimed_twice_by_many_workers(database: Database) -> None:
+    put(database, *(f"e{number}" for number in range(40)))
+    workers = 8
+    together = threading.Barrier(workers)
+
+    def work(_: int) -> list[str]:
+        together.wait()
+        return [job.event for _ in range(5) for job in claim(database, FOREVER, limit=3)]
+
+    with ThreadPoolExecutor(workers) as pool:
+        claimed = [event for events in pool.map(work, range(workers)) for event in events]
+    assert len(claimed) == len(set(claimed)) == 40
