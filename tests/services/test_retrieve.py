@@ -64,6 +64,18 @@ def test_odd_frames_of_bytes_in_big_endian_words(archive: Archive) -> None:
     assert list(archive.retrieve.frames(scope, (1, 2)).frames) == [bytes(range(9)), bytes(range(9, 18))]
 
 
+def test_wide_cells_in_big_endian(archive: Archive) -> None:
+    """Cells of 32 bits in OW are turned round whole, in frames and in bulk data."""
+    cells = numpy.arange(18, dtype="<u4") * 0x01020304
+    data_set = secondary_capture(
+        Rows=3, Columns=3, NumberOfFrames=2, BitsAllocated=32, BitsStored=32, HighBit=31
+    )
+    data_set.add_new("PixelData", "OW", cells.astype(">u4").tobytes())
+    scope = store(archive, part10(data_set, ExplicitVRBigEndian))
+    assert b"".join(archive.retrieve.frames(scope, (1, 2)).frames) == cells.tobytes()
+    assert b"".join(archive.retrieve.bulk_data(scope, "7FE00010")[1]) == cells.tobytes()
+
+
 def test_frames_of_single_bits_are_aligned(archive: Archive) -> None:
     """dicomweb.md N12."""
     bits = numpy.random.default_rng(7).integers(0, 2, 3 * 15, dtype=numpy.uint8)

@@ -29,6 +29,7 @@ from archive.storage.base import Blob, BlobStore
 
 MAXIMUM_RENDERED_BYTES = 1 << 30
 _BATCH = 200
+_PIXEL_DATA = "7FE00010"
 _MARK = b'"BulkDataURI":"'
 """Cannot occur inside a JSON string, where quotation marks are escaped."""
 
@@ -107,7 +108,10 @@ class Retrieve:
             value = instances.bulk_value(connection, instance.SOPInstanceUID, path)
         if value is None:
             raise NotFound("no bulk data of this name: the metadata has the BulkDataURIs there are")
-        return value, self._read(instance, value, value.offset, value.length)
+        words = value
+        if path == _PIXEL_DATA:
+            words = replace(value, vr=_word_vr(self._frame_table(instance)))
+        return value, self._read(instance, words, value.offset, value.length)
 
     def rendered(
         self,
@@ -166,9 +170,7 @@ class Retrieve:
     def _read_frames(
         self, instance: StoredInstance, table: FrameTable, numbers: Sequence[int]
     ) -> Iterator[bytes]:
-        value = BulkValue("7FE00010", table.description.vr, table.offset, table.length)
-        if table.encapsulated:
-            value = replace(value, vr="OB")
+        value = BulkValue(_PIXEL_DATA, _word_vr(table), table.offset, table.length)
         for number in numbers:
             ranges = table.ranges(number)
             raw = b"".join(
@@ -187,6 +189,15 @@ def instance_url(base_url: str, instance: StoredInstance) -> str:
         f"{base_url}/studies/{instance.StudyInstanceUID}/series/{instance.SeriesInstanceUID}"
         f"/instances/{instance.SOPInstanceUID}"
     )
+
+
+def _word_vr(table: FrameTable) -> str:
+    """The VR whose words are the pixel cells: OW also holds cells of 32 and 64 bits, and in big endian a whole
+    cell is turned round (PS3.5 8.1.1)."""
+    if table.encapsulated:
+        return "OB"
+    vr = table.description.vr
+    return {32: "OL", 64: "OV"}.get(table.description.BitsAllocated, vr) if vr == "OW" else vr
 
 
 def _aligned(raw: bytes, table: FrameTable, number: int) -> bytes:
