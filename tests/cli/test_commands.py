@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from archive_process import Finished, archive
-from conftest import StartArchive
+from archive_process import ArchiveServer, archive
+from in_process import archive_here, in_folder
 from objects import ct, mr, part10
-
-
-def in_folder(data: Path, *arguments: str) -> Finished:
-    return archive(*arguments, "--data", str(data))
 
 
 def test_version() -> None:
@@ -44,8 +40,8 @@ def test_a_wrong_data_folder_does_not_look_like_an_empty_archive(tmp_path: Path)
     assert not (tmp_path / "absent").exists()
 
 
-def test_ae_titles_are_in_effect_at_once_beside_a_running_server(start_archive: StartArchive) -> None:
-    server = start_archive("--workers", "1")
+def test_ae_titles_are_in_effect_at_once_beside_a_running_server(archive_server: ArchiveServer) -> None:
+    server = archive_server
     assert in_folder(server.data, "ae", "add", "OTHER", "127.0.0.1", str(server.dimse_port)).code == 0
     # The server is called by a title that is not its own, refuses, and remembers why.
     refused = in_folder(server.data, "ae", "echo", "OTHER")
@@ -65,8 +61,10 @@ def test_an_unknown_ae_title_cannot_be_echoed(tmp_path: Path) -> None:
     assert "archive ae add" in done.stderr
 
 
-def test_import_beside_a_running_server_is_seen_at_once(start_archive: StartArchive, tmp_path: Path) -> None:
-    server = start_archive("--workers", "1")
+def test_import_beside_a_running_server_is_seen_at_once(
+    archive_server: ArchiveServer, tmp_path: Path
+) -> None:
+    server = archive_server
     (tmp_path / "in").mkdir()
     data_set = mr()
     (tmp_path / "in" / "mr").write_bytes(part10(data_set))
@@ -82,13 +80,13 @@ def test_import_beside_a_running_server_is_seen_at_once(start_archive: StartArch
 def test_config_check_shows_what_is_in_effect_without_passwords(tmp_path: Path) -> None:
     path = tmp_path / "archive.toml"
     path.write_text('[index]\nurl = "postgresql://me:secret@db/archive"\n[dimse]\nae_title = "MINE"\n')
-    done = archive("config", "check", "--config", str(path))
+    done = archive_here("config", "check", "--config", str(path))
     assert done.code == 0
     assert "dimse.ae_title = MINE" in done.stdout
     assert "postgresql://me:***@db/archive" in done.stdout
     assert "secret" not in done.stdout
     path.write_text("[dimse]\nae_titel = 1\n")
-    assert archive("config", "check", "--config", str(path)).code == 2
+    assert archive_here("config", "check", "--config", str(path)).code == 2
 
 
 def test_import_says_what_became_of_every_file(tmp_path: Path) -> None:

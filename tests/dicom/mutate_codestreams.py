@@ -13,10 +13,10 @@ import time
 
 import imagecodecs
 import numpy as np
-from pixel_oracle import image
 
 from archive.dicom.errors import CannotRender
 from archive.dicom.pixel_data import decode, render
+from pixel_oracle import image
 
 J = "1.2.840.10008.1.2.4."
 MEMORY = 4 << 30

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from dicom_files import every_file, identify
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 
 from archive.dicom.charsets import decoder, encode, fold
+from dicom_files import every_file, identify
 
 YAMADA = "Yamada^Tarou=山田^太郎=やまだ^たろう"
 HONG = "Hong^Gildong=洪^吉洞=홍^길동"

@@ -8,13 +8,13 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from pixel_oracle import Sample, image, sample, samples
 
 from archive.dicom.codecs import DECODERS
 from archive.dicom.errors import CannotRender
 from archive.dicom.pixel_data import decode
 from archive.dicom.pixel_description import PIXEL_BUDGET
 from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from pixel_oracle import Sample, image, sample, samples
 
 NATIVE = "1.2.840.10008.1.2.1"
 RLE = "1.2.840.10008.1.2.5"

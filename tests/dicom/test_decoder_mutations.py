@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from mutate_codestreams import frames
 
 PROGRAM = Path(__file__).with_name("mutate_codestreams.py")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 
 import pytest
-from encoded_bytes import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, implicit, metadata, read
 from pydicom.datadict import DicomDictionary
 
 from archive.dicom.dictionary import PLAIN, Choice, private_vr, public_vr
 from archive.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
+from encoded_bytes import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, implicit, metadata, read
 
 
 @pytest.mark.parametrize(

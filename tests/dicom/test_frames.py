@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from dicom_files import every_file, identify, split
-from encoded_bytes import SEQUENCE_END, UNDEFINED, explicit, fragment, identified, read
 from pydicom.encaps import generate_frames
-from refused_files import REFUSED
 
 from archive.dicom.errors import CannotUnderstand, NotFound
 from archive.dicom.frames import Fragments, FrameTable, PixelDescription, encapsulated_table, native_table
 from archive.dicom.metadata import Metadata
 from archive.dicom.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
+from dicom_files import every_file, identify, split
+from encoded_bytes import SEQUENCE_END, UNDEFINED, explicit, fragment, identified, read
+from refused_files import REFUSED
 
 JPEG = "1.2.840.10008.1.2.4.50"
 MPEG = "1.2.840.10008.1.2.4.102"

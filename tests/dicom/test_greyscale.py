@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pixel_oracle import dicom_json, image
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.greyscale import WINDOW_FUNCTIONS, Window, to_grey
 from archive.dicom.pixel_description import describe
+from pixel_oracle import dicom_json, image
 
 RAMP = np.arange(-1024, 3072, dtype=np.int16).reshape(64, 64)
 

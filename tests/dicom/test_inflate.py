@@ -8,12 +8,12 @@ import zlib
 from collections.abc import Iterator
 
 import pytest
-from encoded_bytes import explicit, identified, metadata, read
 
 from archive.dicom.errors import CannotUnderstand
 from archive.dicom.inflate import FREE, RATIO, Inflater
 from archive.dicom.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+from encoded_bytes import explicit, identified, metadata, read
 
 DATA_SET = identified(explicit(0x00080060, "CS", b"OT"), after=explicit(0x7FE00010, "OW", bytes(100_000)))
 

@@ -7,7 +7,6 @@ import struct
 from typing import Any
 
 import pytest
-from encoded_bytes import explicit, identified, metadata, read
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from archive.dicom.json_model import (
     split,
     words_to_little_endian,
 )
+from encoded_bytes import explicit, identified, metadata, read
 
 TAG = 0x00091001
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pixel_oracle import dicom_json, image
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut
 from pydicom.uid import ImplicitVRLittleEndian
@@ -16,6 +15,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from archive.dicom.errors import CannotRender
 from archive.dicom.lookup_tables import expand_segments, lookup_table, palette
 from archive.dicom.pixel_description import describe
+from pixel_oracle import dicom_json, image
 
 GREY = np.arange(16, dtype=np.uint8).reshape(4, 4)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from encoded_bytes import SOP_CLASS, explicit
 from pydicom.filereader import read_file_meta_info
 
 from archive.dicom.errors import CannotUnderstand, NotDicom
 from archive.dicom.part10 import MAXIMUM_LENGTH, FileMetaReader, file_meta
+from encoded_bytes import SOP_CLASS, explicit
 
 HEADER = file_meta("1.2.840.10008.5.1.4.1.1.7", "1.2.3", "1.2.840.10008.1.2.1", "SENDER", "ARCHIVE")
 

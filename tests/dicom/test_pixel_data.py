@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pixel_oracle import image, samples
 from pydicom.pixels import convert_color_space
-from test_codecs import CANNOT
 
 from archive.dicom.errors import CannotRender, InvalidQuery, NotAcceptable
 from archive.dicom.greyscale import Window
 from archive.dicom.pixel_data import PICTURES, render
 from archive.dicom.viewport import Viewport
+from pixel_oracle import image, samples
+from test_codecs import CANNOT
 
 NATIVE = "1.2.840.10008.1.2.1"
 ROWS, COLUMNS = "00280010", "00280011"

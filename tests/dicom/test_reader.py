@@ -11,11 +11,8 @@ from typing import Any
 
 import pytest
 import zstandard
-from dicom_files import split
-from encoded_bytes import SOP_CLASS, SOP_INSTANCE, STUDY, explicit, identified, item, metadata, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from metadata_oracle import compare, pydicom_json
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -36,6 +33,9 @@ from archive.dicom.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     transfer_syntax,
 )
+from dicom_files import split
+from encoded_bytes import SOP_CLASS, SOP_INSTANCE, STUDY, explicit, identified, item, metadata, read
+from metadata_oracle import compare, pydicom_json
 from objects import ct, encoded
 
 NATIVE = [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dicom_files import every_file, identify, split
-from encoded_bytes import metadata
-from metadata_oracle import differences
-from refused_files import REFUSED
 
 from archive.dicom.errors import InvalidObject
 from archive.dicom.instance import Instance
 from archive.dicom.reader import DataSetReader
+from dicom_files import every_file, identify, split
+from encoded_bytes import metadata
+from metadata_oracle import differences
+from refused_files import REFUSED
 
 FILES = every_file()
 ACCEPTED = [path for path in FILES if path.name not in REFUSED]

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dicom_files import split
-from encoded_bytes import metadata, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archive.dicom.errors import InvalidObject
 from archive.dicom.frames import FrameTable
 from archive.dicom.instance import Instance
+from dicom_files import split
+from encoded_bytes import metadata, read
 
 FILES = [
     "MR_small_implicit.dcm",

@@ -7,6 +7,15 @@ import time
 import tracemalloc
 
 import pytest
+
+from archive.dicom.errors import CannotUnderstand
+from archive.dicom.reader import DataSetReader
+from archive.dicom.structure import MAXIMUM_DEPTH
+from archive.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 from encoded_bytes import (
     ITEM_END,
     SEQUENCE_END,
@@ -20,15 +29,6 @@ from encoded_bytes import (
     item,
     metadata,
     read,
-)
-
-from archive.dicom.errors import CannotUnderstand
-from archive.dicom.reader import DataSetReader
-from archive.dicom.structure import MAXIMUM_DEPTH
-from archive.dicom.transfer_syntaxes import (
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
 )
 
 REFERENCED = 0x00081140

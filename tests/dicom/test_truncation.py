@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from dicom_files import split
-from encoded_bytes import explicit, identified, read
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -20,6 +18,8 @@ from pydicom.uid import (
 from archive.dicom.errors import InvalidObject
 from archive.dicom.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+from dicom_files import split
+from encoded_bytes import explicit, identified, read
 from objects import encoded, secondary_capture
 
 CUT_ANYWHERE = [

@@ -6,13 +6,13 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from identifiers import data_set, encoded, identifier
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from archive.dimse.answers import AnswerForm, encoded_answer, failed_instances
 from archive.dimse.identifier import read
+from identifiers import data_set, encoded, identifier
 
 MATCH = {
     "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller^Zoë"}]},

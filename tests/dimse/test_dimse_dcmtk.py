@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from door import AE_TITLE, Door, keep
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1
 
+from door import AE_TITLE, Door, keep
 from objects import ct, data_set_bytes, encoded, part10, secondary_capture
 from receivers import dead_port
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door import AE_TITLE, Door, cancel, context_id, keep, open_door, response
-from identifiers import data_set, encoded
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dimse_primitives import C_FIND
 
 from archive.network.commands import request_of
 from archive.network.requestor import Proposal
+from door import AE_TITLE, Door, cancel, context_id, keep, open_door, response
+from identifiers import data_set, encoded
 from objects import ct, mr, secondary_capture, series
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"

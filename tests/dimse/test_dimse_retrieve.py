@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door import AE_TITLE, Door, cancel, context_id, keep, open_door, response
-from identifiers import data_set, encoded
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import (
@@ -26,6 +24,8 @@ from pynetdicom.dimse_primitives import C_GET, C_MOVE, C_STORE
 from archive.network.association import Association
 from archive.network.commands import request_of, response_to
 from archive.network.requestor import Proposal
+from door import AE_TITLE, Door, cancel, context_id, keep, open_door, response
+from identifiers import data_set, encoded
 from objects import ct, mr, new_uid, secondary_capture, series
 from receivers import dead_port, receiver
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door import Door, context_id, open_door, response, store
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRBigEndian,
@@ -24,6 +23,7 @@ from archive.dicom.errors import AssociationRejected
 from archive.network.association import Association
 from archive.network.commands import request_of
 from archive.network.requestor import Proposal, open_association
+from door import Door, context_id, open_door, response, store
 from objects import ct, encoded, mr, new_uid, secondary_capture
 
 CT = Proposal(CTImageStorage, (ExplicitVRLittleEndian,))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from identifiers import data_set, encoded, identifier
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from archive.dicom.errors import CannotUnderstand, InvalidQuery
 from archive.dimse.identifier import collected, read
+from identifiers import data_set, encoded, identifier
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from identifiers import data_set, identifier
 
 from archive.dicom.attributes import BY_KEYWORD
 from archive.dicom.errors import InvalidQuery, InvalidUID
 from archive.dicom.instance import Level, Scope
 from archive.dicom.query import Key, Matching, Range, SingleValue, UIDList, Universal, Wildcard
 from archive.dimse.keys import Question, question, scope, supported_keys
+from identifiers import data_set, identifier
 
 
 def asked(level: str | None, root: Level = Level.STUDY, **keywords: Any) -> Question:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import dcmtk
 import pytest
 
+import dcmtk
 from archive_process import ArchiveServer, start
 
 # The lists of refused files and the oracle of metadata are those of the dicom tests.

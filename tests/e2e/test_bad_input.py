@@ -12,13 +12,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 
-import dicomweb
 import httpx
 import pytest
-import scu
 from pydicom.config import disable_value_validation
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+import dicomweb
+import scu
 from archive_process import ArchiveServer
 from objects import data_set_bytes, encoded, new_uid, part10, secondary_capture
 

@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import dcmtk
-import dicomweb
 import httpx
 import pytest
 
+import dcmtk
+import dicomweb
 from archive_process import ArchiveServer
 from objects import LargeObject, file_meta_length
 

@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import dcmtk
-import dicomweb
 import pytest
-from files import File, compatible, files, rarest_first
 from pydicom.uid import (
     JPEG2000,
     ExplicitVRBigEndian,
@@ -30,7 +27,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
+import dcmtk
+import dicomweb
 from archive_process import ArchiveServer, archive
+from files import File, compatible, files, rarest_first
 from objects import data_set_bytes, mr, part10
 
 pytestmark = pytest.mark.usefixtures("dcmtk_tools")

@@ -14,13 +14,10 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-import dicomweb
 import pytest
-import scu
-from files import File, compatible, files, rarest_first
-from metadata_oracle import differences
-from refused_files import REFUSED
 
+import dicomweb
+import scu
 from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom import errors
@@ -29,7 +26,10 @@ from archive.dicom.instance import Scope, Source
 from archive.dimse import statuses
 from archive.web.store_response import Failure
 from archive_process import ArchiveServer
+from files import File, compatible, files, rarest_first
+from metadata_oracle import differences
 from objects import data_set_bytes
+from refused_files import REFUSED
 
 SOURCE = Source("IMPORT")
 PIECE = 16384

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import dcmtk
 import pytest
 
+import dcmtk
 from archive_process import ArchiveServer
 from objects import mr, part10, series
 

@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import dicomweb
-import ohif
 import pytest
 from playwright.sync_api import Page
 
+import dicomweb
+import ohif
 from archive_process import ArchiveServer
 from objects import ct, part10, series
 

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import dcmtk
 import pytest
-from files import files
 from PIL import Image
 
+import dcmtk
 from archive_process import ArchiveServer
+from files import files
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

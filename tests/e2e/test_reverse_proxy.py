@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dcmtk
-import dicomweb
 import httpx
 import pytest
 
+import dcmtk
+import dicomweb
 from archive_process import ArchiveServer
 from objects import ct, data_set_bytes, part10
 

@@ -6,12 +6,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from instances_made import SOURCE, instance
 
 from archive.dicom.instance import Source
 from archive.index import ae_titles, conflicts, outbox
 from archive.index.database import Connection, Database
 from archive.security.ae_titles import AETitle
+from instances_made import SOURCE, instance
 
 FOREVER = 1e12
 

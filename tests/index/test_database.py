@@ -14,7 +14,6 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from instances_made import instance, new_uid, store
 
 from archive.dicom.errors import ArchiveError, ConfigurationError, OutcomeUnknown, OutOfResources
 from archive.index import ae_titles, schema
@@ -22,6 +21,7 @@ from archive.index.database import Connection, Database
 from archive.index.instances import Outcome
 from archive.security.ae_titles import AETitle
 from conftest import migrated_sqlite
+from instances_made import instance, new_uid, store
 from suites.postgresql import Server
 
 

@@ -10,13 +10,13 @@ import orjson
 import pytest
 import sqlalchemy as sa
 import zstandard
-from instances_made import SOURCE, instance, new_uid, requests, store
 
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, Scope
 from archive.index import instances, schema
 from archive.index.database import Database
 from archive.index.instances import Outcome
+from instances_made import SOURCE, instance, new_uid, requests, store
 
 
 def counts(database: Database) -> dict[str, int]:

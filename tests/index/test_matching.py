@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from instances_made import CT, EXPLICIT, element, instance, new_uid, requests, store
 
 from archive.dicom.attributes import BY_KEYWORD
 from archive.dicom.errors import InvalidQuery
@@ -13,6 +12,7 @@ from archive.dicom.instance import Instance, Level
 from archive.dicom.query import Key, Match, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
 from archive.index import matching
 from archive.index.database import Database
+from instances_made import CT, EXPLICIT, element, instance, new_uid, requests, store
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from instances_made import instance, requests, store
-from naive import matches
 
 from archive.dicom.attributes import ATTRIBUTES, BY_KEYWORD, REQUEST_ATTRIBUTES, UNIQUE_KEYS, Attribute
 from archive.dicom.instance import Instance, Level
@@ -18,6 +16,8 @@ from archive.dicom.query import Key, Matching, Query, Range, SingleValue, UIDLis
 from archive.index import matching, schema
 from archive.index.database import Connection, Database
 from conftest import migrated_sqlite
+from instances_made import instance, requests, store
+from naive import matches
 from suites.postgresql import Server
 
 TEXTS = st.text("aAbBéÉ%_\\[]^'-. ", max_size=4)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from association_peers import QUICK, Handler, Policy, Server, Stored, recording, store_all
 
 from archive.network.acceptor import AcceptorSettings, serve
+from association_peers import QUICK, Handler, Policy, Server, Stored, recording, store_all
 
 
 @pytest.fixture

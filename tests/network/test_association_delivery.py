@@ -9,15 +9,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from association_peers import (
-    EXPLICIT,
-    IMPLICIT,
-    MR_IMAGE_STORAGE,
-    VERIFICATION,
-    associate_request,
-    p_data_pdus,
-    store_request,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom.dimse_primitives import C_CANCEL
@@ -28,6 +19,15 @@ from archive.network.association import Association, Context, Limits, Parties
 from archive.network.commands import decode_command, encode_command
 from archive.network.negotiation import decode_accept, decode_request
 from archive.network.transport import Deadlines, Wire
+from association_peers import (
+    EXPLICIT,
+    IMPLICIT,
+    MR_IMAGE_STORAGE,
+    VERIFICATION,
+    associate_request,
+    p_data_pdus,
+    store_request,
+)
 
 CONTEXTS = {
     1: Context(1, VERIFICATION, IMPLICIT, as_scu=False, as_scp=True),

@@ -15,6 +15,13 @@ from typing import Any
 
 import pytest
 import structlog
+
+from archive.dicom.errors import CallerRefused
+from archive.network import pdu
+from archive.network.association import Association, Limits
+from archive.network.commands import encode_command
+from archive.network.negotiation import decode_accept
+from archive.network.transport import Deadlines
 from association_peers import (
     IMPLICIT,
     PATIENCE,
@@ -26,13 +33,6 @@ from association_peers import (
     p_data_pdus,
     store_request,
 )
-
-from archive.dicom.errors import CallerRefused
-from archive.network import pdu
-from archive.network.association import Association, Limits
-from archive.network.commands import encode_command
-from archive.network.negotiation import decode_accept
-from archive.network.transport import Deadlines
 
 ABORTED = {reason: (pdu.A_ABORT, bytes((0, 0, 2, reason))) for reason in pdu.AbortReason}
 INVALID = ABORTED[pdu.AbortReason.INVALID_PDU_PARAMETER]

@@ -13,15 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from association_peers import (
-    EXPLICIT,
-    IMPLICIT,
-    MR_IMAGE_STORAGE,
-    PATIENCE,
-    VERIFICATION,
-    Server,
-    store_request,
-)
 from pydicom import dcmread
 from pynetdicom import AE, build_role, evt
 from pynetdicom.dimse_primitives import C_ECHO
@@ -32,6 +23,15 @@ from archive.network.association import Association, Limits
 from archive.network.commands import response_to
 from archive.network.requestor import Proposal, open_association
 from archive.network.transport import Deadlines
+from association_peers import (
+    EXPLICIT,
+    IMPLICIT,
+    MR_IMAGE_STORAGE,
+    PATIENCE,
+    VERIFICATION,
+    Server,
+    store_request,
+)
 from objects import encoded, mr, part10
 
 SIZES = [0, 2, 4086, 4090, 16376, 16378, 16380, 131072, 262138, 262144, 3_000_000]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from receivers import dead_port, receiver, silent_listener
-
 from archive.remote.echo_scu import Step, echo
 from archive.remote.peer import Peer
+from receivers import dead_port, receiver, silent_listener
 
 
 def peer(host: str, port: int) -> Peer:

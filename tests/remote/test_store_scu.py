@@ -16,12 +16,12 @@ from pydicom.uid import (
     MRImageStorage,
 )
 from pynetdicom import evt, sop_class
-from receivers import dead_port, receiver, silent_listener
 
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import StoredInstance
 from archive.remote.peer import Peer
 from archive.remote.store_scu import MAXIMUM_CONTEXTS, Outcome, StoreRequest, batches, send_all
+from receivers import dead_port, receiver, silent_listener
 
 CT_EXPLICIT = (CTImageStorage, ExplicitVRLittleEndian)
 MR_JPEG_2000 = (MRImageStorage, JPEG2000Lossless)

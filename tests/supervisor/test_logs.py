@@ -15,6 +15,7 @@ import structlog
 
 from archive.dicom.errors import NotFound
 from archive.supervisor import logs
+from in_process import logging_put_back
 
 PATIENT = "Doe^Jane"
 
@@ -22,19 +23,10 @@ PATIENT = "Doe^Jane"
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     """Logging as a worker has it, into memory; put back afterwards."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    hooks = sys.excepthook, threading.excepthook
-    levels = {name: logging.getLogger(name).level for name in (*logs.QUOTES_VALUES, *logs.CHATTERS)}
     text = io.StringIO()
-    with warnings.catch_warnings():
+    with logging_put_back():
         logs.configure("info", "dimse", text)
         yield text
-    structlog.reset_defaults()
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-    sys.excepthook, threading.excepthook = hooks
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:

@@ -16,8 +16,9 @@ from archive.config import Settings, load
 from archive.remote import echo_scu
 from archive.remote.peer import Peer
 from archive.supervisor.serve import greeting
-from archive_process import ArchiveServer, archive, await_end
+from archive_process import ArchiveServer, await_end
 from conftest import StartArchive
+from in_process import archive_here
 from objects import mr, part10
 
 PATIENT_SECONDS = 90
@@ -76,11 +77,10 @@ def test_stopping_lets_a_running_request_end(start_archive: StartArchive) -> Non
     await_end(worker)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_drained_archive_ends_with_0_and_leaves_nobody(start_archive: StartArchive, signum: int) -> None:
+def test_ctrl_c_drains_and_leaves_nobody(start_archive: StartArchive) -> None:
     server = start_archive("--workers", "1")
     workers = server.worker_pids()
-    assert server.stop(signum) == 0
+    assert server.stop(signal.SIGINT) == 0
     for pid in workers:
         await_end(pid)
     assert "worker killed" not in server.log
@@ -99,9 +99,11 @@ def test_workers_end_when_the_supervisor_is_killed(start_archive: StartArchive) 
     assert fetch(again, "/health/ready") == 200
 
 
-def test_one_data_folder_has_one_server(start_archive: StartArchive) -> None:
-    server = start_archive("--workers", "1")
-    second = archive("serve", "--data", str(server.data), "--http", "127.0.0.1:0", "--dimse", "127.0.0.1:0")
+def test_one_data_folder_has_one_server(archive_server: ArchiveServer) -> None:
+    server = archive_server
+    second = archive_here(
+        "serve", "--data", str(server.data), "--http", "127.0.0.1:0", "--dimse", "127.0.0.1:0"
+    )
     assert second.code == 2
     assert second.stderr.count("\n") == 1
     assert "served by another archive" in second.stderr
@@ -113,7 +115,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path, door: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         options = {"http": "127.0.0.1:0", "dimse": "127.0.0.1:0", door: f"127.0.0.1:{port}"}
-        done = archive(
+        done = archive_here(
             "serve", "--data", str(tmp_path / "data"), "--http", options["http"], "--dimse", options["dimse"]
         )
     assert done.code == 2
@@ -125,7 +127,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path, door: str) -> None:
 
 def test_a_data_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = archive("serve", "--data", str(tmp_path / "file" / "data"), "--http", "127.0.0.1:0")
+    done = archive_here("serve", "--data", str(tmp_path / "file" / "data"), "--http", "127.0.0.1:0")
     assert done.code == 2
     assert done.stderr.count("\n") == 1
     assert "--data" in done.stderr
@@ -134,7 +136,7 @@ def test_a_data_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) 
 def test_an_unknown_key_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "archive.toml"
     path.write_text("[dimse]\nae_titel = 'X'\n")
-    done = archive("serve", "--config", str(path), "--data", str(tmp_path / "data"))
+    done = archive_here("serve", "--config", str(path), "--data", str(tmp_path / "data"))
     assert done.code == 2
     assert done.stderr.count("\n") == 1
     assert "ae_titel" in done.stderr

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from web_door import Door, running, settings_for
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from archive.dicom.attributes import ATTRIBUTES
 from archive.dicom.errors import InvalidQuery
@@ -14,6 +15,7 @@ from archive.dicom.instance import Level
 from archive.dicom.query import Key, Range, SingleValue, UIDList, Universal, Wildcard
 from archive.web.qido_parameters import parse
 from objects import ct, mr, part10, secondary_capture, series
+from web_door import Door, running, settings_for
 
 STUDIES = "/dicom-web/studies"
 OHIF = "limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060%2C00080090%2C00100030"
@@ -222,6 +224,30 @@ def test_what_the_answer_can_be(filled: Door) -> None:
         answer = filled.client.get(STUDIES, headers={"Accept": accept})
         assert answer.status_code == status
     assert "application/dicom+json" in answer.text
+
+
+_NAMES = st.sampled_from(
+    [
+        *(attribute.keyword for attribute in ATTRIBUTES),
+        "00400275.00400009",
+        "limit",
+        "offset",
+        "includefield",
+        "x",
+    ]
+)
+_TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.text("0123456789-.,\\\\*?: ", max_size=20),
+    st.sampled_from(["all", "20240101-20240102", "\ud7ff", "%", "_", "'", '"', "[a-z]", "\U0001f480"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["studies", "series", "instances"]), st.lists(st.tuples(_NAMES, _TEXTS), max_size=3))
+def test_any_question_is_answered_or_refused(filled: Door, path: str, query: list[tuple[str, str]]) -> None:
+    answer = filled.client.get(f"/dicom-web/{path}", params=query)
+    assert answer.status_code in (200, 204, 400)
 
 
 def test_kinds_of_matching() -> None:

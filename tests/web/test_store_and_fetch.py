@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
-from web_door import Door, parts
 
 from objects import ct, data_set_bytes, mr, multi_frame, part10, series
+from web_door import Door, parts
 
 IMPLICIT = str(ImplicitVRLittleEndian)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from web_door import Door, multipart
 
 from objects import LargeObject, mr, new_uid, part10, secondary_capture, series
+from web_door import Door, multipart
 
 MULTIPART = {"Content-Type": "multipart/related; type=application/dicom; boundary=BOUNDARY"}
 TINY = {"limits__maximum_object_bytes": 20_000}

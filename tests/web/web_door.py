@@ -26,6 +26,7 @@ class Door:
     archive: Archive
     url: str
     client: httpx.Client = field(repr=False)
+    stop: threading.Event = field(repr=False)
 
     @property
     def base(self) -> str:
@@ -91,7 +92,7 @@ def running(settings: Settings) -> Iterator[Door]:
     try:
         assert ready.wait(30)
         with httpx.Client(base_url=url, timeout=60) as client:
-            yield Door(archive, url, client)
+            yield Door(archive, url, client, stop)
     finally:
         stop.set()
         thread.join(60)
