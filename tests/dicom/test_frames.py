@@ -143,10 +143,10 @@ def test_a_million_frames() -> None:
     count = 1_000_000
     fragments = Fragments(0, 8, b"", array("I", range(1, count + 1)), bytearray(count))
     packed = encapsulated_table(fragments, 1 << 40, _described(NumberOfFrames=count), video=False).pack()
-    start = time.perf_counter()
+    start = time.process_time()
     table = FrameTable.unpack(packed)
     assert table.ranges(count) == ((8 + (count - 1) * count // 2 + 8 * count, count),)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert len(packed) < 4 * count
 
 

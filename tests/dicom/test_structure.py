@@ -180,19 +180,19 @@ def test_depth_up_to_the_limit() -> None:
 @pytest.mark.parametrize("depth", [MAXIMUM_DEPTH + 1, 300, 50_000])
 def test_a_depth_bomb_is_refused_at_once(depth: int) -> None:
     bomb = identified(_nested(depth))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(CannotUnderstand, match="inside each other"):
         read(bomb)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_un_inside_un_is_not_looked_at_again_and_again() -> None:
     inside = b""
     for _ in range(60):
         inside = item(explicit(REFERENCED, "UN", inside))
-    start = time.perf_counter()
+    start = time.process_time()
     metadata(read(identified(explicit(REFERENCED, "UN", inside))))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_elements_out_of_order_are_put_in_order_and_the_first_of_two_counts() -> None:
