@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-START_SECONDS = 120
+START_SECONDS = 240
 STOP_SECONDS = 60
 LAST_GREETING_LINE = "archive import "
 

@@ -30,7 +30,7 @@ WORKER = (sys.executable, "-P", "-m", "archive.supervisor.worker")
 class Patience:
     """How long what may take, in seconds."""
 
-    starting: float = 90.0
+    starting: float = 120.0
     silence: float = 30.0
     first_delay: float = 1.0
     longest_delay: float = 30.0
