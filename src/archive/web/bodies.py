@@ -18,7 +18,7 @@ from archive.web.errors import RequestRefused
 SLOWEST_BYTES_PER_SECOND = 1000
 
 
-class ClientGone(Exception):  # noqa: N818  nothing went wrong here; nobody is left to be told
+class ClientGone(Exception):
     """The connection ended before the body did."""
 
 

@@ -28,7 +28,7 @@ CLIENT_GONE = 499
 log = structlog.get_logger()
 
 
-class ResponseCut(Exception):  # noqa: N818  it only makes the server cut the connection
+class ResponseCut(Exception):
     """An answer broke off after its status was sent: the connection is cut, so that nobody takes it for whole."""
 
 

@@ -1,0 +1,155 @@
+"""Connections that are slow, stalled, cut or clever (H1), and answers that break off."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from objects import LargeObject, mr, part10, series
+from web_door import Door, running, settings_for
+
+ALONE = {"Content-Type": "application/dicom"}
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """A door with a deadline of one second, and its large object's URL."""
+    with running(settings_for(tmp_path_factory.mktemp("archive"), http__idle_deadline=1)) as door:
+        yield door
+
+
+def connected(door: Door) -> socket.socket:
+    """A connection that gives up after half a minute."""
+    return socket.create_connection(("127.0.0.1", door.port), timeout=30)
+
+
+def closed(connection: socket.socket) -> bool:
+    """Whether the server closes it, sooner or later."""
+    with contextlib.suppress(ConnectionError):
+        _read_to_the_end(connection)
+    return True
+
+
+def _read_to_the_end(connection: socket.socket) -> None:
+    while connection.recv(1 << 20):
+        pass
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /health", b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: "]
+)
+def test_a_head_that_does_not_come_is_not_waited_for(impatient: Door, said: bytes) -> None:
+    with connected(impatient) as connection:
+        connection.sendall(said)
+        assert closed(connection)
+
+
+def test_a_reader_who_takes_nothing_is_cut_off(impatient: Door) -> None:
+    large = LargeObject(pixel_bytes=60 << 20)
+    stored = impatient.client.post("/dicom-web/studies", content=b"".join(large.pieces()), headers=ALONE)
+    url = stored.json()["00081199"]["Value"][0]["00081190"]["Value"][0]
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.settimeout(30)
+        connection.connect(("127.0.0.1", impatient.port))
+        path = url.removeprefix(impatient.url)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        requests = 'route="/dicom-web/studies/{study}/series/{series}/instances/{instance}",status="200"'
+        while requests not in impatient.client.get("/metrics").text:
+            pass  # counted once the server has given up
+        with pytest.raises(ConnectionError):
+            _read_to_the_end(connection)
+
+
+def test_an_offer_to_upgrade_is_ignored_and_the_body_kept(empty_door: Door) -> None:
+    """Java's HTTP client offers h2c with its first request; pain 21."""
+    file = part10(mr())
+    head = (
+        "POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\n"
+        f"Content-Length: {len(file)}\r\n"
+    )
+    upgrade = (
+        "Connection: Upgrade, HTTP2-Settings\r\nUPGRADE: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+    )
+    with connected(empty_door) as connection:
+        for offered in (upgrade, ""):
+            connection.sendall(f"{head}{offered}\r\n".encode() + file)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_answer_that_breaks_off_is_cut_not_ended(empty_door: Door) -> None:
+    """Bytes that are gone are never passed over in silence (bit rot, 4.3)."""
+    first, second = series(mr, 2)
+    assert empty_door.store(part10(first)).status_code == 200
+    kept = set(_blobs(empty_door))
+    assert empty_door.store(part10(second)).status_code == 200
+    [lost] = set(_blobs(empty_door)) - kept
+    lost.unlink()
+    study = f"/dicom-web/studies/{first.StudyInstanceUID}"
+    answer = empty_door.client.get(study)
+    assert answer.status_code == 404  # small: nothing had been sent when it was noticed
+    series_path = f"{study}/series/{first.SeriesInstanceUID}"
+    for data_set, status in ((first, 200), (second, 404)):
+        path = f"{series_path}/instances/{data_set.SOPInstanceUID}"
+        assert empty_door.client.get(path).status_code == status
+
+
+def test_a_large_answer_that_breaks_off_is_cut_not_ended(empty_door: Door) -> None:
+    first = LargeObject(pixel_bytes=4 << 20)
+    body = b"".join(first.pieces())
+    assert empty_door.client.post("/dicom-web/studies", content=body, headers=ALONE).status_code == 200
+    kept = set(_blobs(empty_door))
+    second = mr(
+        StudyInstanceUID=first.StudyInstanceUID,
+        SeriesInstanceUID=first.SeriesInstanceUID,
+        PatientName="Large^Object",
+        InstanceNumber=99,
+    )
+    stored = empty_door.store(part10(second))
+    assert stored.status_code == 200, stored.text
+    [lost] = set(_blobs(empty_door)) - kept
+    lost.unlink()
+    with pytest.raises(httpx.RemoteProtocolError):
+        empty_door.client.get(f"/dicom-web/studies/{first.StudyInstanceUID}")
+    assert empty_door.client.get("/health/live").status_code == 200
+
+
+def _blobs(door: Door) -> list[Path]:
+    return [path for path in (door.archive.settings.data / "objects").rglob("*") if path.is_file()]
+
+
+def test_stopping_waits_for_a_running_request(open_door: Callable[..., Door], tmp_path: Path) -> None:
+    with running(settings_for(tmp_path / "other")) as door:
+        file = part10(mr())
+        connection = connected(door)
+        connection.sendall(
+            b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\n"
+            + f"Content-Length: {len(file)}\r\nExpect: 100-continue\r\n\r\n".encode()
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")
+        door.stop.set()
+        connection.sendall(file)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        connection.close()
+
+
+def test_workers_share_their_metrics(tmp_path: Path) -> None:
+    """In a process of its own, as prometheus-client decides on import."""
+    count = "from archive.web import metrics; metrics.OBJECTS.labels('stored').inc(); "
+    show = "print(metrics.exposition().body.decode())"
+    for code in (count, count + show):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert 'archive_stow_objects_total{outcome="stored"} 2.0' in done.stdout
