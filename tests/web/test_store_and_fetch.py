@@ -203,6 +203,10 @@ def test_rendered_and_thumbnail(door: Door) -> None:
     assert headers["Content-Type"] == "image/jpeg"
     assert body == jpeg.content
     assert door.client.get(f"{path}/rendered", headers={"Accept": "image/webp"}).status_code == 406
+    annotated = door.client.get(f"{path}/rendered", params={"annotation": "patient,technique"})
+    assert annotated.headers["warning"] == (
+        f"299 {door.base}: The following annotation values are not supported: patient,technique"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.greyscale import Window
 from archive.dicom.instance import Scope
+from archive.dicom.pixel_data import PICTURES
 from archive.dicom.viewport import Viewport
 from archive.web import media_types
 from archive.web.exchange import Answer, Asked
@@ -30,8 +31,7 @@ MAXIMUM_FRAMES = 100
 THUMBNAIL = Viewport(128, 128)
 
 _NUMBER = re.compile(r"[+-]?([0-9]{1,12}(\.[0-9]{0,12})?|\.[0-9]{1,12})([eE][+-]?[0-9]{1,2})?", re.ASCII)
-_PICTURES = ("image/jpeg", "image/png")
-"""The default first (Table 8.7.4-1)."""
+_KEYWORDS = re.compile(r"[A-Za-z0-9_, -]{1,100}", re.ASCII)
 
 
 def instance(archive: Archive, asked: Asked) -> Answer:
@@ -59,17 +59,30 @@ def thumbnail(archive: Archive, asked: Asked) -> Answer:
 def _pictures(
     archive: Archive, asked: Asked, scope: Scope, numbers: list[int], options: dict[str, Any]
 ) -> Answer:
+    warnings = _warnings(asked)
     kinds = (False, True) if len(numbers) == 1 else (True,)
-    chosen = media_types.choose(asked.accept, [Offer(name, kind) for kind in kinds for name in _PICTURES])
+    chosen = media_types.choose(asked.accept, [Offer(name, kind) for kind in kinds for name in PICTURES])
 
     def pictures() -> Iterator[bytes]:
         for number in numbers:
             yield archive.retrieve.rendered(scope, number, chosen.media_type, **options)
 
     if not chosen.multipart:
-        return Answer(200, chosen.media_type, pictures())
+        return Answer(200, chosen.media_type, pictures(), warnings)
     parts = (Part(chosen.media_type, (picture,), length=len(picture)) for picture in pictures())
-    return related(chosen.media_type, parts)
+    return related(chosen.media_type, parts, warnings)
+
+
+def _warnings(asked: Asked) -> tuple[tuple[str, str], ...]:
+    """Nothing is burned in yet, and 8.3.5.1.1 has the words for that. Raises InvalidQuery."""
+    values = asked.parameter("annotation")
+    if not values:
+        return ()
+    if not _KEYWORDS.fullmatch(values):
+        raise InvalidQuery("annotation is a list of keywords, divided by commas")
+    return (
+        ("Warning", f"299 {asked.base_url}: The following annotation values are not supported: {values}"),
+    )
 
 
 def _options(asked: Asked) -> dict[str, Any]:
