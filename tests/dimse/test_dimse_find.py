@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dimse_primitives import C_FIND
 
+from archive.dicom.errors import AssociationRejected
 from archive.network.commands import request_of
 from archive.network.requestor import Proposal
 from door import AE_TITLE, Door, cancel, context_id, keep, open_door, response
@@ -228,6 +229,23 @@ def test_cancel(tmp_path: Path) -> None:
             assert len(statuses) < 60
             find(association, encoded(asked), 8)
             assert response(association).command.Status == 0xFF00
+
+
+def test_an_index_that_is_gone_is_a_status_and_not_the_end(tmp_path: Path) -> None:
+    with (
+        open_door(tmp_path / "data") as door,
+        door.open(Proposal(STUDY_ROOT, (ExplicitVRLittleEndian,))) as association,
+    ):
+        (tmp_path / "data" / "index.sqlite").write_bytes(b"no database " * 10_000)
+        for number in (1, 2):
+            find(association, encoded(data_set("STUDY", StudyInstanceUID="")), number)
+            answer = response(association).command
+            assert answer.Status == 0xA700
+            assert answer.ErrorComment
+            assert answer.MessageIDBeingRespondedTo == number
+        with pytest.raises(AssociationRejected) as rejected:
+            door.open(Proposal(STUDY_ROOT, (ExplicitVRLittleEndian,)))
+        assert (rejected.value.result, rejected.value.source, rejected.value.diagnostic) == (2, 3, 1)
 
 
 NAMES = [

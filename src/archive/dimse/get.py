@@ -16,7 +16,7 @@ from archive.remote.store_scu import Outcome, StoreRequest, store
 
 def answer(exchange: Exchange) -> None:
     """Send what the Identifier names."""
-    instances = list(exchange.archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root)))
+    instances = exchange.archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root))
     run(exchange, len(instances), _outcomes(exchange, instances))
 
 

@@ -16,7 +16,7 @@ def answer(exchange: Exchange) -> None:
     """Send what the Identifier names. Raises UnknownDestination before anything else is tried."""
     archive, request = exchange.archive, exchange.request
     destination = archive.ae_titles.destination(str(request.MoveDestination or "").strip())
-    instances = list(archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root)))
+    instances = archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root))
     outcomes = send_all(
         peer(archive, destination),
         instances,

@@ -19,7 +19,7 @@ from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
 
 from archive.bootstrap import Archive
 from archive.config import Settings
-from archive.dicom.errors import ArchiveError, AssociationAborted, PeerFailure
+from archive.dicom.errors import ArchiveError, AssociationAborted, CallerRefused, OutOfResources, PeerFailure
 from archive.dimse import echo, find, get, move, store
 from archive.dimse.contexts import STORAGE, Operation, choose, service
 from archive.dimse.exchange import Exchange
@@ -48,6 +48,9 @@ HANDLERS: Mapping[Operation, Handler] = {
     Operation.GET: Handler(C_GET, get.answer, "retrieve"),
 }
 
+_MAXIMUM_IDENTIFIER_BYTES = 8 << 20
+"""Room for a list of 100,000 UIDs; an Identifier is held in memory."""
+
 _COMMANDS: frozenset[type[Any]] = frozenset(handler.primitive for handler in HANDLERS.values())
 
 
@@ -58,8 +61,12 @@ class Policy:
     archive: Archive
 
     def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
-        """Raises CallerRefused; the service has recorded why."""
-        self.archive.ae_titles.admit(calling_ae_title, called_ae_title, address)
+        """Raises CallerRefused; the service has recorded why. While the index cannot be asked, everyone is
+        told to come back later (PS3.8 Table 9-21: rejected-transient, temporary congestion)."""
+        try:
+            self.archive.ae_titles.admit(calling_ae_title, called_ae_title, address)
+        except OutOfResources as trouble:
+            raise CallerRefused(trouble.reason, 2, 3, 1) from trouble
 
     def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
         """The transfer syntax to accept; "" when none of these will do, None when the abstract syntax is not
@@ -100,6 +107,7 @@ def acceptor_settings(settings: Settings) -> acceptor.AcceptorSettings:
         limits=Limits(
             maximum_pdu_length=dimse.maximum_pdu_length,
             maximum_object_bytes=2 * settings.limits.maximum_object_bytes,
+            maximum_identifier_bytes=_MAXIMUM_IDENTIFIER_BYTES,
         ),
     )
 
@@ -133,7 +141,8 @@ def _sanity(handler: Handler, message: Message) -> Status | None:
         return Status(UNRECOGNIZED_OPERATION, "no such operation here")
     if type(command) is not handler.primitive or not context.as_scp:
         return Status(SOP_CLASS_NOT_SUPPORTED, "the operation does not belong into this context")
-    if handler.primitive is not C_STORE and command.AffectedSOPClassUID != context.abstract_syntax:
+    named = command.AffectedSOPClassUID
+    if handler.primitive is not C_STORE and named not in (None, context.abstract_syntax):
         return Status(SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of the context")
     return None
 

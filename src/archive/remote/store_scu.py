@@ -106,7 +106,7 @@ def store(
     """One C-STORE over an open association. Raises PeerFailure when the association is lost."""
     context = context_for(association, instance)
     if context is None:
-        reason = f"the receiver does not take {instance.SOPClassUID} in {instance.transfer_syntax_uid}"
+        reason = f"not taken: {instance.transfer_syntax_uid} of {instance.SOPClassUID}"
         return Outcome(instance, NO_CONTEXT, reason)
     try:
         source = data_set(instance)
