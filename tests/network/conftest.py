@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -37,3 +38,14 @@ def serving() -> Iterator[Callable[..., Server]]:
     for server, listener in running:
         server.halt()
         listener.close()
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Room for both ends of many connections, which the usual limit of 1024 has not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < 2048:
+        pytest.skip("this machine does not allow 2048 open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
