@@ -35,17 +35,6 @@ from objects import data_set_bytes, mr, part10
 
 pytestmark = pytest.mark.usefixtures("dcmtk_tools")
 
-# What storescu 3.6.7 itself refuses to send, and why.
-NOT_SENT = {
-    "HTJ2KLossless_08_RGB.dcm": "DCMTK does not know HTJ2K",
-    "HTJ2K_08_RGB.dcm": "DCMTK does not know HTJ2K",
-    "liver_deflate.dcm": "DCMTK does not know Deflated Image Frame Compression",
-    "liver_nonbyte_aligned_deflate.dcm": "DCMTK does not know Deflated Image Frame Compression",
-    "explicit_VR-UN.dcm": "its UIDs are encoded as UN, where DCMTK finds none",
-    "emri_small_jpeg_2k_lossless_too_short.dcm": "truncated, and not stored by us either",
-    "bad_sequence.dcm": "its SOP Instance UID has letters; not stored by us either",
-}
-
 # getscu proposes one transfer syntax first, the uncompressed ones after it, and needs this option to do so.
 # Objects in implicit VR are out of its reach: its option for them, +xi, proposes explicit VR (3.6.7), and
 # beside the others it is the last choice.
@@ -91,7 +80,7 @@ def stored(
 ) -> Stored:
     """storescu has sent all files to the archive, and the same to a stock storescp."""
     sending = [
-        file for file in compatible(rarest_first(files(shared_data))) if file.path.name not in NOT_SENT
+        file for file in compatible(rarest_first(files(shared_data))) if file.path.name not in dcmtk.NOT_SENT
     ]
     folder = tmp_path_factory.mktemp("reference")
     pairs = ((file.SOPClassUID, file.transfer_syntax_uid) for file in sending)

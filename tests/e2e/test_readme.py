@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,8 @@ from PIL import Image
 
 import dcmtk
 from archive_process import ArchiveServer
-from files import files
+from files import File, files
+from refused_files import REFUSED
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -83,6 +84,21 @@ def test_send_a_file_and_see_it(terminal: Terminal) -> None:
         assert (picture.format, picture.size) == ("PNG", (128, 128))
         lowest, highest = picture.convert("L").getextrema()
         assert highest - lowest > 50
+
+
+def test_a_whole_folder(terminal: Terminal, shared_data: Path) -> None:
+    accepted = [file for file in files(shared_data) if file.path.name not in REFUSED]
+    sent, imported = block("Send a file and see it", 1).replace("FOLDER", str(shared_data)).splitlines()
+    terminal.run(sent)
+    stored = terminal.folder / "data" / "objects"
+    assert uids(files(stored)) == uids(file for file in accepted if file.path.name not in dcmtk.NOT_SENT)
+    output = terminal.run(f"{imported} || true  # it ends with 1, as some files are refused")
+    assert uids(files(stored)) == uids(accepted), output
+
+
+def uids(several: Iterable[File]) -> set[str]:
+    """Their SOP Instance UIDs; some have the same."""
+    return {file.SOPInstanceUID for file in several}
 
 
 @contextmanager
