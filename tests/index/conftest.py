@@ -9,6 +9,7 @@ import pytest
 
 from archive.index.database import Database
 from suites.postgresql import Server, running_server
+from suites.sqlite import migrated_sqlite
 
 
 @pytest.fixture(scope="session")
@@ -47,10 +48,3 @@ def database(url: str) -> Iterator[Database]:
     opened = Database.open(url)
     yield opened
     opened.close()
-
-
-def migrated_sqlite(path: Path) -> str:
-    database = Database.open(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return f"sqlite:///{path}"

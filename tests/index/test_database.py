@@ -20,9 +20,9 @@ from archive.index import ae_titles, schema
 from archive.index.database import Connection, Database
 from archive.index.instances import Outcome
 from archive.security.ae_titles import AETitle
-from conftest import migrated_sqlite
 from instances_made import instance, new_uid, store
 from suites.postgresql import Server
+from suites.sqlite import migrated_sqlite
 
 
 def add(title: str) -> Callable[[Connection], str]:

@@ -15,13 +15,13 @@ from archive.dicom.instance import Instance, Level
 from archive.dicom.query import Key, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
 from archive.index import matching, schema
 from archive.index.database import Connection, Database
-from conftest import migrated_sqlite
 from instances_made import instance, requests, store
 from naive import matches
 from suites.postgresql import Server
+from suites.sqlite import migrated_sqlite
 
 TEXTS = st.text("aAbBéÉ%_\\[]^'-. ", max_size=4)
-NAMES = st.text("aAbBéßﬀＡ山^= %_[", max_size=6)
+NAMES = st.text("aAbBéßﬀＡ山\ud7ff\U0010ffff^= %_[", max_size=6)
 DATES = st.sampled_from(["20240101", "20240229", "20231231", "2024.01.01", "19700101"])
 TIMES = st.sampled_from(["10", "1030", "103015", "103015.5", "10:30", "000000", "235959.999999"])
 NUMBERS = st.sampled_from(["1", "01", "+1", "2", "-3", "12"])

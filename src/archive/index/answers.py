@@ -18,7 +18,7 @@ from archive.dicom.attributes import ATTRIBUTES, BY_TAG, UNIQUE_KEYS, Attribute
 from archive.dicom.instance import Level
 from archive.dicom.query import Match, Query
 from archive.index.schema import instance, instance_detail, patient, series, study
-from archive.index.sql import DistinctTexts
+from archive.index.sql import distinct_texts
 
 _DOORS_OWN = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056, 0x00081190, 0x00880130, 0x00880140})
 """SpecificCharacterSet, QueryRetrieveLevel, RetrieveAETitle, InstanceAvailability, RetrieveURL, StorageMedia…:
@@ -103,12 +103,14 @@ def _computed_column(attribute: Attribute, level: Level) -> sa.ColumnElement[Any
         return _COUNTERS[attribute.keyword]
     inner = series.alias()
     if attribute.keyword == "ModalitiesInStudy":
-        listed = sa.select(DistinctTexts(inner.c.Modality)).where(inner.c.study_id == study.c.id)
+        listed = sa.select(distinct_texts(inner.c.Modality)).where(inner.c.study_id == study.c.id)
         return listed.correlate(study).scalar_subquery()
     if attribute.keyword == "SOPClassesInStudy":
         within = instance.alias()
         joined = sa.and_(within.c.series_id == inner.c.id, inner.c.study_id == study.c.id)
-        return sa.select(DistinctTexts(within.c.SOPClassUID)).where(joined).correlate(study).scalar_subquery()
+        return (
+            sa.select(distinct_texts(within.c.SOPClassUID)).where(joined).correlate(study).scalar_subquery()
+        )
     return _of_patient(attribute, level)
 
 

@@ -20,7 +20,7 @@ from archive.dicom.query import Key, Matching, Query, Range, SingleValue, UIDLis
 from archive.index import terms
 from archive.index.rows import TERM_TABLES
 from archive.index.schema import column_name, instance, patient, request, series, study
-from archive.index.sql import Like, among
+from archive.index.sql import among, like
 
 Condition = sa.ColumnElement[bool]
 Test = Callable[[sa.ColumnElement[str]], Condition]
@@ -35,12 +35,20 @@ def conditions(query: Query) -> Iterator[Condition]:
     keys = [key for key in query.keys if not _is_universal(key.matching)]
     for key in keys:
         if len(key.path) == 1:
-            yield _condition(_attribute(key, query.level), key.matching, query.level)
+            yield _condition(_attribute(key, query.level), key, query.level)
         else:
             _check_request(key, query.level)
     requested = [key for key in keys if len(key.path) > 1]
     if requested:
         yield _in_one_request(requested)
+
+
+def is_selective(key: Key) -> bool:
+    """Whether the key leaves few rows and an index finds them; a code, of which there are few, does not."""
+    attribute = BY_TAG.get(key.path[0])
+    if _is_universal(key.matching) or (attribute is not None and attribute.vr == "CS"):
+        return False
+    return not (isinstance(key.matching, Wildcard) and key.matching.pattern.strip(" ")[:1] in ("*", "?"))
 
 
 def _is_universal(matching: Matching) -> bool:
@@ -66,7 +74,8 @@ def _attribute(key: Key, level: Level) -> Attribute:
     return attribute
 
 
-def _condition(attribute: Attribute, matching: Matching, level: Level) -> Condition:
+def _condition(attribute: Attribute, key: Key, level: Level) -> Condition:
+    matching, selective = key.matching, is_selective(key)
     if attribute.computed:
         return _computed(attribute, matching)
     table = _table(attribute, level)
@@ -77,11 +86,17 @@ def _condition(attribute: Attribute, matching: Matching, level: Level) -> Condit
         case "IS":
             return column.in_(_numbers(attribute, matching))
         case "PN":
-            return _name(attribute, table, matching)
+            return _name(attribute, table, matching, selective)
         case "UI":
-            return _test(attribute, matching)(column)
+            return _unique(table, column.name, _test(attribute, matching))
         case _:
-            return _any_value(attribute, table, _test(attribute, matching), _is_selective(matching))
+            return _any_value(attribute, table, _test(attribute, matching), selective)
+
+
+def _unique(table: sa.Table, name: str, test: Test) -> Condition:
+    """Found first and joined by key: for a list of UIDs SQLite would else walk all the studies in their order."""
+    same = table.alias()
+    return table.c.id.in_(sa.select(same.c.id).where(test(same.c[name])))
 
 
 def _table(attribute: Attribute, level: Level) -> sa.Table:
@@ -114,7 +129,7 @@ def _test(attribute: Attribute, matching: Matching) -> Test:
             return lambda column: among(column, listed)
         case Wildcard(pattern):
             pieces = _pieces(pattern.strip(" "), terms.clean)
-            return lambda column: Like(column, pieces)
+            return lambda column: like(column, pieces)
         case _:
             raise InvalidQuery(f"{attribute.keyword} cannot be matched by a range")
 
@@ -125,13 +140,6 @@ def _pieces(pattern: str, prepare: Callable[[str], str]) -> list[str]:
         raise InvalidQuery(f"a wildcard key of more than {MAXIMUM_PATTERN} characters")
     pieces = re.split(r"([*?])", re.sub(r"\*{2,}", "*", pattern))
     return [piece if place % 2 else prepare(piece) for place, piece in enumerate(pieces)]
-
-
-def _is_selective(matching: Matching) -> bool:
-    """Whether an index on the column would find few rows."""
-    return isinstance(matching, SingleValue) or (
-        isinstance(matching, Wildcard) and matching.pattern.strip(" ")[:1] not in ("*", "?")
-    )
 
 
 def _any_value(attribute: Attribute, table: sa.Table, test: Test, selective: bool) -> Condition:
@@ -179,7 +187,7 @@ def _has_index(table: sa.Table, name: str) -> bool:
     return any(next(iter(index.columns)).name == name for index in table.indexes if index.columns)
 
 
-def _name(attribute: Attribute, table: sa.Table, matching: Matching) -> Condition:
+def _name(attribute: Attribute, table: sa.Table, matching: Matching, selective: bool) -> Condition:
     match matching:
         case SingleValue(value):
             tests = [_name_test(group) for group in terms.clean(value).split("=")[:3]]
@@ -191,7 +199,7 @@ def _name(attribute: Attribute, table: sa.Table, matching: Matching) -> Conditio
     if not given:
         return sa.true()
     if len(tests) == 1:
-        return _any_value(attribute, table, given[0], _is_selective(matching))
+        return _any_value(attribute, table, given[0], selective)
     return _same_value(attribute, table, given)
 
 
@@ -209,7 +217,7 @@ def _name_pattern(group: str) -> Test | None:
     if "*" not in trimmed and "?" not in trimmed:
         return _name_test(trimmed)
     pieces = _pieces(trimmed, fold)
-    return lambda column: Like(column, pieces)
+    return lambda column: like(column, pieces)
 
 
 def _numbers(attribute: Attribute, matching: Matching) -> list[int]:

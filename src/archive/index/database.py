@@ -24,7 +24,6 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from archive.dicom.errors import ConfigurationError, OutcomeUnknown, OutOfResources
-from archive.index import migrate
 
 T = TypeVar("T")
 Connection = sa.Connection
@@ -40,7 +39,7 @@ _PRAGMAS = (
 _log = structlog.get_logger()
 
 
-class Raced(Exception):  # noqa: N818 - it is news, not an error
+class Raced(Exception):
     """A change found that another was faster between its look and its write: run it again, it will see."""
 
 
@@ -59,7 +58,7 @@ class Database:
             parsed = sa.make_url(url)
         except SQLAlchemyError as error:
             raise ConfigurationError("the index URL is not a database URL") from error
-        if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
             return _open_sqlite(Path(parsed.database))
         if parsed.get_backend_name() == "postgresql":
             return _open_postgresql(parsed.set(drivername="postgresql+psycopg"))
@@ -69,6 +68,8 @@ class Database:
         """Bring the schema up to date; once, before workers start.
 
         Raises OutOfResources, ConfigurationError."""
+        from archive.index import migrate  # alembic, which the workers need not load
+
         with _adapted():
             migrate.upgrade(self._engine)
 

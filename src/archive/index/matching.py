@@ -6,25 +6,20 @@ and instances by their number within what holds them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
+from archive.dicom.attributes import BY_TAG
 from archive.dicom.instance import Level
 from archive.dicom.query import Match, Query
 from archive.index.answers import Plan, plan
-from archive.index.conditions import conditions
+from archive.index.conditions import conditions, is_selective
 from archive.index.database import Connection
 from archive.index.schema import instance, patient, series, study
+from archive.index.sql import DownwardJoin
 
-_STUDY_AND_SERIES = study.join(series, series.c.study_id == study.c.id)
-_FROM: dict[Level, sa.FromClause] = {
-    Level.PATIENT: patient,
-    Level.STUDY: study,
-    Level.SERIES: _STUDY_AND_SERIES,
-    Level.IMAGE: _STUDY_AND_SERIES.join(instance, instance.c.series_id == series.c.id),
-}
 _STUDY_ORDER = (study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
 _SERIES_ORDER = (*_STUDY_ORDER, series.c.SeriesNumber, series.c.id)
 _ORDER: dict[Level, tuple[sa.ColumnElement[Any], ...]] = {
@@ -38,7 +33,9 @@ _ORDER: dict[Level, tuple[sa.ColumnElement[Any], ...]] = {
 def find(connection: Connection, query: Query) -> Iterator[Match]:
     """The matches, read while they are taken. Raises InvalidQuery at once, not with the first match."""
     planned = plan(query)
-    statement = sa.select(*planned.columns).select_from(_FROM[query.level]).where(*conditions(query))
+    restrictions = list(conditions(query))
+    statement = sa.select(*planned.columns).select_from(_rows(query.level, _walk(query)))
+    statement = statement.where(*restrictions)
     statement = statement.order_by(*_ORDER[query.level]).limit(query.limit)
     if query.offset:
         statement = statement.offset(query.offset)
@@ -47,11 +44,30 @@ def find(connection: Connection, query: Query) -> Iterator[Match]:
 
 def count(connection: Connection, query: Query) -> int:
     """How many matches there are, whatever `limit` and `offset` say. Raises InvalidQuery."""
-    counted = sa.select(sa.func.count()).select_from(_FROM[query.level]).where(*conditions(query))
-    return int(connection.execute(counted).scalar_one())
+    counted = sa.select(sa.func.count()).select_from(_rows(query.level, sa.join))
+    return int(connection.execute(counted.where(*conditions(query))).scalar_one())
 
 
 def _stream(connection: Connection, statement: sa.Select[Any], planned: Plan) -> Iterator[Match]:
     with connection.execute(statement.execution_options(yield_per=256)) as rows:
         for row in rows:
             yield planned.assemble(row)
+
+
+def _rows(level: Level, join: Callable[..., sa.FromClause]) -> sa.FromClause:
+    """The rows of a level, joined with those above it."""
+    if level is Level.PATIENT:
+        return patient
+    rows: sa.FromClause = study
+    if level >= Level.SERIES:
+        rows = join(rows, series, series.c.study_id == study.c.id)
+    if level is Level.IMAGE:
+        rows = join(rows, instance, instance.c.series_id == series.c.id)
+    return rows
+
+
+def _walk(query: Query) -> Callable[..., sa.FromClause]:
+    """How to join for an ordered answer. Unless a key finds few series or instances, the studies are walked in
+    their order and the levels below looked up, so that the first page costs no more than itself."""
+    selective = [BY_TAG[key.path[0]].level for key in query.keys if is_selective(key)]
+    return sa.join if any(level >= Level.SERIES for level in selective) else DownwardJoin

@@ -11,8 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import Join
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+FEW = 500
 
 
 def insert_unless_there(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> int | None:
@@ -29,87 +34,118 @@ def _insert_unless_there(dialect: str, table: sa.Table) -> sa.Executable:
     return statement
 
 
-class Among(sa.ColumnElement[bool]):
-    """A text column has one of many values: one parameter, as SQLite bears only 32,766 of them."""
-
-    inherit_cache = False
-
-    def __init__(self, column: sa.ColumnElement[str], values: Sequence[str]) -> None:
-        self.column = column
-        self.values = list(dict.fromkeys(values))
-        self.type = sa.Boolean()
-
-
 def among(column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
-    """The column has one of these values."""
+    """The column has one of these values. Many are one parameter, as SQLite bears only 32,766 of them; few are
+    not, as it then makes better plans."""
     if len(values) == 1:
         return column == values[0]
-    return Among(column, values)
+    if len(values) <= FEW:
+        return column.in_(values)
+    return _Among(column, sa.literal(orjson.dumps(list(dict.fromkeys(values))).decode()))
 
 
-@compiles(Among, "sqlite")
-def _among_sqlite(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str:
-    members = sa.func.json_each(orjson.dumps(element.values).decode()).table_valued("value")
-    return compiler.process(element.column.in_(sa.select(members.c.value)), **kwargs)
+def like(column: sa.ColumnElement[str], pieces: Sequence[str]) -> sa.ColumnElement[bool]:
+    """The column matches a pattern: literal pieces at even places, `*` or `?` between them at odd ones.
+
+    GLOB on SQLite, whose LIKE takes ASCII capitals and small letters for the same."""
+    glob = _pattern(pieces, _GLOB_ESCAPES, {"*": "*", "?": "?"})
+    sql_like = _pattern(pieces, _LIKE_ESCAPES, {"*": "%", "?": "_"})
+    matches = _Like(column, sa.literal(glob), sa.literal(sql_like))
+    return sa.and_(*_prefix(column, pieces[0]), matches)
 
 
-@compiles(Among, "postgresql")
-def _among_postgresql(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str:
-    members = sa.literal(element.values, sa.ARRAY(sa.Text()))
-    return compiler.process(element.column == sa.func.any(members), **kwargs)
+def _prefix(column: sa.ColumnElement[str], prefix: str) -> list[sa.ColumnElement[bool]]:
+    """The part of an index that holds the texts with this beginning: neither engine works it out from a bound
+    parameter. Both order by UTF-8 bytes, which is the order of code points."""
+    if not prefix:
+        return []
+    last = ord(prefix[-1])
+    if last == 0x10FFFF:
+        return [column >= prefix]
+    after = prefix[:-1] + chr(0xE000 if last == 0xD7FF else last + 1)
+    return [column >= prefix, column < after]
 
 
-class Like(sa.ColumnElement[bool]):
-    """A text column matches a pattern: literal pieces at even places, `*` or `?` between them at odd ones.
-
-    Not SQL's LIKE as such, because that of SQLite takes ASCII capitals and small letters for the same."""
-
-    inherit_cache = False
-
-    def __init__(self, column: sa.ColumnElement[str], pieces: Sequence[str]) -> None:
-        self.column = column
-        self.pieces = pieces
-        self.type = sa.Boolean()
-
-    def pattern(self, escapes: dict[int, str], wildcards: dict[str, str]) -> str:
-        """The pattern, with wildcards and escapes as one engine spells them."""
-        return "".join(
-            wildcards[piece] if place % 2 else piece.translate(escapes)
-            for place, piece in enumerate(self.pieces)
-        )
+def distinct_texts(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """An aggregate: the distinct values of a text column as a JSON array; NULL or empty when there is none."""
+    return _DistinctTexts(column)
 
 
 _GLOB_ESCAPES = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
 _LIKE_ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
-@compiles(Like, "sqlite")
-def _like_sqlite(element: Like, compiler: SQLCompiler, **kwargs: Any) -> str:
-    pattern = element.pattern(_GLOB_ESCAPES, {"*": "*", "?": "?"})
-    return compiler.process(element.column.op("GLOB")(pattern), **kwargs)
+def _pattern(pieces: Sequence[str], escapes: dict[int, str], wildcards: dict[str, str]) -> str:
+    return "".join(
+        wildcards[piece] if place % 2 else piece.translate(escapes) for place, piece in enumerate(pieces)
+    )
 
 
-@compiles(Like, "postgresql")
-def _like_postgresql(element: Like, compiler: SQLCompiler, **kwargs: Any) -> str:
-    pattern = element.pattern(_LIKE_ESCAPES, {"*": "%", "?": "_"})
-    return compiler.process(element.column.like(pattern), **kwargs)
+class _Among(FunctionElement[bool]):
+    type = sa.Boolean()
+    inherit_cache = True
 
 
-class DistinctTexts(sa.ColumnElement[str]):
-    """An aggregate: the distinct values of a text column as a JSON array; NULL or empty when there is none."""
-
-    inherit_cache = False
-
-    def __init__(self, column: sa.ColumnElement[str]) -> None:
-        self.column = column
-        self.type = sa.Text()
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: _Among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column, values = (compiler.process(part, **kwargs) for part in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"
 
 
-@compiles(DistinctTexts, "sqlite")
-def _distinct_sqlite(element: DistinctTexts, compiler: SQLCompiler, **kwargs: Any) -> str:
-    return compiler.process(sa.func.json_group_array(sa.distinct(element.column)), **kwargs)
+@compiles(_Among, "postgresql")
+def _among_postgresql(element: _Among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column, values = (compiler.process(part, **kwargs) for part in element.clauses)
+    return f"{column} IN (SELECT jsonb_array_elements_text(CAST({values} AS jsonb)))"
 
 
-@compiles(DistinctTexts, "postgresql")
-def _distinct_postgresql(element: DistinctTexts, compiler: SQLCompiler, **kwargs: Any) -> str:
-    return compiler.process(sa.cast(sa.func.json_agg(sa.distinct(element.column)), sa.Text()), **kwargs)
+class _Like(FunctionElement[bool]):
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(_Like, "sqlite")
+def _like_sqlite(element: _Like, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column, glob, _ = element.clauses
+    return f"{compiler.process(column, **kwargs)} GLOB {compiler.process(glob, **kwargs)}"
+
+
+@compiles(_Like, "postgresql")
+def _like_postgresql(element: _Like, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column, _, sql_like = element.clauses
+    return f"{compiler.process(column, **kwargs)} LIKE {compiler.process(sql_like, **kwargs)}"
+
+
+class _DistinctTexts(FunctionElement[str]):
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(_DistinctTexts, "sqlite")
+def _distinct_sqlite(element: _DistinctTexts, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"json_group_array(DISTINCT {compiler.process(element.clauses, **kwargs)})"
+
+
+@compiles(_DistinctTexts, "postgresql")
+def _distinct_postgresql(element: _DistinctTexts, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"CAST(json_agg(DISTINCT {compiler.process(element.clauses, **kwargs)}) AS TEXT)"
+
+
+class DownwardJoin(Join):
+    """An inner join that SQLite carries out as it is written: CROSS JOIN keeps it from changing the order, as it
+    would if it liked to begin with the larger table and sort. PostgreSQL knows the sizes and is left to choose."""
+
+    inherit_cache = True
+
+
+@compiles(DownwardJoin, "sqlite")
+def _downward_sqlite(element: DownwardJoin, compiler: SQLCompiler, **kwargs: Any) -> str:
+    left, right = (
+        compiler.process(side, **{**kwargs, "asfrom": True}) for side in (element.left, element.right)
+    )
+    assert element.onclause is not None
+    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **kwargs)}"
+
+
+@compiles(DownwardJoin, "postgresql")
+def _downward_postgresql(element: DownwardJoin, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return str(compiler.visit_join(element, **kwargs))  # type: ignore[no-untyped-call]
