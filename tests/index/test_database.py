@@ -61,6 +61,14 @@ def test_migrating_again_changes_nothing(url: str) -> None:
     database.close()
 
 
+def test_an_index_of_a_newer_version_is_left_alone(url: str) -> None:
+    database = Database.open(url)
+    database.write(lambda c: c.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")).rowcount)
+    with pytest.raises(ConfigurationError):
+        database.migrate()
+    database.close()
+
+
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/db", "sqlite://", "sqlite:///:memory:"])
 def test_an_url_that_is_none_of_ours(url: str) -> None:
     with pytest.raises(ConfigurationError):

@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 
 from archive.dicom.errors import ConfigurationError
 
@@ -28,7 +29,12 @@ def upgrade(engine: sa.Engine) -> None:
         if connection.dialect.name == "postgresql":
             _check_encoding(connection)
             connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-        command.upgrade(_config(connection), "head")
+        try:
+            command.upgrade(_config(connection), "head")
+        except CommandError as error:
+            raise ConfigurationError(
+                f"the index was made by another version of the archive: {error}"
+            ) from error
 
 
 def _config(connection: sa.Connection) -> Config:

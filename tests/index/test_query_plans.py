@@ -1,0 +1,61 @@
+"""How SQLite carries out the queries: indexes are walked and searched, nothing large is sorted or scanned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from archive.dicom.attributes import BY_KEYWORD
+from archive.dicom.instance import Level
+from archive.dicom.query import Key, Matching, Query, SingleValue, UIDList, Wildcard
+from archive.index import matching
+from archive.index.database import Database
+from suites.sqlite import migrated_sqlite
+
+
+def keys(**given: Matching) -> tuple[Key, ...]:
+    return tuple(Key((BY_KEYWORD[keyword].tag,), value) for keyword, value in given.items())
+
+
+def test_the_first_page_is_an_index_walk(tmp_path: Path) -> None:
+    """However many are stored: nothing is sorted, and nothing is scanned but the index that gives the order."""
+    database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
+    asked = [Query(level, limit=101) for level in (Level.STUDY, Level.SERIES, Level.IMAGE)]
+    asked.append(Query(Level.SERIES, keys(Modality=SingleValue("CT")), limit=101))
+    for query in asked:
+        steps = explain(database, query)
+        assert "SCAN study USING INDEX study_order" in steps
+        assert not [step for step in steps if "FOR ORDER BY" in step]
+        assert len([step for step in steps if step.startswith("SCAN")]) == 1
+    database.close()
+
+
+def test_indexes_find_names_ids_and_uids(tmp_path: Path) -> None:
+    database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
+    for key in (
+        keys(PatientName=Wildcard("doe^j*")),
+        keys(PatientName=SingleValue("doe^jane")),
+        keys(PatientID=SingleValue("7")),
+        keys(AccessionNumber=Wildcard("A[1]*")),
+        keys(StudyInstanceUID=SingleValue("1.2.3")),
+        keys(StudyInstanceUID=UIDList(("1.2.3", "1.2.4"))),
+    ):
+        steps = explain(database, Query(Level.STUDY, key))
+        assert not [step for step in steps if step.startswith("SCAN study")], (key, steps)
+    database.close()
+
+
+def explain(database: Database, query: Query) -> list[str]:
+    """SQLite's plan for a query, step by step."""
+    steps: list[str] = []
+
+    def ask(cursor: Any, statement: str, parameters: Any) -> None:
+        if statement.startswith("SELECT"):
+            steps.extend(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    with database.read() as connection:
+        sa.event.listen(connection, "before_cursor_execute", lambda c, cursor, s, p, *_: ask(cursor, s, p))
+        list(matching.find(connection, query))
+    return steps
