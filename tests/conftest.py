@@ -20,6 +20,8 @@ hypothesis.settings.load_profile("unhurried")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+pytest_plugins = ["alone"]
+
 NO_SKIPS = os.environ.get("CI", "").lower() in {"1", "true"}
 """In continuous integration everything that a test needs is there, so a skipped test is a fault."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -78,14 +77,6 @@ def module_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
             server.process.wait()
             assert server.process.stdout is not None
             server.process.stdout.close()
-
-
-@pytest.fixture
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests that measure time and tests that flood the disk do not run at once, in whatever processes."""
-    with (tmp_path_factory.getbasetemp().parent / "archive-tests-quiet.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ import dicomweb
 from archive_process import ArchiveServer
 from objects import LargeObject, file_meta_length
 
-pytestmark = pytest.mark.usefixtures("quiet")
-
 SIZE = 2 << 30
 MOST_MEMORY = 256 << 20
 """Peak resident memory of any worker."""

@@ -2,7 +2,7 @@
 
 The archive acknowledges at once, so the same untouched sender is many times faster than against a stock
 storescp, although the archive waits for the disk three times an object and storescp never does. Both are
-measured in one run, and the ratio counts. The best of some rounds is taken, as other tests share the disk.
+measured in one run, and the ratio counts. The best of some rounds is taken, as others may use the machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEAST_RATIO = 12
 ROUNDS = 6
 TO_STOCK, TO_ARCHIVE = 30, 300
 
-pytestmark = pytest.mark.usefixtures("dcmtk_tools", "quiet")
+pytestmark = [pytest.mark.usefixtures("dcmtk_tools"), pytest.mark.alone]
 
 
 def objects_per_second(ae_title: str, port: int, folder: Path, count: int) -> float:
