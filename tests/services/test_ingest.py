@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -214,11 +215,12 @@ def test_an_object_past_the_limit(archive: Archive) -> None:
     assert files(archive) == []
 
 
-def test_never_success_for_bytes_that_are_gone(archive: Archive) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 0)], ids=["gone", "empty"])
+def test_never_success_for_bytes_that_are_gone(archive: Archive, damage: Callable[[Path], None]) -> None:
     data_set = secondary_capture()
     store(archive, data_set)
     for path in files(archive):
-        path.unlink()
+        damage(path)
     with pytest.raises(OutOfResources, match="missing"):
         store(archive, data_set)
 

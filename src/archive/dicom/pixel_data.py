@@ -43,6 +43,11 @@ def decode(frame: bytes, metadata: Metadata, transfer_syntax_uid: str) -> Array:
     return decode_frame(frame, describe(metadata), transfer_syntax_uid).values
 
 
+def check(metadata: Metadata) -> None:
+    """Raises CannotRender if `render` would for what the data set says of its frames: before one is read."""
+    describe(metadata)
+
+
 def render(
     frame: bytes,
     metadata: Metadata,

@@ -158,7 +158,7 @@ class Reception:
     def finish(self) -> Receipt:
         """All pieces have come: make the object safe. Raises InvalidObject, InstanceConflict, OutOfResources."""
         if self._meta is not None:
-            self._meta.meta  # noqa: B018  raises: the header never became complete
+            self._meta.meta  # noqa: B018 - raises, as the header never became complete
         assert self._reader is not None
         instance = self._reader.finish()
         self._compare(instance)
@@ -223,14 +223,18 @@ class Reception:
         """The UID is known: the same object again is fine, anything else is kept out."""
         if not _same(stored, instance, sha256):
             self._refuse(instance, sha256, Outcome.OTHER_CONTENT)
-        try:
-            self._ingest.store.open(stored.blob_key).close()
-        except NotFound as missing:
-            # Never say Success for bytes that are gone.
-            raise OutOfResources(
-                "the stored bytes of this instance are missing: restore them first"
-            ) from missing
+        self._check_bytes(stored)
         return Outcome.ALREADY_THERE
+
+    def _check_bytes(self, stored: StoredInstance) -> None:
+        """Never say Success for bytes that are gone."""
+        try:
+            with self._ingest.store.open(stored.blob_key) as blob:
+                whole = blob.length == stored.blob_length
+        except NotFound:
+            whole = False
+        if not whole:
+            raise OutOfResources("the stored bytes of this instance are missing or cut: restore them first")
 
     def _refuse(self, instance: Instance, sha256: str, outcome: Outcome) -> None:
         """Record the conflict for the administrator and raise it."""

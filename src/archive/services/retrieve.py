@@ -8,7 +8,8 @@ takes its time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +28,8 @@ from archive.index.database import Database
 from archive.services.data_set import pieces
 from archive.storage.base import Blob, BlobStore
 
-MAXIMUM_RENDERED_BYTES = 1 << 30
+MAXIMUM_RENDERED_BYTES = 1 << 28
+"""Of one frame as stored; it is in memory while it is decoded."""
 _BATCH = 200
 _PIXEL_DATA = "7FE00010"
 _MARK = b'"BulkDataURI":"'
@@ -35,16 +37,25 @@ _MARK = b'"BulkDataURI":"'
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
-    """Frames of one instance, in the order asked for, as stored; native frames in little endian.
+class Frame:
+    """One frame as stored, `length` bytes; take its pieces before the next frame."""
 
-    `media_type` and `transfer_syntax_uid` are those of each frame (PS3.18 8.7.3)."""
+    length: int
+    pieces: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Frames of one instance, in the order asked for; native frames in little endian.
+
+    `media_type` and `transfer_syntax_uid` are those of each frame (PS3.18 8.7.3). Close `frames` if you stop
+    early."""
 
     instance: StoredInstance
     media_type: str
     transfer_syntax_uid: str
     numbers: tuple[int, ...]
-    frames: Iterator[bytes]
+    frames: Generator[Frame]
 
 
 class Retrieve:
@@ -125,11 +136,13 @@ class Retrieve:
     ) -> bytes:
         """One frame as a picture for people. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery."""
         instance = self.instance(scope)
-        table = self._frame_table(instance)
-        if sum(length for _, length in table.ranges(frame)) > MAXIMUM_RENDERED_BYTES:
-            raise CannotRender("the frame is too large to be rendered here: retrieve it as stored")
-        stored = b"".join(self._read_frames(instance, table, (frame,)))
         metadata: dict[str, Any] = orjson.loads(next(self._metadata([instance], "")))
+        pixel_data.check(metadata)
+        table = self._frame_table(instance)
+        if _frame_length(table, frame) > MAXIMUM_RENDERED_BYTES:
+            raise CannotRender("the frame is too large to be rendered here: retrieve it as stored")
+        with closing(self._read_frames(instance, table, (frame,))) as frames:
+            stored = b"".join(next(frames).pieces)
         return pixel_data.render(
             stored,
             metadata,
@@ -169,14 +182,13 @@ class Retrieve:
 
     def _read_frames(
         self, instance: StoredInstance, table: FrameTable, numbers: Sequence[int]
-    ) -> Iterator[bytes]:
+    ) -> Generator[Frame]:
         value = BulkValue(_PIXEL_DATA, _word_vr(table), table.offset, table.length)
-        for number in numbers:
-            ranges = table.ranges(number)
-            raw = b"".join(
-                itertools.chain.from_iterable(self._read(instance, value, *place) for place in ranges)
-            )
-            yield _aligned(raw, table, number)
+        with self.open(instance) as blob:
+            for number in numbers:
+                found = (pieces(blob, instance, value, *place) for place in table.ranges(number))
+                stored = itertools.chain.from_iterable(found)
+                yield Frame(_frame_length(table, number), _aligned(stored, table, number))
 
     def _read(self, instance: StoredInstance, value: BulkValue, offset: int, length: int) -> Iterator[bytes]:
         with self.open(instance) as blob:
@@ -200,12 +212,18 @@ def _word_vr(table: FrameTable) -> str:
     return {32: "OL", 64: "OV"}.get(table.description.BitsAllocated, vr) if vr == "OW" else vr
 
 
-def _aligned(raw: bytes, table: FrameTable, number: int) -> bytes:
+def _frame_length(table: FrameTable, number: int) -> int:
+    if table.encapsulated:
+        return sum(length for _, length in table.ranges(number))
+    return -(-table.description.bits_per_frame // 8)
+
+
+def _aligned(stored: Iterable[bytes], table: FrameTable, number: int) -> Iterable[bytes]:
     """A native frame of single bits starts where the one before ended, perhaps within a byte (PS3.5 8.1.1): move it
     to the start of a byte and clear what belongs to the next."""
     bits = table.description.bits_per_frame
     if table.encapsulated or bits % 8 == 0:
-        return raw
+        return stored
     _, _, shift = table.bits(number)
-    value = (int.from_bytes(raw, "little") >> shift) & ((1 << bits) - 1)
-    return value.to_bytes(-(-bits // 8), "little")
+    value = (int.from_bytes(b"".join(stored), "little") >> shift) & ((1 << bits) - 1)
+    return (value.to_bytes(-(-bits // 8), "little"),)

@@ -8,7 +8,8 @@ real syntax in the part's header. Native frames are Explicit VR Little Endian to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import InvalidQuery
@@ -21,7 +22,7 @@ from archive.web.wado import scope_of, url_of
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
-    from archive.services.retrieve import Frames
+    from archive.services.retrieve import Frame, Frames
 
 MAXIMUM_FRAMES = 10_000
 """Of one request."""
@@ -73,7 +74,7 @@ def _answer(asked: Asked, wanted: Frames, locations: list[str]) -> Answer:
     media_type = with_syntax(chosen.media_type, wanted.transfer_syntax_uid)
     if chosen.multipart:
         return related(chosen.media_type, _parts(media_type, wanted.frames, locations))
-    return Answer(200, media_type, wanted.frames, (("Content-Location", locations[0]),))
+    return _alone(media_type, wanted.frames, locations[0])
 
 
 def _offers(wanted: Frames) -> list[Offer]:
@@ -86,6 +87,17 @@ def _offers(wanted: Frames) -> list[Offer]:
     return offers
 
 
-def _parts(media_type: str, frames: Iterable[bytes], locations: Iterable[str]) -> Iterator[Part]:
+def _parts(media_type: str, frames: Iterable[Frame], locations: Iterable[str]) -> Iterator[Part]:
     for frame, location in zip(frames, locations, strict=True):
-        yield Part(media_type, (frame,), location, len(frame))
+        yield Part(media_type, frame.pieces, location, frame.length)
+
+
+def _alone(media_type: str, frames: Generator[Frame], location: str) -> Answer:
+    """One frame as the whole body; whoever closes the body closes the frames behind it."""
+    first = next(frames)
+
+    def body() -> Iterator[bytes]:
+        with closing(frames):
+            yield from first.pieces
+
+    return Answer(200, media_type, body(), (("Content-Location", location),), length=first.length)
