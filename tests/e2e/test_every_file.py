@@ -93,7 +93,7 @@ def outcome(archive: Archive, path: Path) -> ArchiveError | None:
         stored = blob.read(instance.data_set_offset, instance.data_set_length)
     assert content.endswith(stored), path.name
     assert len(content) - len(stored) == instance.data_set_offset, path.name
-    (text,) = archive.retrieve.metadata(Scope(), BASE_URL)
+    (text,) = archive.retrieve.metadata(Scope(), lambda _: BASE_URL)
     assert differences(path, json.loads(text)) == [], path.name
     return None
 

@@ -19,11 +19,16 @@ from pydicom.uid import (
 
 from archive.bootstrap import Archive
 from archive.dicom.errors import NotFound
-from archive.dicom.instance import Scope, Source
+from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.services.retrieve import Frames
 from objects import encoded, mr, multi_frame, part10, secondary_capture
 
-BASE = "https://archive.example/dicom-web"
+BASE = "https://archive.example/instances"
+
+
+def url_of(instance: StoredInstance) -> str:
+    """As a door would say it."""
+    return f"{BASE}/{instance.SOPInstanceUID}"
 
 
 def store(archive: Archive, file: bytes) -> Scope:
@@ -136,12 +141,9 @@ def test_every_bulk_data_uri_of_the_metadata_leads_to_its_value(archive: Archive
     data_set.add_new(0x00091001, "OB", bytes(range(256)) * 20)
     data_set.add_new(0x00090010, "LO", "TEST")
     scope = store(archive, part10(data_set, ExplicitVRBigEndian))
-    (text,) = archive.retrieve.metadata(scope, BASE)
+    (text,) = archive.retrieve.metadata(scope, url_of)
     metadata = json.loads(text)
-    prefix = (
-        f"{BASE}/studies/{data_set.StudyInstanceUID}/series/{data_set.SeriesInstanceUID}"
-        f"/instances/{data_set.SOPInstanceUID}/bulkdata/"
-    )
+    prefix = f"{BASE}/{data_set.SOPInstanceUID}/bulkdata/"
     uris = {tag: each["BulkDataURI"] for tag, each in metadata.items() if "BulkDataURI" in each}
     assert set(uris) == {"00091001", "7FE00010"}
     for tag, uri in uris.items():
@@ -154,7 +156,7 @@ def test_every_bulk_data_uri_of_the_metadata_leads_to_its_value(archive: Archive
 def test_a_value_cannot_pass_for_a_bulk_data_uri(archive: Archive) -> None:
     said = '"BulkDataURI":"bulkdata/7FE00010"'
     scope = store(archive, part10(secondary_capture(PatientComments=said)))
-    (text,) = archive.retrieve.metadata(scope, BASE)
+    (text,) = archive.retrieve.metadata(scope, url_of)
     assert json.loads(text)["00104000"]["Value"] == [said]
 
 
@@ -179,14 +181,14 @@ def test_metadata_of_more_than_one_batch_keeps_its_order(archive: Archive) -> No
         ) as reception:
             reception.write(encoded(data_set))
             reception.finish()
-    texts = archive.retrieve.metadata(Scope(study_instance_uids=(first.StudyInstanceUID,)), BASE)
+    texts = archive.retrieve.metadata(Scope(study_instance_uids=(first.StudyInstanceUID,)), url_of)
     numbers = [json.loads(text)["00200013"]["Value"][0] for text in texts]
     assert numbers == list(range(1, 451))
 
 
 def test_nothing_stored_under_a_study(archive: Archive) -> None:
     with pytest.raises(NotFound):
-        archive.retrieve.metadata(Scope(study_instance_uids=("1.2.3",)), BASE)
+        archive.retrieve.metadata(Scope(study_instance_uids=("1.2.3",)), url_of)
 
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png"])

@@ -8,7 +8,7 @@ takes its time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,6 +34,9 @@ _BATCH = 200
 _PIXEL_DATA = "7FE00010"
 _MARK = b'"BulkDataURI":"'
 """Cannot occur inside a JSON string, where quotation marks are escaped."""
+
+
+UrlOf = Callable[[StoredInstance], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +84,15 @@ class Retrieve:
         """The stored PS3.10 file. Raises NotFound when its bytes are missing."""
         return self._store.open(instance.blob_key)
 
-    def metadata(self, scope: Scope, base_url: str) -> Iterator[bytes]:
-        """The DICOM JSON Model of each instance of the scope, as text, with absolute BulkDataURIs.
+    def metadata(self, scope: Scope, url_of: UrlOf) -> Iterator[bytes]:
+        """The DICOM JSON Model of each instance of the scope, as text; each BulkDataURI lies below the instance's
+        own URL, which the door knows.
 
         Raises NotFound when nothing is there."""
         found = self.instances(scope)
         if not found:
             raise NotFound("nothing is stored under these UIDs: search for it under /studies")
-        return self._metadata(found, base_url)
+        return self._metadata(found, url_of)
 
     def frames(self, scope: Scope, numbers: Sequence[int]) -> Frames:
         """These frames (1 is the first) of one instance. Raises NotFound before the first byte is read."""
@@ -136,7 +140,7 @@ class Retrieve:
     ) -> bytes:
         """One frame as a picture for people. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery."""
         instance = self.instance(scope)
-        metadata: dict[str, Any] = orjson.loads(next(self._metadata([instance], "")))
+        metadata: dict[str, Any] = orjson.loads(next(self._metadata([instance], lambda _: "")))
         pixel_data.check(metadata)
         table = self._frame_table(instance)
         if _frame_length(table, frame) > MAXIMUM_RENDERED_BYTES:
@@ -154,7 +158,7 @@ class Retrieve:
             frame_number=frame,
         )
 
-    def _metadata(self, found: Sequence[StoredInstance], base_url: str) -> Iterator[bytes]:
+    def _metadata(self, found: Sequence[StoredInstance], url_of: UrlOf) -> Iterator[bytes]:
         for start in range(0, len(found), _BATCH):
             batch = found[start : start + _BATCH]
             scope = Scope(sop_instance_uids=tuple(instance.SOPInstanceUID for instance in batch))
@@ -168,7 +172,7 @@ class Retrieve:
                         .decompressobj()
                         .decompress(compressed[instance.SOPInstanceUID])
                     )
-                    yield text.replace(_MARK, _MARK + instance_url(base_url, instance).encode() + b"/")
+                    yield text.replace(_MARK, _MARK + url_of(instance).encode() + b"/")
 
     def _frame_table(self, instance: StoredInstance) -> FrameTable:
         packed = self._packed_frame_table(instance)
@@ -193,14 +197,6 @@ class Retrieve:
     def _read(self, instance: StoredInstance, value: BulkValue, offset: int, length: int) -> Iterator[bytes]:
         with self.open(instance) as blob:
             yield from pieces(blob, instance, value, offset, length)
-
-
-def instance_url(base_url: str, instance: StoredInstance) -> str:
-    """The resource of an instance below the public base of the DICOMweb service (PS3.18 10.4.1)."""
-    return (
-        f"{base_url}/studies/{instance.StudyInstanceUID}/series/{instance.SeriesInstanceUID}"
-        f"/instances/{instance.SOPInstanceUID}"
-    )
 
 
 def _word_vr(table: FrameTable) -> str:

@@ -15,7 +15,7 @@ from archive.web import media_types
 from archive.web.exchange import Answer, Asked
 from archive.web.media_types import DICOM_JSON, DICOM_XML, JSON, Offer
 from archive.web.multipart_body import Part, related
-from archive.web.wado import scope_of
+from archive.web.wado import scope_of, url_of
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
@@ -27,7 +27,7 @@ OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
 def metadata(archive: Archive, asked: Asked) -> Answer:
     """All attributes of every instance, bulk data by URI. Raises NotFound, NotAcceptable, InvalidUID."""
     chosen = media_types.choose(asked.accept, OFFERS)
-    texts = archive.retrieve.metadata(scope_of(asked), asked.base_url)
+    texts = archive.retrieve.metadata(scope_of(asked), lambda instance: url_of(asked, instance))
     if chosen.media_type == DICOM_XML:
         return related(DICOM_XML, xml_parts(orjson.loads(text) for text in texts))
     return Answer(200, chosen.media_type, json_array(texts))
