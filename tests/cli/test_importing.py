@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,3 +86,21 @@ def test_an_interrupted_import_says_so(opened: Archive, tmp_path: Path) -> None:
     assert report.interrupted
     assert exit_code(report) == 1
     assert "run it again" in summary(report)
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    opened: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root every folder can be read, so the system's answer is put in its place."""
+    closed = tmp_path / "in" / "closed"
+    closed.mkdir(parents=True)
+    scandir = os.scandir
+
+    def refuse(folder: str) -> Iterator[os.DirEntry[str]]:
+        if Path(folder) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert gather([tmp_path / "in"]) == [closed]
+    assert store(opened.ingest, closed).fate is Fate.REFUSED

@@ -83,8 +83,11 @@ def gather(paths: Iterable[Path]) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
+    """Every file; and each folder that cannot be read, which `store` then names in the summary."""
+    unreadable: list[Path] = []
+    for parent, _, names in os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename))):
         yield from (path for name in names if (path := Path(parent, name)).is_file())
+    yield from unreadable
 
 
 def run(ingest: Ingest, files: Sequence[Path]) -> Report:
