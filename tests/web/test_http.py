@@ -11,8 +11,8 @@ import pytest
 from archive.dicom import errors
 from archive.web.app import by_path
 from archive.web.errors import STATUSES, RequestRefused, status_of, worded
+from archive.web.protocol import HEAD_BYTES
 from archive.web.routes import ROUTES
-from archive.web.server import HEAD_BYTES
 from web_door import Door
 
 ORIGIN = {"Origin": "http://localhost:3000"}
