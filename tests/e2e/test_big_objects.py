@@ -63,6 +63,7 @@ def check(server: ArchiveServer, large: LargeObject, sha256: str) -> None:
     """It came in whole, goes out whole, and no worker grew."""
     assert digest_of_retrieved(server, large) == sha256
     peaks = peak_memory(server)
+    print("peak memory in MiB:", sorted(peak >> 20 for peak in peaks.values()))
     assert peaks
     assert max(peaks.values()) < MOST_MEMORY, peaks
 
