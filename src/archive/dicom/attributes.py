@@ -115,5 +115,10 @@ BY_KEYWORD = {attribute.keyword: attribute for attribute in ATTRIBUTES}
 REQUEST_ATTRIBUTES = {0x00400009: "ScheduledProcedureStepID", 0x00401001: "RequestedProcedureID"}
 """The items of RequestAttributesSequence that can be matched (PS3.18 Table 10.6.1-5); both SH."""
 
-UNIQUE_KEYS = {Level.PATIENT: 0x00100020, Level.STUDY: 0x0020000D, Level.SERIES: 0x0020000E, Level.IMAGE: 0x00080018}
+UNIQUE_KEYS = {
+    Level.PATIENT: 0x00100020,
+    Level.STUDY: 0x0020000D,
+    Level.SERIES: 0x0020000E,
+    Level.IMAGE: 0x00080018,
+}
 """The Unique Key of each level (PS3.4 C.6.1.1, C.6.2.1)."""

@@ -1,7 +1,7 @@
 """Elements of the DICOM JSON Model as bytes: the opposite of `json_model`, for the answers of C-FIND.
 
 Little endian only, implicit or explicit VR, sequences with undefined lengths. A value that the JSON does not
-hold (BulkDataURI) becomes a zero-length one: a query answers with attributes, not with bulk. """
+hold (BulkDataURI) becomes a zero-length one: a query answers with attributes, not with bulk."""
 
 from __future__ import annotations
 
