@@ -58,6 +58,11 @@ def multipart(*files: bytes, content_type: str = "application/dicom") -> bytes:
     return b"".join(head + file + b"\r\n" for file in files) + b"--BOUNDARY--\r\n"
 
 
+def connected(door: Door) -> socket.socket:
+    """A connection that gives up after half a minute."""
+    return socket.create_connection(("127.0.0.1", door.port), timeout=30)
+
+
 def parts(response: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
     """The parts of a multipart answer, taken apart without our own parser."""
     boundary = response.headers["content-type"].rpartition("boundary=")[2].encode()

@@ -1,7 +1,10 @@
-"""HTTP/1.1 of one connection: uvicorn's protocol over httptools, mended.
+"""HTTP/1.1 of one connection: uvicorn's protocol over httptools, with what the two leave to their users.
 
-uvicorn has no deadline for request heads and for readers that stall, and httptools no limit on a head's size and a
-habit of dropping the body of a request that offers an upgrade.
+- Heads, chunk extensions and trailers have a size: httptools joins a line that does not end at every read, and keeps
+  every trailer. Trailers are dropped (RFC 9110 6.5.1 allows it); merged, they would pass for headers.
+- Heads, and readers that stall, have a deadline.
+- No more than a few requests wait behind the one that is answered: uvicorn keeps any number.
+- Offers to upgrade are taken out, as httptools stops at the body of a request that makes one.
 """
 
 from __future__ import annotations
@@ -18,20 +21,24 @@ HEAD_SECONDS = 10.0
 """From a connection or the first byte of a request to the end of its head."""
 
 HEAD_BYTES = 64 << 10
+"""Of a head, and of what may stand between two bytes of a body or after them."""
+
+MAXIMUM_WAITING = 64
+"""Requests sent ahead of their turn (RFC 9112 9.3.2)."""
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with a deadline and a size for request heads, a deadline for readers, and no upgrades."""
+    """One connection."""
 
     def __init__(self, *args: Any, idle_seconds: float, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._stalled_seconds = idle_seconds
         self._head_seconds = min(HEAD_SECONDS, idle_seconds)
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._head_bytes = 0
+        self._outside = 0
         self._in_head = True
         self._between_requests = True
 
@@ -47,24 +54,64 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._between_requests:
             data = _without_upgrade(data)
-        if self._in_head:
-            self._head_bytes += len(data)
+        for start in range(0, len(data), HEAD_BYTES):
+            self._feed(data[start : start + HEAD_BYTES])
+            if self.transport.is_closing():
+                return
+        self._outlive_answer()
+
+    def _feed(self, data: bytes) -> None:
+        self._outside += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > HEAD_BYTES:
-            self.transport.write(_TOO_LARGE)
+        if self._outside > HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+        elif len(self.pipeline) > MAXIMUM_WAITING:
             self.transport.close()
+
+    def _refuse(self, answer: bytes) -> None:
+        """Answer and close, but never write into the middle of another answer."""
+        if not self._is_answering():
+            self.transport.write(answer)
+        self.transport.close()
+
+    def _is_answering(self) -> bool:
+        """Whether an answer has begun and not ended; with requests waiting, the one before them may have."""
+        cycle = self.cycle
+        return bool(self.pipeline or (cycle and cycle.response_started and not cycle.response_complete))
+
+    def send_400_response(self, msg: str) -> None:
+        if self._is_answering():
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    def _outlive_answer(self) -> None:
+        """A body that goes on after its answer does not keep the connection longer than silence would."""
+        answered = self.cycle is not None and self.cycle.response_complete and not self.pipeline
+        if answered and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_message_begin(self) -> None:
         self._between_requests = False
         self._in_head = True
-        self._head_bytes = 0
+        self._outside = 0
         self._abort_after("head", self._head_seconds)
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._cancel("head")
         self._in_head = False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._outside = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._between_requests = True
@@ -106,7 +153,6 @@ class Protocol(HttpToolsProtocol):
 def _without_upgrade(data: bytes) -> bytes:
     """A request that starts here, without its offer to upgrade, which RFC 9110 7.8 lets a server ignore.
 
-    Java's client offers h2c with every first request, and httptools would stop reading such a request at its body.
-    """
+    Java's client offers h2c with every first request."""
     end = data.find(b"\r\n\r\n")
     return _UPGRADE.sub(b"", data[:end]) + data[end:] if end >= 0 else data
