@@ -84,6 +84,31 @@ def test_a_header_without_transfer_syntax() -> None:
         _read(HEADER[:132] + explicit(0x00020002, "UI", b"1.2\0") + SOP_CLASS)
 
 
+NO_UIDS = [
+    b"1.2.3\r\nX-Evil: 1\r\n\r\n<script>",
+    b"1.2\x003",
+    b"1" * 5000,
+    b"1.2.\xb2",
+    b"1..2",
+    b"Explicit VR",
+]
+
+
+@pytest.mark.parametrize("value", NO_UIDS)
+def test_a_transfer_syntax_that_is_no_uid(value: bytes) -> None:
+    with pytest.raises(CannotUnderstand, match="is no UID") as refused:
+        _read(HEADER[:132] + explicit(0x00020010, "UI", value) + SOP_CLASS)
+    assert "Evil" not in refused.value.reason
+
+
+@pytest.mark.parametrize("value", NO_UIDS)
+def test_media_storage_uids_that_are_none_count_as_absent(value: bytes) -> None:
+    elements = [explicit(number, "UI", value) for number in (0x00020002, 0x00020003)]
+    meta = _read(HEADER[:132] + b"".join(elements) + explicit(0x00020010, "UI", b"1.2\0") + SOP_CLASS).meta
+    assert (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID) == ("", "")
+    assert meta.transfer_syntax_uid == "1.2"
+
+
 def test_a_header_that_is_too_long() -> None:
     many = explicit(0x00020102, "OB", bytes(1000)) * 100
     with pytest.raises(CannotUnderstand):

@@ -5,6 +5,8 @@ next six bytes are no longer a group 0002 element in explicit VR: that holds for
 absent or wrong, which exist, and for deflated data sets. The preamble comes back zeroed, as it may hold a
 program (PS3.10 7.5).
 
+The Transfer Syntax UID goes from here into the index and into header lines of HTTP, so only a UID passes for one.
+
 Written: the same, for objects that came by C-STORE without it.
 """
 
@@ -13,8 +15,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from archive.dicom.errors import CannotUnderstand, NotDicom
-from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archive.dicom.errors import CannotUnderstand, InvalidUID, NotDicom
+from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, check_uid
 
 MAXIMUM_LENGTH = 65536
 _PREFIX = bytes(128) + b"DICM"
@@ -27,7 +29,7 @@ _CLASS, _INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010
 @dataclass(frozen=True, slots=True)
 class FileMeta:
     """What the File Meta Information says. `header` is all before the data set, with the preamble zeroed; the
-    two Media Storage UIDs are empty when the file does not have them."""
+    two Media Storage UIDs are empty when the file does not have them, or something else in their place."""
 
     transfer_syntax_uid: str
     MediaStorageSOPClassUID: str
@@ -112,10 +114,18 @@ class FileMetaReader:
     def _complete(self) -> FileMeta:
         if not self._uids.get(_SYNTAX):
             raise CannotUnderstand("the File Meta Information names no Transfer Syntax UID (0002,0010)")
+        transfer_syntax_uid = self._uid(_SYNTAX)
+        if not transfer_syntax_uid:
+            raise CannotUnderstand("the Transfer Syntax UID (0002,0010) of the file is no UID (PS3.5 9.1)")
         header = _PREFIX + bytes(self._buffer[len(_PREFIX) : self._position])
-        return FileMeta(
-            self._uids[_SYNTAX], self._uids.get(_CLASS, ""), self._uids.get(_INSTANCE, ""), header
-        )
+        return FileMeta(transfer_syntax_uid, self._uid(_CLASS), self._uid(_INSTANCE), header)
+
+    def _uid(self, number: int) -> str:
+        """The UID that the file gives, or nothing."""
+        try:
+            return check_uid(self._uids.get(number, ""), 0x00020000 | number)
+        except InvalidUID:
+            return ""
 
 
 def file_meta(
