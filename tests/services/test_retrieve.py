@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import zlib
 from pathlib import Path
 
 import numpy
@@ -18,7 +19,7 @@ from pydicom.uid import (
 )
 
 from archive.bootstrap import Archive
-from archive.dicom.errors import NotFound
+from archive.dicom.errors import NotAcceptable, NotFound
 from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.services.retrieve import Frames
 from objects import encoded, mr, multi_frame, part10, secondary_capture
@@ -68,6 +69,23 @@ def test_native_frames_come_little_endian(archive: Archive, syntax: str) -> None
         "application/octet-stream",
         ExplicitVRLittleEndian,
     )
+
+
+def test_a_deflated_object_is_inflated_once_for_frames_in_order(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small object can inflate to a large one, and a request may name ten thousand frames."""
+    data_set = secondary_capture(Rows=64, Columns=64, NumberOfFrames=500)
+    data_set.PixelData = bytes(64 * 64 * 500)
+    scope = store(archive, part10(data_set, DeflatedExplicitVRLittleEndian))
+    begun = []
+    inflate = zlib.decompressobj
+    monkeypatch.setattr(zlib, "decompressobj", lambda *options: begun.append(1) or inflate(*options))
+    assert taken(archive.retrieve.frames(scope, range(1, 501))) == [bytes(64 * 64)] * 500
+    assert len(begun) == 1
+    assert len(taken(archive.retrieve.frames(scope, (500, 1, 250)))) == 3
+    with pytest.raises(NotAcceptable, match="ascending"):
+        archive.retrieve.frames(scope, [500, 1] * 20)
 
 
 def test_odd_frames_of_bytes_in_big_endian_words(archive: Archive) -> None:

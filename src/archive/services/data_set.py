@@ -1,7 +1,8 @@
 """The encoded data set inside a blob, read at offsets that count from its own first byte.
 
-For most transfer syntaxes that is a shift. A deflated data set has to be inflated up to the place, and in big
-endian the words of a value are turned round, because DICOMweb carries little endian only (PS3.18 8.7.3.2).
+For most transfer syntaxes that is a shift. A deflated data set has to be inflated up to the place: once for all
+places, when they are asked for in order. In big endian the words of a value are turned round, because DICOMweb
+carries little endian only (PS3.18 8.7.3.2).
 """
 
 from __future__ import annotations
@@ -25,54 +26,78 @@ _WORD_BYTES = {
 }
 
 
-def pieces(
-    blob: Blob, instance: StoredInstance, value: BulkValue, offset: int, length: int
-) -> Iterator[bytes]:
-    """`length` bytes of the data set from `offset`, a place within `value`, little endian, in pieces of at most
-    about a megabyte.
+class DataSet:
+    """One data set, open for reading from one thread. Take the pieces of one call before the next."""
 
-    Raises NotFound when the blob holds less than the index says."""
-    syntax = transfer_syntax(instance.transfer_syntax_uid)
-    if syntax.deflated:
-        return _inflated(blob, instance, offset, length)
-    stored = blob.pieces(instance.data_set_offset + offset, length)
-    word = _WORD_BYTES.get(value.vr, 1)
-    if syntax.big_endian and word > 1:
-        return _turned(blob, instance, value.offset, (offset, offset + length), word)
-    return stored
+    def __init__(self, blob: Blob, instance: StoredInstance) -> None:
+        self._blob = blob
+        self._instance = instance
+        syntax = transfer_syntax(instance.transfer_syntax_uid)
+        self._big_endian = syntax.big_endian
+        self._inflating = _Inflating(blob, instance) if syntax.deflated else None
 
+    def pieces(self, value: BulkValue, offset: int, length: int) -> Iterator[bytes]:
+        """`length` bytes of the data set from `offset`, a place within `value`, little endian, in pieces of at
+        most about a megabyte. Raises NotFound when the blob holds less than the index says."""
+        if self._inflating is not None:
+            return self._inflating.pieces(offset, length)
+        word = _WORD_BYTES.get(value.vr, 1)
+        if self._big_endian and word > 1:
+            return self._turned(value.offset, (offset, offset + length), word)
+        return self._blob.pieces(self._instance.data_set_offset + offset, length)
 
-def _inflated(blob: Blob, instance: StoredInstance, offset: int, length: int) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    wanted_from, wanted_to, position = offset, offset + length, 0
-    for piece in blob.pieces(instance.data_set_offset, instance.data_set_length):
-        waiting = piece
-        while waiting and position < wanted_to:
-            out = inflater.decompress(waiting, PIECE)
-            waiting = inflater.unconsumed_tail
-            part = out[max(wanted_from - position, 0) : wanted_to - position]
-            position += len(out)
-            if part:
-                yield part
-        if position >= wanted_to:
-            return
-    # What zlib still holds back after the last input byte.
-    part = inflater.flush()[max(wanted_from - position, 0) : wanted_to - position]
-    if position + len(part) < wanted_to:
-        raise NotFound("the stored data set ends before this value: run archive verify")
-    yield part
+    def _turned(self, base: int, span: tuple[int, int], word: int) -> Iterator[bytes]:
+        """Whole words are turned round, counted from `base`, where the value starts; a frame of it may start
+        amid one."""
+        start, end = span
+        while start < end:
+            first = start - (start - base) % word
+            stop = min(first + PIECE, end)
+            padded = first + -(-(stop - first) // word) * word
+            raw = self._blob.read(self._instance.data_set_offset + first, padded - first)
+            turned = numpy.frombuffer(raw, dtype=f">u{word}").astype(f"<u{word}").tobytes()
+            yield turned[start - first : stop - first]
+            start = stop
 
 
-def _turned(
-    blob: Blob, instance: StoredInstance, base: int, span: tuple[int, int], word: int
-) -> Iterator[bytes]:
-    """Whole words are turned round, counted from `base`, where the value starts; a frame of it may start amid one."""
-    start, end = span
-    while start < end:
-        first = start - (start - base) % word
-        stop = min(first + PIECE, end)
-        padded = first + -(-(stop - first) // word) * word
-        raw = blob.read(instance.data_set_offset + first, padded - first)
-        turned = numpy.frombuffer(raw, dtype=f">u{word}").astype(f"<u{word}").tobytes()
-        yield turned[start - first : stop - first]
-        start = stop
+class _Inflating:
+    """Goes through an inflated data set once, and begins again only for a place that has passed."""
+
+    def __init__(self, blob: Blob, instance: StoredInstance) -> None:
+        self._blob = blob
+        self._instance = instance
+        self._position = 0
+        self._chunk = b""
+        self._chunks = self._inflated()
+
+    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        if offset < self._position:
+            self._begin()
+        while length:
+            chunk = self._chunk or next(self._chunks, b"")
+            if not chunk:
+                raise NotFound("the stored data set ends before this value: its bytes were damaged")
+            skipped = min(offset - self._position, len(chunk))
+            wanted = chunk[skipped : skipped + length]
+            taken = skipped + len(wanted)
+            self._chunk = chunk[taken:]
+            self._position += taken
+            if wanted:
+                offset += len(wanted)
+                length -= len(wanted)
+                yield wanted
+
+    def _begin(self) -> None:
+        self._position = 0
+        self._chunk = b""
+        self._chunks = self._inflated()
+
+    def _inflated(self) -> Iterator[bytes]:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        for piece in self._blob.pieces(self._instance.data_set_offset, self._instance.data_set_length):
+            waiting = piece
+            while waiting and not inflater.eof:
+                yield inflater.decompress(waiting, PIECE)
+                waiting = inflater.unconsumed_tail
+        while not inflater.eof and (rest := inflater.decompress(inflater.unconsumed_tail, PIECE)):
+            yield rest

@@ -17,7 +17,7 @@ import orjson
 import zstandard
 
 from archive.dicom import pixel_data
-from archive.dicom.errors import CannotRender, NotFound
+from archive.dicom.errors import CannotRender, NotAcceptable, NotFound
 from archive.dicom.frames import FrameTable
 from archive.dicom.greyscale import Window
 from archive.dicom.instance import BulkValue, Scope, StoredInstance
@@ -25,11 +25,14 @@ from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dicom.viewport import Viewport
 from archive.index import instances
 from archive.index.database import Database
-from archive.services.data_set import pieces
+from archive.services.data_set import DataSet
 from archive.storage.base import Blob, BlobStore
 
 MAXIMUM_RENDERED_BYTES = 1 << 28
 """Of one frame as stored; it is in memory while it is decoded."""
+MAXIMUM_RETURNS = 8
+"""How often one request may go back in a deflated object."""
+
 _BATCH = 200
 _PIXEL_DATA = "7FE00010"
 _MARK = b'"BulkDataURI":"'
@@ -81,8 +84,12 @@ class Retrieve:
         return found[0]
 
     def open(self, instance: StoredInstance) -> Blob:
-        """The stored PS3.10 file. Raises NotFound when its bytes are missing."""
-        return self._store.open(instance.blob_key)
+        """The stored PS3.10 file. Raises NotFound when its bytes are missing or cut short."""
+        blob = self._store.open(instance.blob_key)
+        if blob.length != instance.blob_length:
+            blob.close()
+            raise NotFound("the stored bytes of this instance were damaged: restore them from a backup")
+        return blob
 
     def metadata(self, scope: Scope, url_of: UrlOf) -> Iterator[bytes]:
         """The DICOM JSON Model of each instance of the scope, as text; each BulkDataURI lies below the instance's
@@ -95,12 +102,15 @@ class Retrieve:
         return self._metadata(found, url_of)
 
     def frames(self, scope: Scope, numbers: Sequence[int]) -> Frames:
-        """These frames (1 is the first) of one instance. Raises NotFound before the first byte is read."""
+        """These frames (1 is the first) of one instance. Raises NotFound before the first byte is read, and
+        NotAcceptable for frames of a deflated object all out of order."""
         instance = self.instance(scope)
         table = self._frame_table(instance)
         for number in numbers:
             table.ranges(number)
         syntax = transfer_syntax(instance.transfer_syntax_uid)
+        if syntax.deflated:
+            _check_order(numbers)
         encapsulated = table.encapsulated
         return Frames(
             instance=instance,
@@ -189,14 +199,15 @@ class Retrieve:
     ) -> Generator[Frame]:
         value = BulkValue(_PIXEL_DATA, _word_vr(table), table.offset, table.length)
         with self.open(instance) as blob:
+            data_set = DataSet(blob, instance)
             for number in numbers:
-                found = (pieces(blob, instance, value, *place) for place in table.ranges(number))
+                found = (data_set.pieces(value, *place) for place in table.ranges(number))
                 stored = itertools.chain.from_iterable(found)
                 yield Frame(_frame_length(table, number), _aligned(stored, table, number))
 
     def _read(self, instance: StoredInstance, value: BulkValue, offset: int, length: int) -> Iterator[bytes]:
         with self.open(instance) as blob:
-            yield from pieces(blob, instance, value, offset, length)
+            yield from DataSet(blob, instance).pieces(value, offset, length)
 
 
 def _word_vr(table: FrameTable) -> str:
@@ -206,6 +217,13 @@ def _word_vr(table: FrameTable) -> str:
         return "OB"
     vr = table.description.vr
     return {32: "OL", 64: "OV"}.get(table.description.BitsAllocated, vr) if vr == "OW" else vr
+
+
+def _check_order(numbers: Sequence[int]) -> None:
+    """To go back in a deflated object is to inflate it from the start again: a few times for a viewer that jumps,
+    not ten thousand times for one who wants to keep us busy."""
+    if sum(later <= earlier for earlier, later in itertools.pairwise(numbers)) > MAXIMUM_RETURNS:
+        raise NotAcceptable("the object is deflated: ask for its frames in ascending order")
 
 
 def _frame_length(table: FrameTable, number: int) -> int:

@@ -1,4 +1,8 @@
-"""Answers to queries, the same for C-FIND and QIDO-RS."""
+"""Answers to queries, the same for C-FIND and QIDO-RS.
+
+Which entities match is read first, then their answers a few at a time, each in a short transaction of its own. A
+receiver may take as long as it likes: it keeps no connection from those who store.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,15 @@ class Search:
         self._database = database
 
     def find(self, query: Query) -> Generator[Match]:
-        """The matches in a stable order, streamed. Close the iterator when you stop early.
-
-        Raises InvalidQuery, OutOfResources."""
+        """The matches in a stable order, streamed: those that there were at the beginning, without those that have
+        been deleted meanwhile. Raises InvalidQuery (before the first match), OutOfResources."""
         with self._database.read() as connection:
-            yield from matching.find(connection, query)
+            keys = matching.keys(connection, query)
+        size = matching.batch_size(query)
+        for start in range(0, len(keys), size):
+            with self._database.read() as connection:
+                batch = matching.find(connection, query, keys[start : start + size])
+            yield from batch
 
     def count(self, query: Query) -> int:
         """How many matches there are, whatever `limit` and `offset` say."""
