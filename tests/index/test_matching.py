@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from archive.dicom.attributes import BY_KEYWORD
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Instance, Level
 from archive.dicom.query import Key, Match, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
-from archive.index import matching
+from archive.index import answers, matching, schema
 from archive.index.database import Database
 from instances_made import CT, EXPLICIT, element, instance, new_uid, requests, store
 
@@ -27,7 +29,7 @@ def keys(**given: Matching) -> tuple[Key, ...]:
 
 def find(database: Database, query: Query) -> list[Match]:
     with database.read() as connection:
-        found = list(matching.find(connection, query))
+        found = list(matching.find(connection, query, matching.keys(connection, query)))
         if query.limit is None and not query.offset:
             assert matching.count(connection, query) == len(found)
         return found
@@ -176,7 +178,7 @@ def test_what_cannot_be_matched(database: Database) -> None:
     with database.read() as connection:
         for keyword, key in REFUSED:
             with pytest.raises(InvalidQuery):
-                matching.find(connection, Query(Level.STUDY, keys(**{keyword: key})))
+                matching.keys(connection, Query(Level.STUDY, keys(**{keyword: key})))
 
 
 def test_numbers_match_by_value(database: Database) -> None:
@@ -363,10 +365,69 @@ def test_a_name_with_further_values(database: Database) -> None:
     )
 
 
+def test_answers_are_made_for_any_keys_in_their_order_and_without_a_connection(database: Database) -> None:
+    store(database, *(instance(PatientID=str(number)) for number in range(5)))
+    for level in Level:
+        query = Query(level, offset=1)
+        with database.read() as connection:
+            found = matching.keys(connection, query)
+            answers = matching.find(connection, query, [found[3], 0, found[1]])
+        ids = [values(answer, "PatientID") for answer in answers]
+        assert ids == [["4"], ["2"]], level
+
+
+def test_a_row_that_was_deleted_meanwhile_is_left_out(database: Database) -> None:
+    store(database, instance(PatientID="1"), instance(PatientID="2"))
+    query = Query(Level.IMAGE)
+    with database.read() as connection:
+        found = matching.keys(connection, query)
+    for table in (schema.instance_detail.c.instance_id, schema.instance.c.id):
+        database.write(lambda c, key=table: c.execute(sa.delete(key.table).where(key == found[0])).rowcount)
+    with database.read() as connection:
+        [left] = matching.find(connection, query, found)
+    assert values(left, "PatientID") == ["2"]
+    assert matching.batch_size(query) > matching.batch_size(Query(Level.IMAGE, include_all=True))
+
+
+def of_length(length: int) -> dict[str, Any]:
+    return {"vr": "LT", "Value": ["x" * length]}
+
+
+def test_metadata_too_long_to_parse_is_left_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only from the metadata: what the index knows is answered whatever the object holds."""
+    monkeypatch.setattr(answers, "MAXIMUM_METADATA", 5000)
+    others = {"00180060": {"vr": "DS", "Value": [120]}, "00204000": of_length(4000)}
+    store(database, instance(PatientID="1", others=others))
+    store(database, instance(PatientID="2", others=others | {"00324000": of_length(1000)}))
+    for query in (Query(Level.IMAGE, include_all=True), Query(Level.IMAGE, include=frozenset({0x00180060}))):
+        one, other = find(database, query)
+        assert "00180060" in one
+        assert "00180060" not in other
+        assert values(other, "PatientID") == ["2"]
+
+
+def test_metadata_too_long_to_read_is_left_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MAXIMUM_COMPRESSED", 500)
+    noise = "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9FFF), k=500)))
+    store(database, instance(others={"00204000": {"vr": "LT", "Value": [noise]}}))
+    [match] = find(database, Query(Level.IMAGE, include_all=True))
+    assert "00204000" not in match
+
+
+def test_an_attribute_too_long_for_an_answer_is_left_out(database: Database) -> None:
+    """As a single value is that the metadata only links to."""
+    tags = [f"0009{number:04X}" for number in range(0x1001, 0x1031)]
+    others = {tag: of_length(50_000) for tag in tags} | {"00204000": of_length(70_000)}
+    store(database, instance(others=others))
+    [match] = find(database, Query(Level.IMAGE, include_all=True))
+    assert "00204000" not in match
+    assert [tag for tag in tags if tag in match] == tags[:20]
+
+
 def test_a_search_does_not_hinder_writers(database: Database) -> None:
     store(database, instance(), instance())
+    query = Query(Level.STUDY)
     with database.read() as connection:
-        found = matching.find(connection, Query(Level.STUDY))
-        next(found)
+        found = matching.keys(connection, query)
         store(database, instance())
-        assert len(list(found)) == 1
+        assert len(list(matching.find(connection, query, found))) == 2

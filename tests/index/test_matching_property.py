@@ -146,7 +146,8 @@ def test_sql_answers_like_the_naive_matcher(
     with reused.read() as connection:
         for query in asked:
             unique = f"{UNIQUE_KEYS[query.level]:08X}"
-            found = [match[unique]["Value"][0] for match in matching.find(connection, query)]
+            matched = matching.find(connection, query, matching.keys(connection, query))
+            found = [match[unique]["Value"][0] for match in matched]
             note(f"{query} found {found}")
             assert len(found) == len(set(found)) == matching.count(connection, query)
             assert set(found) == matches(archive, query)

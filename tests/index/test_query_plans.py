@@ -26,7 +26,7 @@ def test_the_first_page_is_an_index_walk(tmp_path: Path) -> None:
     asked.append(Query(Level.SERIES, keys(Modality=SingleValue("CT")), limit=101))
     for query in asked:
         steps = explain(database, query)
-        assert "SCAN study USING INDEX study_order" in steps
+        assert "SCAN study USING COVERING INDEX study_order" in steps
         assert not [step for step in steps if "FOR ORDER BY" in step]
         assert len([step for step in steps if step.startswith("SCAN")]) == 1
     database.close()
@@ -47,8 +47,16 @@ def test_indexes_find_names_ids_and_uids(tmp_path: Path) -> None:
     database.close()
 
 
-def explain(database: Database, query: Query) -> list[str]:
-    """SQLite's plan for a query, step by step."""
+def test_answers_are_looked_up_by_key(tmp_path: Path) -> None:
+    database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
+    for level in Level:
+        steps = explain(database, Query(level, include_all=True), answering=True)
+        assert not [step for step in steps if step.startswith("SCAN")], steps
+    database.close()
+
+
+def explain(database: Database, query: Query, *, answering: bool = False) -> list[str]:
+    """SQLite's plan for finding the keys of a query, or for answering with them, step by step."""
     steps: list[str] = []
 
     def ask(cursor: Any, statement: str, parameters: Any) -> None:
@@ -57,5 +65,8 @@ def explain(database: Database, query: Query) -> list[str]:
 
     with database.read() as connection:
         sa.event.listen(connection, "before_cursor_execute", lambda c, cursor, s, p, *_: ask(cursor, s, p))
-        list(matching.find(connection, query))
+        keys = matching.keys(connection, query)
+        if answering:
+            steps.clear()
+            matching.find(connection, query, keys or [1, 2, 3])
     return steps

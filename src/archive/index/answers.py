@@ -1,12 +1,15 @@
 """What an answer to a query holds, and how it is put together from the rows.
 
 Most of it was prepared at ingest, one JSON text per level. Counts and lists are made by the query itself. Only
-attributes that are not prepared at all are taken from the metadata of the entity's first instance.
+attributes that are not prepared at all are taken from the metadata of the entity's first instance. Metadata may be
+larger than memory bears, many times larger once it is parsed: beyond the bounds here an answer holds only what the
+index knows, and whoever wants more retrieves the metadata, which is streamed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,19 @@ from archive.dicom.instance import Level
 from archive.dicom.query import Match, Query
 from archive.index.schema import instance, instance_detail, patient, series, study
 from archive.index.sql import distinct_texts
+
+MAXIMUM_METADATA = 1 << 23
+"""Bytes of JSON that are parsed for one answer."""
+MAXIMUM_COMPRESSED = 1 << 20
+"""The same as it is stored, and read with the row."""
+MAXIMUM_MEMBER = 1 << 16
+"""Bytes of JSON of one attribute from the metadata: longer single values are no part of the metadata either."""
+MAXIMUM_MEMBERS = 1 << 20
+"""Bytes of JSON of all of them in one answer."""
+
+_PIECE = 1 << 17
+_parsing = threading.Lock()
+"""Parsed JSON takes twenty times its length: one at a time. The parser holds the interpreter's lock anyway."""
 
 _DOORS_OWN = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056, 0x00081190, 0x00880130, 0x00880140})
 """SpecificCharacterSet, QueryRetrieveLevel, RetrieveAETitle, InstanceAvailability, RetrieveURL, StorageMedia…:
@@ -37,7 +53,7 @@ class Plan:
     """The columns to select, and what to make of a row of them."""
 
     columns: tuple[sa.ColumnElement[Any], ...]
-    assemble: Callable[[sa.Row[Any]], Match]
+    assemble: Callable[[Sequence[Any]], Match]
 
 
 def plan(query: Query) -> Plan:
@@ -46,24 +62,34 @@ def plan(query: Query) -> Plan:
     wanted = _wanted(query)
     computed = [BY_TAG[tag] for tag in sorted(wanted) if tag in BY_TAG and BY_TAG[tag].computed]
     prepared = _PREPARED[query.level]
-    others = frozenset(f"{tag:08X}" for tag in wanted if tag not in BY_TAG)
+    others = _others(wanted)
     columns = [*prepared, *(_computed_column(one, query.level) for one in computed)]
-    if others or query.include_all:
+    with_metadata = needs_metadata(query)
+    if with_metadata:
         columns.append(_first_metadata(query.level))
     texts = {f"{tag:08X}" for tag in wanted}
     empty = _shown_empty(query, wanted)
 
-    def assemble(row: sa.Row[Any]) -> Match:
+    def assemble(row: Sequence[Any]) -> Match:
         answer: dict[str, Any] = dict(empty)
         for text in row[: len(prepared)]:
             answer.update((tag, value) for tag, value in orjson.loads(text).items() if tag in texts)
         for attribute, value in zip(computed, row[len(prepared) :], strict=False):
             answer.update(_computed_member(attribute, value))
-        if others or query.include_all:
+        if with_metadata:
             answer.update(_members(row[-1], query, others))
         return dict(sorted(answer.items()))
 
     return Plan(tuple(columns), assemble)
+
+
+def needs_metadata(query: Query) -> bool:
+    """Whether something is wanted that is not prepared."""
+    return query.include_all or bool(_others(_wanted(query)))
+
+
+def _others(wanted: frozenset[int]) -> frozenset[str]:
+    return frozenset(f"{tag:08X}" for tag in wanted if tag not in BY_TAG)
 
 
 def _wanted(query: Query) -> frozenset[int]:
@@ -136,12 +162,15 @@ def _computed_member(attribute: Attribute, value: Any) -> dict[str, Any]:
 
 
 def _first_metadata(level: Level) -> sa.ColumnElement[Any]:
-    """The compressed metadata of the first instance that was stored of the entity."""
+    """The compressed metadata of the first instance that was stored of the entity, unless it is too long."""
     if level is Level.IMAGE:
         first: Any = instance.c.id
     else:
         first = _first_instance(level)
-    found = sa.select(instance_detail.c.metadata).where(instance_detail.c.instance_id == first)
+    found = sa.select(instance_detail.c.metadata).where(
+        instance_detail.c.instance_id == first,
+        sa.func.length(instance_detail.c.metadata) <= MAXIMUM_COMPRESSED,
+    )
     return found.correlate(patient, study, series, instance).scalar_subquery()
 
 
@@ -160,16 +189,40 @@ def _first_instance(level: Level) -> sa.ScalarSelect[Any]:
 
 
 def _members(compressed: bytes | None, query: Query, others: frozenset[str]) -> dict[str, Any]:
-    """Attributes that are not prepared. A value that is only linked to (BulkDataURI) is no answer to a query."""
-    if not compressed:
+    """Attributes that are not prepared, in the order of tags, as far as they are not too long."""
+    text = _decompressed(compressed) if compressed else b""
+    if not text:
         return {}
-    text = zstandard.ZstdDecompressor().decompressobj().decompress(compressed)
-    return {
-        tag: value
-        for tag, value in orjson.loads(text).items()
-        if (tag in others or (query.include_all and _may_show(int(tag, 16))))
-        and b'"BulkDataURI"' not in orjson.dumps(value)
-    }
+    with _parsing:
+        wanted = {
+            tag: value
+            for tag, value in orjson.loads(text).items()
+            if tag in others or (query.include_all and _may_show(int(tag, 16)))
+        }
+        return dict(_short(wanted))
+
+
+def _decompressed(compressed: bytes) -> bytes:
+    """The metadata, or nothing if it is too long."""
+    reader = zstandard.ZstdDecompressor().stream_reader(compressed)
+    text = bytearray()
+    while piece := reader.read(_PIECE):
+        text += piece
+        if len(text) > MAXIMUM_METADATA:
+            return b""
+    return bytes(text)
+
+
+def _short(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """A value that is only linked to (BulkDataURI), or as long as such a one, is no answer to a query."""
+    room = MAXIMUM_MEMBERS
+    for tag, value in members.items():
+        text = orjson.dumps(value)
+        if len(text) <= MAXIMUM_MEMBER and b'"BulkDataURI"' not in text:
+            room -= len(text)
+            if room < 0:
+                return
+            yield tag, value
 
 
 def _may_show(tag: int) -> bool:

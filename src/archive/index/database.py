@@ -83,7 +83,8 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection with one consistent view, for as long as the block lasts; never blocks a writer."""
+        """A connection for questions: never blocks a writer, but is one of few, so nobody waits for others within the
+        block. On SQLite all its answers are of one moment, on PostgreSQL each is."""
         with _adapted(), self._engine.connect() as connection:
             yield connection
 

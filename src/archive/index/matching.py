@@ -1,4 +1,7 @@
-"""Queries of both doors, answered from the index, streamed and in an order that is the same for every page.
+"""Queries of both doors, answered from the index, in an order that is the same for every page.
+
+In two steps, so that no transaction lasts as long as a slow receiver takes: `keys` finds which rows match, in their
+order, and `find` makes the answers for some of them at a time.
 
 Patients come in the order in which they were first stored, studies the latest first (StudyDate, StudyTime), series
 and instances by their number within what holds them.
@@ -6,7 +9,7 @@ and instances by their number within what holds them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,11 +17,14 @@ import sqlalchemy as sa
 from archive.dicom.attributes import BY_TAG
 from archive.dicom.instance import Level
 from archive.dicom.query import Match, Query
-from archive.index.answers import Plan, plan
+from archive.index.answers import needs_metadata, plan
 from archive.index.conditions import conditions, is_selective
 from archive.index.database import Connection
 from archive.index.schema import instance, patient, series, study
 from archive.index.sql import DownwardJoin
+
+BATCH = 100
+BATCH_WITH_METADATA = 10
 
 _STUDY_ORDER = (study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
 _SERIES_ORDER = (*_STUDY_ORDER, series.c.SeriesNumber, series.c.id)
@@ -28,30 +34,43 @@ _ORDER: dict[Level, tuple[sa.ColumnElement[Any], ...]] = {
     Level.SERIES: _SERIES_ORDER,
     Level.IMAGE: (*_SERIES_ORDER, instance.c.InstanceNumber, instance.c.id),
 }
+_KEY = {
+    Level.PATIENT: patient.c.id,
+    Level.STUDY: study.c.id,
+    Level.SERIES: series.c.id,
+    Level.IMAGE: instance.c.id,
+}
 
 
-def find(connection: Connection, query: Query) -> Iterator[Match]:
-    """The matches, read while they are taken. Raises InvalidQuery at once, not with the first match."""
-    planned = plan(query)
-    restrictions = list(conditions(query))
-    statement = sa.select(*planned.columns).select_from(_rows(query.level, _walk(query)))
-    statement = statement.where(*restrictions)
+def keys(connection: Connection, query: Query) -> list[int]:
+    """Which patients, studies, series or instances match, in their order, `limit` and `offset` applied. Raises
+    InvalidQuery."""
+    statement = sa.select(_KEY[query.level]).select_from(_rows(query.level, _walk(query)))
+    statement = statement.where(*conditions(query))
     statement = statement.order_by(*_ORDER[query.level]).limit(query.limit)
     if query.offset:
         statement = statement.offset(query.offset)
-    return _stream(connection, statement, planned)
+    return list(connection.execute(statement).scalars())
+
+
+def batch_size(query: Query) -> int:
+    """How many answers to read together: few where each brings its metadata along."""
+    return BATCH_WITH_METADATA if needs_metadata(query) else BATCH
+
+
+def find(connection: Connection, query: Query, keys: Sequence[int]) -> Iterator[Match]:
+    """The answers for these of the query's keys, in this order; a row that has been deleted is left out. All is read
+    at once, so the connection may be given back before the first answer is taken."""
+    planned, key = plan(query), _KEY[query.level]
+    statement = sa.select(key, *planned.columns).select_from(_rows(query.level, sa.join)).where(key.in_(keys))
+    rows = {row[0]: row[1:] for row in connection.execute(statement)}
+    return (planned.assemble(rows.pop(one)) for one in keys if one in rows)
 
 
 def count(connection: Connection, query: Query) -> int:
     """How many matches there are, whatever `limit` and `offset` say. Raises InvalidQuery."""
     counted = sa.select(sa.func.count()).select_from(_rows(query.level, sa.join))
     return int(connection.execute(counted.where(*conditions(query))).scalar_one())
-
-
-def _stream(connection: Connection, statement: sa.Select[Any], planned: Plan) -> Iterator[Match]:
-    with connection.execute(statement.execution_options(yield_per=256)) as rows:
-        for row in rows:
-            yield planned.assemble(row)
 
 
 def _rows(level: Level, join: Callable[..., sa.FromClause]) -> sa.FromClause:
