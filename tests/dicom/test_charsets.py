@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import warnings
 
 import pytest
@@ -54,9 +56,11 @@ HONG = "Hong^Gildong=洪^吉洞=홍^길동"
         (("ISO_IR 100",), b"\x1b$)C\xc8\xab", "홍"),
         (("NO SUCH SET",), b"J\xe9", "Jé"),
         # damage
-        (("ISO_IR 192",), b"A\xff\xfeB", "A\ufffd\ufffdB"),
-        (("", "ISO 2022 IR 87"), b"\x1b$B;", "\ufffd"),
-        (("", "ISO 2022 IR 87"), b"A\x1bZB\x1b", "A\ufffdB\ufffd"),
+        (("ISO_IR 192",), b"A\xff\xfeB", "A\ufffdFF\ufffdFEB"),
+        (("", "ISO 2022 IR 87"), b"\x1b$B;", "\ufffd3B"),
+        (("", "ISO 2022 IR 87"), b"\x1b$B;\xb3;3", "\ufffd3B\ufffdB3山"),
+        (("", "ISO 2022 IR 87"), b"\x1b$B\x7a\x7a", "\ufffd7A\ufffd7A"),
+        (("", "ISO 2022 IR 87"), b"A\x1bZB\x1b", "A\ufffd1B\ufffd5AB\ufffd1B"),
     ],
 )
 def test_decoding(names: tuple[str, ...], raw: bytes, text: str) -> None:
@@ -134,6 +138,42 @@ def test_the_names_in_pydicoms_files(path) -> None:  # type: ignore[no-untyped-d
 )
 def test_decoding_never_fails_and_gives_unicode(raw: bytes, names: tuple[str, ...], vr: str) -> None:
     decoder(names)(raw, vr).encode("utf-8")
+
+
+@given(
+    pair=st.tuples(*[st.binary(max_size=8)] * 2),
+    names=st.sampled_from([("ISO_IR 192",), ("GB18030",), ("ISO_IR 100",), ("ISO_IR 126",), ("ISO_IR 166",)]),
+)
+def test_different_bytes_stay_different_texts(pair: tuple[bytes, bytes], names: tuple[str, ...]) -> None:
+    decode = decoder(names)
+    if pair[0] != pair[1] and b"\x1b" not in b"".join(pair):
+        assert decode(pair[0], "LO") != decode(pair[1], "LO")
+
+
+@pytest.mark.parametrize("names", [("ISO_IR 192",), ("GB18030",), ("", "ISO 2022 IR 87"), ("ISO_IR 126",)])
+def test_what_was_answered_finds_what_was_broken(names: tuple[str, ...]) -> None:
+    broken = decoder(names)(b"M\x1b$B\xff\xae~~ller\xff", "PN")
+    assert "\ufffd" in broken
+    asked = decoder(("ISO_IR 192",))(broken.encode(), "PN")
+    assert fold(asked) == fold(broken)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ISO_IR " + "1" * 5000,
+        "ISO" + "_" * 50_000 + "x",
+        "ISO 2022 IR \u0662",
+        "\\".join(["ISO_IR 192"] * 99),
+    ],
+)
+def test_names_that_are_too_long_are_no_names(name: str) -> None:
+    began = time.process_time()
+    values = tuple(name.split("\\"))
+    decoder(values)(b"M\xfcller", "LO")
+    with contextlib.suppress(UnicodeEncodeError):
+        encode("Müller", "LO", values)
+    assert time.process_time() - began < 1
 
 
 @given(text=st.text(max_size=30))

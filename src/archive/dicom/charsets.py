@@ -4,11 +4,16 @@ searching.
 Our own ISO 2022 decoder (PS3.5 6.1.2.5) rather than pydicom's, because that one leaves the escape sequences
 of `ISO 2022 IR 58` in the text and resets at a delimiter byte even inside a two-byte character. It decodes
 what devices send: escape sequences that were not announced, misspelt names (`ISO IR 192`, `ISO_IR_100`),
-UTF-8 without any announcement. It never raises: what cannot be decoded becomes U+FFFD.
+UTF-8 without any announcement. It never raises.
+
+A byte that cannot be decoded becomes U+FFFD and its two hexadecimal digits. U+FFFD alone would make one Patient ID of
+two that differ in their broken bytes; Latin-1 in its place would pass for what was sent. Shown like this, the text
+can be asked for just as it was answered.
 """
 
 from __future__ import annotations
 
+import codecs
 import functools
 import re
 import unicodedata
@@ -68,16 +73,38 @@ _BY_ESCAPE = {one.escape: one for sets in _BY_NUMBER.values() for one in sets} |
     b"\x1b$A": _Set(b"\x1b$A", "gb2312", g1=False, width=2),
 }
 _STAND_ALONE = {"192": "utf_8", "GB18030": "gb18030", "GBK": "gbk", "UTF8": "utf_8"}
-_NAME = re.compile(r"ISO[ _-]*(?:2022)?[ _-]*(?:IR)?[ _-]*(\d+)")
+_NAME = re.compile(r"ISO[ _-]*(?:2022)?[ _-]*(?:IR)?[ _-]*([0-9]{1,4})")
+_LONGEST_NAME = 32
+_MOST_NAMES = 16
+"""What goes beyond names no character sets: it is neither matched, which would take the cube of its length, nor kept
+in a cache."""
 _PIECE = re.compile(rb"\x1b\$?[()\-]?.|\x1b|[^\x1b]+", re.DOTALL)
 
 _RESETS_TEXT = b"\\\t\n\f\r"
 _RESETS_NAME = b"\\\t\n\f\r^="
 
 
-@functools.lru_cache(maxsize=256)
+def _visible(raw: bytes) -> str:
+    return "".join(f"\ufffd{byte:02X}" for byte in raw)
+
+
+def _show(error: UnicodeError) -> tuple[str, int]:
+    """An error handler for codecs."""
+    assert isinstance(error, UnicodeDecodeError)
+    return _visible(error.object[error.start : error.end]), error.end
+
+
+_SHOWN = "archive.shown"
+codecs.register_error(_SHOWN, _show)
+
+
 def decoder(specific_character_set: tuple[str, ...]) -> Decoder:
     """A function (bytes, VR) -> text for these values of SpecificCharacterSet (0008,0005). It never raises."""
+    return _decoder(_names(specific_character_set))
+
+
+@functools.lru_cache(maxsize=256)
+def _decoder(specific_character_set: tuple[str, ...]) -> Decoder:
     alone = _stand_alone(specific_character_set)
     if alone:
         return functools.partial(_decode_alone, alone)
@@ -88,13 +115,14 @@ def decoder(specific_character_set: tuple[str, ...]) -> Decoder:
 def encode(text: str, vr: str, specific_character_set: tuple[str, ...]) -> bytes:
     """`text` as bytes in these character sets, with the escape sequences that PS3.5 6.1.2.5.3 requires.
     Raises UnicodeEncodeError if it cannot be said in them."""
-    alone = _stand_alone(specific_character_set)
+    names = _names(specific_character_set)
+    alone = _stand_alone(names)
     if alone:
         return text.encode(alone)
-    sets = _announced(specific_character_set)
+    sets = _announced(names)
     resets = (_RESETS_NAME if vr == "PN" else _RESETS_TEXT).decode()
     parts = re.split(f"([{re.escape(resets)}])", text)
-    usable = sets if len(specific_character_set) > 1 else sets[:1]
+    usable = sets if len(names) > 1 else sets[:1]
     return b"".join(_encode_part(part, usable) for part in parts)
 
 
@@ -104,6 +132,10 @@ def fold(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     kept = (char for char in decomposed if not ("\u0300" <= char <= "\u036f" or char < " " or char == "\x7f"))
     return unicodedata.normalize("NFKC", "".join(kept))
+
+
+def _names(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value[:_LONGEST_NAME] for value in values[:_MOST_NAMES])
 
 
 def _stand_alone(values: tuple[str, ...]) -> str:
@@ -132,7 +164,7 @@ def _announced(values: tuple[str, ...]) -> tuple[_Set, ...]:
 
 
 def _decode_alone(codec: str, raw: bytes, _: str) -> str:
-    return raw.decode(codec, "replace")
+    return raw.decode(codec, _SHOWN)
 
 
 def _decode(sets: tuple[_Set, ...], raw: bytes, vr: str) -> str:
@@ -151,7 +183,7 @@ def _decode(sets: tuple[_Set, ...], raw: bytes, vr: str) -> str:
             text.append(decoded)
             g1 = first if reset else g1
         elif (designated := _BY_ESCAPE.get(piece)) is None:
-            text.append("\ufffd")
+            text.append(_visible(piece))
         elif designated.g1:
             g1 = designated
         else:
@@ -166,7 +198,7 @@ def _decode_plain(first: _Set, raw: bytes) -> str:
             return raw.decode("utf_8")
         except UnicodeDecodeError:
             return raw.decode(_DEFAULT)
-    return raw.decode(first.codec, "replace")
+    return raw.decode(first.codec, _SHOWN)
 
 
 def _decode_run(
@@ -183,23 +215,31 @@ def _decode_run(
 
 
 def _decode_high(piece: bytes, g1: _Set | None) -> str:
-    return piece.decode(g1.codec if g1 else _DEFAULT, "replace")
+    return piece.decode(g1.codec if g1 else _DEFAULT, _SHOWN)
 
 
 def _decode_pairs(piece: bytes, g0: _Set) -> str:
-    """Two-byte characters in G0; controls and spaces may stand between them, a single byte at the end is
-    damage."""
+    """Two-byte characters in G0; controls and spaces may stand between them, half a character is damage."""
     text = []
     position = 0
     while position < len(piece):
-        if piece[position] <= 0x20 or piece[position] >= 0x7F:
-            text.append(chr(piece[position]) if piece[position] <= 0x20 else "\ufffd")
+        pair = piece[position : position + 2]
+        if pair[0] <= 0x20:
+            text.append(chr(pair[0]))
+        elif len(pair) == 2 and all(0x20 < byte < 0x7F for byte in pair):
+            text.append(_decode_pair(pair, g0))
             position += 1
-            continue
-        pair = bytes(byte | 0x80 for byte in piece[position : position + 2])
-        text.append((g0.prefix + pair).decode(g0.codec, "replace"))
-        position += 2
+        else:
+            text.append(_visible(pair[:1]))
+        position += 1
     return "".join(text)
+
+
+def _decode_pair(pair: bytes, g0: _Set) -> str:
+    try:
+        return (g0.prefix + bytes(byte | 0x80 for byte in pair)).decode(g0.codec)
+    except UnicodeDecodeError:
+        return _visible(pair)
 
 
 def _encode_part(part: str, sets: tuple[_Set, ...]) -> bytes:

@@ -3,7 +3,7 @@
 Text rather than objects, because the metadata of an object is made once, at ingest, and from then on only
 copied. Where the bytes do not keep to their VR (a DS that is no number, three bytes of US) the value is kept
 in the form that loses nothing: a string, or UN with the bytes. A text never holds U+0000, which no VR allows
-and PostgreSQL refuses.
+and PostgreSQL refuses: within a value it is shown as U+2400, as without it two Patient IDs might become one.
 """
 
 from __future__ import annotations
@@ -65,47 +65,45 @@ def split(vr: str, raw: bytes, decode: Decoder, order: str) -> tuple[str, ...]:
     return ()
 
 
-def tidy(text: str) -> str:
-    """Without the padding at its end, and without the NUL characters that some senders leave inside."""
-    text = text.rstrip("\0 ")
-    return text.replace("\0", "") if "\0" in text else text
+def _tidy(value: str) -> str:
+    """Without the padding at its end; a NUL within is shown as the symbol for it."""
+    value = value.rstrip("\0 ")
+    return value.replace("\0", "\u2400") if "\0" in value else value
 
 
 # --- texts ---
 
 
 def _plain(raw: bytes, _: Decoder) -> tuple[str, ...]:
-    text = tidy(raw.decode("latin_1"))
-    if "\\" in text:
-        return tuple([value.strip(" ") for value in text.split("\\")])
-    return (text.lstrip(" "),) if text else ()
+    return tuple([value.lstrip(" ") for value in _padded(raw, _)])
 
 
 def _padded(raw: bytes, _: Decoder) -> tuple[str, ...]:
-    text = tidy(raw.decode("latin_1"))
-    if "\\" in text:
-        return tuple([value.rstrip(" ") for value in text.split("\\")])
-    return (text,) if text else ()
+    return _split(raw.decode("latin_1"))
 
 
 def _single_plain(raw: bytes, _: Decoder) -> tuple[str, ...]:
-    text = tidy(raw.decode("latin_1"))
+    text = _tidy(raw.decode("latin_1"))
+    return (text,) if text else ()
+
+
+def _split(text: str) -> tuple[str, ...]:
+    if "\\" in text:
+        return tuple(map(_tidy, text.split("\\")))
+    text = _tidy(text)
     return (text,) if text else ()
 
 
 def _several(vr: str) -> Callable[[bytes, Decoder], tuple[str, ...]]:
     def values(raw: bytes, decode: Decoder) -> tuple[str, ...]:
-        text = tidy(decode(raw, vr))
-        if "\\" in text:
-            return tuple([value.rstrip(" ") for value in text.split("\\")])
-        return (text,) if text else ()
+        return _split(decode(raw, vr))
 
     return values
 
 
 def _single(vr: str) -> Callable[[bytes, Decoder], tuple[str, ...]]:
     def values(raw: bytes, decode: Decoder) -> tuple[str, ...]:
-        text = tidy(decode(raw, vr))
+        text = _tidy(decode(raw, vr))
         return (text,) if text else ()
 
     return values
@@ -181,8 +179,8 @@ _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def _names(raw: bytes, decode: Decoder, _: str) -> str:
-    text = tidy(decode(raw, "PN"))
-    return _array(map(name_text, text.split("\\"))) if text else ""
+    values = _split(decode(raw, "PN"))
+    return _array(map(name_text, values)) if values else ""
 
 
 def name_text(value: str) -> str:
