@@ -3,6 +3,9 @@
 A call costs one hop to a thread. Bodies therefore cross in batches of about a megabyte, so that a large object
 costs little more than its bytes and a slow client holds no thread while it is slow. The first batch of an answer
 is made together with the answer, so that an error in it can still become a status.
+
+Work for a client that has gone ends where it can: waiting for a thread, or between two pieces. Pictures have few
+threads of their own, as each takes a core and several times its size in memory; more at a time would be no faster.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
+from anyio import from_thread
 from anyio.to_thread import run_sync
 
 from archive.web.exchange import Answer
@@ -21,6 +25,8 @@ T = TypeVar("T")
 
 BATCH_BYTES = 1 << 20
 THREADS = 32
+RENDERINGS = 2
+"""Pictures made at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,14 @@ class Prepared:
 class Crossing:
     """The threads of one process."""
 
-    def __init__(self, threads: int = THREADS) -> None:
+    def __init__(self, threads: int = THREADS, renderings: int = RENDERINGS) -> None:
         self._limiter = anyio.CapacityLimiter(threads)
+        self._renderings = anyio.CapacityLimiter(renderings)
 
-    async def call(self, function: Callable[[], T]) -> T:
-        """Run a synchronous function in a thread. Whoever is cancelled meanwhile waits for its end."""
-        return await run_sync(function, limiter=self._limiter)
+    async def call(self, function: Callable[[], T], *, renders: bool = False) -> T:
+        """Run a synchronous function in a thread. Cancelled before it has one, it never runs; after that, whoever is
+        cancelled waits for its end, which `next_batch` brings near."""
+        return await run_sync(function, limiter=self._renderings if renders else self._limiter)
 
     @asynccontextmanager
     async def closing(self, close: Callable[[], None]) -> AsyncIterator[None]:
@@ -51,11 +59,11 @@ class Crossing:
             with anyio.CancelScope(shield=True):
                 await self.call(close)
 
-    async def batches(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    async def batches(self, pieces: Iterator[bytes], *, renders: bool = False) -> AsyncIterator[bytes]:
         """The pieces in batches. The caller closes `pieces`."""
         ended = False
         while not ended:
-            batch, ended = await self.call(lambda: next_batch(pieces))
+            batch, ended = await self.call(lambda: next_batch(pieces), renders=renders)
             if batch:
                 yield batch
 
@@ -76,10 +84,12 @@ def prepared(make: Callable[[], Answer]) -> Prepared:
 
 
 def next_batch(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
-    """About a megabyte of the pieces, and whether they have ended."""
+    """About a megabyte of the pieces, and whether they have ended. To be run by `Crossing.call`, with which it is
+    cancelled."""
     batch: list[bytes] = []
     length = 0
     for piece in pieces:
+        from_thread.check_cancelled()
         batch.append(piece)
         length += len(piece)
         if length >= BATCH_BYTES:

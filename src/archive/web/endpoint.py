@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from archive.web import bodies, crossing, errors, urls
+from archive.web.bodies import ClientGone
 from archive.web.crossing import Crossing, Prepared
 from archive.web.exchange import Answer, Asked, Taker
 from archive.web.routes import Route
@@ -39,11 +41,13 @@ class Endpoint:
         asked = asked_of(scope, self._archive.settings.http)
         if route.takes_body:
             answer = await self._take(route, asked, receive)
-            ready = Prepared(answer, answer.body if isinstance(answer.body, bytes) else b"", None)
-        else:
-            make = partial(route.handler, self._archive, asked)
-            ready = await self._lane.call(partial(crossing.prepared, make))
-        await self._send(ready, scope, receive, send)
+            body = answer.body if isinstance(answer.body, bytes) else b""
+            await self._send(route, Prepared(answer, body, None), scope, send)
+            return
+        async with _while_there(receive):
+            make = partial(crossing.prepared, partial(route.handler, self._archive, asked))
+            ready = await self._lane.call(make, renders=route.renders)
+            await self._send(route, ready, scope, send)
 
     async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
         """Feed the body to the handler's taker."""
@@ -69,31 +73,27 @@ class Endpoint:
                         return answer
         raise AssertionError("a body has a last batch")
 
-    async def _send(self, ready: Prepared, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send(self, route: Route, ready: Prepared, scope: Scope, send: Send) -> None:
         head = scope["method"] == "HEAD"
         if ready.rest is None:
             await _start(ready, send)
             await send({"type": "http.response.body", "body": b"" if head else ready.first})
             return
-        async with (
-            self._lane.closing(partial(crossing.close, ready.rest)),
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
+        async with self._lane.closing(partial(crossing.close, ready.rest)):
             await _start(ready, send)
             if not head:
                 await send(_piece(ready.first))
-                async for batch in self._lane.batches(ready.rest):
+                async for batch in self._lane.batches(ready.rest, renders=route.renders):
                     await send(_piece(batch))
             await send({"type": "http.response.body", "body": b""})
-            tasks.cancel_scope.cancel()
 
 
 def asked_of(scope: Scope, http: Any) -> Asked:
     """The request as handlers see it."""
-    headers: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
     for name, value in Headers(scope=scope).items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        values.setdefault(name, []).append(value)
+    headers = {name: ", ".join(found) for name, found in values.items()}
     client = scope.get("client")
     return Asked(
         path=scope.get("path_params", {}),
@@ -127,6 +127,19 @@ async def _start(ready: Prepared, send: Send) -> None:
 
 def _piece(piece: bytes) -> Message:
     return {"type": "http.response.body", "body": piece, "more_body": True}
+
+
+@asynccontextmanager
+async def _while_there(receive: Receive) -> AsyncIterator[None]:
+    """Cancels what happens here when the client goes away. Raises ClientGone then."""
+    done = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
+        yield
+        done = True
+        tasks.cancel_scope.cancel()
+    if not done:
+        raise ClientGone
 
 
 async def _cancel_when_gone(receive: Receive, cancel_scope: anyio.CancelScope) -> None:

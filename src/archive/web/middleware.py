@@ -53,7 +53,7 @@ class Observed:
         except Exception as raised:  # noqa: BLE001  one of the three places where everything is caught
             error = _unwrapped(raised)
             if isinstance(error, ClientGone):
-                status = CLIENT_GONE
+                status = status or CLIENT_GONE
                 return
             answer = _for(error, scope)
             if status:

@@ -1,7 +1,7 @@
 """The route table: every resource of the HTTP door, once.
 
-The router, the metrics' labels and, by issue 3, the capabilities document and the conformance statement are
-derived from here. `clause` is where PS3.18 asks for the transaction; empty for resources of our own.
+The router, the metrics' labels and the conformance statement's list of resources are derived from here. `clause`
+is where PS3.18 asks for the transaction; empty for resources of our own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INSTANCE = f"{SERIES}/instances/{{instance}}"
 @dataclass(frozen=True, slots=True)
 class Route:
     """One transaction. `handler` is called with `(archive, asked)` and returns an Answer; when the transaction
-    `takes_body`, it returns a Taker."""
+    `takes_body`, it returns a Taker. One that `renders` makes pictures, of which few are made at a time."""
 
     method: str
     path: str
@@ -29,6 +29,7 @@ class Route:
     clause: str
     handler: Callable[[Any, Any], Any]
     takes_body: bool = False
+    renders: bool = False
 
 
 def _dicomweb(
@@ -41,6 +42,10 @@ def _dicomweb(
     takes_body: bool = False,
 ) -> Route:
     return Route(method, ROOT + path, name, clause, handler, takes_body)
+
+
+def _picture(path: str, name: str, handler: Callable[[Any, Any], Any]) -> Route:
+    return Route("GET", ROOT + path, name, "10.4", handler, renders=True)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -60,16 +65,12 @@ ROUTES: tuple[Route, ...] = (
     _dicomweb("GET", f"{INSTANCE}/metadata", "RetrieveInstanceMetadata", "10.4", metadata.metadata),
     _dicomweb("GET", f"{INSTANCE}/bulkdata/{{path:path}}", "RetrieveBulkdata", "10.4", frames.bulk_data),
     _dicomweb("GET", f"{INSTANCE}/frames/{{frames}}", "RetrieveFrames", "10.4", frames.frames),
-    _dicomweb("GET", f"{INSTANCE}/rendered", "RetrieveRenderedInstance", "10.4", rendered.instance),
-    _dicomweb(
-        "GET", f"{INSTANCE}/frames/{{frames}}/rendered", "RetrieveRenderedFrames", "10.4", rendered.frames
-    ),
-    _dicomweb("GET", f"{STUDY}/thumbnail", "RetrieveStudyThumbnail", "10.4", rendered.thumbnail),
-    _dicomweb("GET", f"{SERIES}/thumbnail", "RetrieveSeriesThumbnail", "10.4", rendered.thumbnail),
-    _dicomweb("GET", f"{INSTANCE}/thumbnail", "RetrieveInstanceThumbnail", "10.4", rendered.thumbnail),
-    _dicomweb(
-        "GET", f"{INSTANCE}/frames/{{frames}}/thumbnail", "RetrieveFrameThumbnail", "10.4", rendered.thumbnail
-    ),
+    _picture(f"{INSTANCE}/rendered", "RetrieveRenderedInstance", rendered.instance),
+    _picture(f"{INSTANCE}/frames/{{frames}}/rendered", "RetrieveRenderedFrames", rendered.frames),
+    _picture(f"{STUDY}/thumbnail", "RetrieveStudyThumbnail", rendered.thumbnail),
+    _picture(f"{SERIES}/thumbnail", "RetrieveSeriesThumbnail", rendered.thumbnail),
+    _picture(f"{INSTANCE}/thumbnail", "RetrieveInstanceThumbnail", rendered.thumbnail),
+    _picture(f"{INSTANCE}/frames/{{frames}}/thumbnail", "RetrieveFrameThumbnail", rendered.thumbnail),
     Route("GET", "/health/live", "Live", "", status.live),
     Route("GET", "/health/ready", "Ready", "", status.ready),
     Route("GET", "/metrics", "Metrics", "", status.metrics_page),

@@ -1,0 +1,130 @@
+"""Work for clients that have gone, and how much is done at a time; the handlers here wait for the test."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+
+from archive.web.bodies import ClientGone
+from archive.web.crossing import RENDERINGS, THREADS, Crossing
+from archive.web.endpoint import Endpoint
+from archive.web.exchange import Answer
+from archive.web.routes import ROUTES, Route
+
+ARCHIVE: Any = SimpleNamespace(settings=SimpleNamespace(http=SimpleNamespace(public_url="http://here")))
+SCOPE: Any = {"type": "http", "method": "GET", "scheme": "http", "query_string": b"", "headers": []}
+
+
+class Work:
+    """A handler that counts its calls and waits to be let go."""
+
+    def __init__(self, body: Callable[[], Iterator[bytes]] | None = None) -> None:
+        self.begun = 0
+        self.go = threading.Event()
+        self._body = body
+        self._counting = threading.Lock()
+
+    def __call__(self, _archive: Any, _asked: Any) -> Answer:
+        with self._counting:
+            self.begun += 1
+        if self._body is not None:
+            return Answer(200, "text/plain", self._body())
+        self.go.wait(30)
+        return Answer(200, "text/plain", b"done")
+
+
+def endpoint(work: Work, *, renders: bool) -> Endpoint:
+    """All of the door that a handler needs."""
+    route = Route("GET", "/", "Work", "", work, renders=renders)
+    return Endpoint(ARCHIVE, Crossing(), {"GET": route})
+
+
+class Client:
+    """One request, and its going away."""
+
+    def __init__(self) -> None:
+        self.left = anyio.Event()
+        self.gone = False
+        self.sent: list[Any] = []
+
+    async def ask(self, door: Endpoint) -> None:
+        """Until it is answered or noticed that we have left."""
+        try:
+            await door(dict(SCOPE), self._receive, self._send)
+        except ClientGone:
+            self.gone = True
+
+    async def _receive(self) -> Any:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give way until it holds."""
+    with anyio.fail_after(30):
+        while not condition():
+            await anyio.sleep(0)
+
+
+@pytest.mark.parametrize(("renders", "at_a_time"), [(True, RENDERINGS), (False, THREADS)])
+def test_who_leaves_while_waiting_is_never_worked_for(renders: bool, at_a_time: int) -> None:
+    work = Work()
+
+    async def main() -> None:
+        door = endpoint(work, renders=renders)
+        clients = [Client() for _ in range(at_a_time + 5)]
+        async with anyio.create_task_group() as tasks:
+            for client in clients:
+                tasks.start_soon(client.ask, door)
+            await until(lambda: work.begun == at_a_time)
+            for client in clients:
+                client.left.set()
+            await until(lambda: sum(client.gone for client in clients) == 5)
+            work.go.set()
+
+    anyio.run(main)
+    assert work.begun == at_a_time
+
+
+def test_an_answer_is_not_made_to_its_end_for_who_has_left() -> None:
+    client_left = threading.Event()
+    made = 0
+    closed = threading.Event()
+
+    def body() -> Iterator[bytes]:
+        nonlocal made
+        try:
+            while made < 1000:
+                made += 1
+                yield b"small"
+                client_left.wait(30)
+        finally:
+            closed.set()
+
+    async def main() -> Client:
+        client = Client()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.ask, endpoint(Work(body), renders=False))
+            await until(lambda: made == 1)
+            client.left.set()
+            await anyio.wait_all_tasks_blocked()
+            client_left.set()
+        return client
+
+    client = anyio.run(main)
+    assert made == 2
+    assert closed.is_set()
+    assert client.gone
+
+
+def test_pictures_are_not_made_beside_everything_else() -> None:
+    for route in ROUTES:
+        assert route.renders == ("Rendered" in route.name or "Thumbnail" in route.name)
