@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,10 @@ class ArchiveServer:
         match = re.search(pattern, self.greeting, re.MULTILINE)
         assert match, self.greeting
         return match[1]
+
+
+StartArchive = Callable[..., ArchiveServer]
+"""Starts a real server: `start_archive("--workers", "1", data=…, environment=…)`."""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

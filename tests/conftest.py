@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 
-from archive_process import ArchiveServer, start
+from archive_process import ArchiveServer, StartArchive, start
 
 # Tests run beside each other; how long one example takes says nothing.
 hypothesis.settings.register_profile(
@@ -44,9 +44,6 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
 def pytest_make_collect_report() -> Generator[None, Any, Any]:
     """The same for a whole file."""
     return _refuse_skip((yield))
-
-
-StartArchive = Callable[..., ArchiveServer]
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
-"""Receivers for tests: pynetdicom's AE as C-STORE and C-ECHO SCP, on a port that the system chooses."""
+"""Receivers for tests: pynetdicom's AE as C-STORE and C-ECHO SCP, on a port that the system chooses, and one that
+answers as no AE would."""
 
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +12,9 @@ from typing import Any
 
 from pynetdicom import AE, evt
 
+from archive.network.acceptor import serve
+from archive.network.association import Association
+from archive.network.commands import response_to
 from archive.remote.peer import Peer
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -94,3 +99,32 @@ def silent_listener() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield int(listener.getsockname()[1])
+
+
+class _Everybody:
+    """An acceptor's policy without reservations."""
+
+    def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
+        """Always."""
+
+    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
+        """The first."""
+        return transfer_syntaxes[0]
+
+
+@contextmanager
+def receiver_without_status(*silent: str) -> Iterator[Peer]:
+    """It takes everything, and its response for these SOP Instance UIDs has no Status."""
+
+    def answer(association: Association) -> None:
+        while (message := association.receive()) is not None:
+            status: Any = None if (message.command.AffectedSOPInstanceUID or "") in silent else 0
+            association.send(message.context.id, response_to(message.command, status))
+
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener, _Everybody(), answer, stop))
+        thread.start()
+        yield Peer("127.0.0.1", listener.getsockname()[1], called_ae_title="X", calling_ae_title="Y")
+        stop.set()
+        thread.join()

@@ -5,13 +5,18 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
 from pynetdicom.dsutils import encode
 
+from archive.dicom.charsets import decoder
 from archive.dicom.encoder import encode_element
+from archive.dicom.json_model import CONVERTERS, WrongLengthError
 
 
 def whole(data_set: dict[str, Any], *, implicit: bool, charset: tuple[str, ...] = ()) -> bytes:
@@ -111,6 +116,41 @@ def test_decimal_strings_fit(value: float | str) -> None:
     raw = whole({"00101030": {"vr": "DS", "Value": [value]}}, implicit=True)[8:]
     assert len(raw) <= 16
     assert float(raw) == pytest.approx(float(value))
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "expected"),
+    [
+        ("CS", "GESÄß", b"GES?? "),
+        ("AE", "王", b"? "),
+        ("UI", "1.2.²", b"1.2.?\0"),
+        ("UR", "http://ä", b"http://?"),
+        ("DA", "ää", b"??"),
+        ("IS", "abc", b"abc "),
+        ("DS", "not measured, unknown", b"not measured, unknown "),
+        ("DS", "1e999", b"1e999 "),
+        ("DS", "1_0000000000000000000", b"1_0000000000000000000 "),
+        ("DS", "nür", b"n?r "),
+        ("CS", "A" * 17, b"A" * 17 + b" "),
+    ],
+)
+@pytest.mark.parametrize("charset", [(), ("ISO_IR 100",), ("ISO_IR 192",)])
+def test_what_a_sender_got_wrong_is_said_as_well_as_can_be(
+    vr: str, value: str, expected: bytes, charset: tuple[str, ...]
+) -> None:
+    assert whole({"00091001": {"vr": vr, "Value": [value]}}, implicit=True, charset=charset)[8:] == expected
+
+
+@given(
+    vr=st.sampled_from(sorted(CONVERTERS)), raw=st.binary(max_size=40), names=st.sampled_from(["", "GB18030"])
+)
+def test_any_stored_value_can_be_answered(vr: str, raw: bytes, names: str) -> None:
+    try:
+        text = CONVERTERS[vr](raw, decoder((names,)), "<")
+    except WrongLengthError:
+        return
+    stored = orjson.loads(f'{{"vr":"{vr}"{text}}}')
+    whole({"00091001": stored}, implicit=False, charset=("ISO_IR 192",))
 
 
 def test_empty_values_and_bulk() -> None:

@@ -11,7 +11,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from archive.dimse.answers import AnswerForm, encoded_answer, failed_instances
-from archive.dimse.identifier import read
+from archive.dimse.identifier import Identifier, RequestElement, read
 from identifiers import data_set, encoded, identifier
 
 MATCH = {
@@ -73,6 +73,31 @@ def test_utf_8_when_the_request_names_no_known_set() -> None:
     asked = read(raw.replace(b"ISO_IR 6", b"NONSENSE"), ExplicitVRLittleEndian)
     answered = encoded_answer(MATCH, AnswerForm(asked, "ARCHIVE", implicit=False))
     assert read_dataset(BytesIO(answered), False, True).SpecificCharacterSet == "ISO_IR 192"
+
+
+@pytest.mark.parametrize(
+    "name", ["ISO_IR \u0661", "ISO_IR 192" + "_" * 5000, "\\".join(["ISO_IR 100"] * 500)]
+)
+def test_utf_8_when_the_set_could_not_be_named_in_the_answer(name: str) -> None:
+    asked = Identifier("STUDY", tuple(name.split("\\")), {0x00100010: RequestElement("PN")})
+    answered = encoded_answer(MATCH, AnswerForm(asked, "ARCHIVE", implicit=False))
+    assert read_dataset(BytesIO(answered), False, True).SpecificCharacterSet == "ISO_IR 192"
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192", None])
+def test_what_a_sender_got_wrong_does_not_silence_the_answer(charset: str | None) -> None:
+    match = {
+        "00080060": {"vr": "CS", "Value": ["ÄÖ"]},
+        "00101030": {"vr": "DS", "Value": ["not measured, unknown"]},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "M\ufffdFCller"}]},
+    }
+    keywords = {} if charset is None else {"SpecificCharacterSet": charset}
+    asked = identifier("STUDY", Modality="", PatientWeight="", PatientName="", **keywords)
+    raw = encoded_answer(match, AnswerForm(asked, "ARCHIVE", implicit=True))
+    assert b"?? " not in raw
+    assert b"??" in raw
+    assert b"not measured, unknown " in raw
+    assert "M\ufffdFCller".encode() in raw
 
 
 def test_no_character_set_for_ascii() -> None:

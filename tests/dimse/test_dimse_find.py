@@ -12,9 +12,10 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dimse_primitives import C_FIND
 
 from archive.dicom.errors import AssociationRejected
+from archive.network.association import Association, Message
 from archive.network.commands import request_of
 from archive.network.requestor import Proposal
-from door import AE_TITLE, Door, cancel, context_id, keep, open_door, response
+from door import AE_TITLE, Door, cancel, context_id, keep, open_door, response, store
 from identifiers import data_set, encoded
 from objects import ct, mr, secondary_capture, series
 
@@ -197,12 +198,49 @@ def test_identifiers_that_are_no_data_set(filled: Door, identifier: bytes) -> No
 
 
 def test_a_long_list_of_uids(filled: Door) -> None:
-    many = [f"1.2.999.{number}" for number in range(100_000)]
+    many = [f"1.2.999.{number}" for number in range(50_000)]
     raw = encoded(data_set("STUDY", StudyID="", StudyInstanceUID=[*many, uid("B")]), implicit=True)
     with filled.open(Proposal(STUDY_ROOT, (ImplicitVRLittleEndian,))) as association:
         find(association, raw)
         assert response(association).command.Status == 0xFF00
         assert response(association).command.Status == 0
+
+
+@pytest.mark.parametrize(("keys", "says"), [(2000, "more than 1000 elements"), (1_000_000, "longer than")])
+def test_an_identifier_of_countless_keys(filled: Door, keys: int, says: str) -> None:
+    raw = encoded(data_set("STUDY"), implicit=True) + b"\x09\0\x01\0\0\0\0\0" * keys
+    with filled.open(Proposal(STUDY_ROOT, (ImplicitVRLittleEndian,))) as association:
+        for number in (1, 2):
+            find(association, raw, number)
+            answer = response(association).command
+            assert (answer.Status, answer.MessageIDBeingRespondedTo) == (0xA900, number)
+            assert says in answer.ErrorComment
+
+
+def test_values_that_their_vr_does_not_allow_are_answered_all_the_same(door: Door) -> None:
+    right, wrong = small_ct(BodyPartExamined="HEAD"), small_ct(BodyPartExamined="MARK", PatientWeight="70")
+    keep(door, right)
+    spoilt = (
+        encoded(wrong).replace(b"MARK", b"GES\xc4").replace(b"DS\x02\x0070", b"DS\x14\0not measured, unknow")
+    )
+    with door.open(Proposal(wrong.SOPClassUID, (ExplicitVRLittleEndian,))) as association:
+        assert store(association, spoilt, wrong.SOPClassUID, wrong.SOPInstanceUID).Status == 0
+    asked = data_set("IMAGE", SOPInstanceUID="", BodyPartExamined="")
+    asked.add_new(0x00101030, "DS", "")
+    with door.open(Proposal(STUDY_ROOT, (ExplicitVRLittleEndian,))) as association:
+        find(association, encoded(asked))
+        answers = [(one.command.Status, b"".join(one.data or ())) for one in _responses(association)]
+    assert [status for status, _ in answers] == [0xFF00, 0xFF00, 0]
+    said = b"".join(data for _, data in answers)
+    assert all(value in said for value in (b"HEAD", b"GES?", b"not measured, unknow"))
+
+
+def _responses(association: Association) -> Iterator[Message]:
+    """Up to the final one."""
+    while True:
+        yield (one := response(association))
+        if one.command.Status != 0xFF00:
+            return
 
 
 def test_more_matches_than_allowed(tmp_path: Path) -> None:

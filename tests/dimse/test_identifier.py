@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from struct import Struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from archive.dicom.errors import CannotUnderstand, InvalidQuery
-from archive.dimse.identifier import collected, read
+from archive.dimse.identifier import MAXIMUM_BYTES, MAXIMUM_ELEMENTS, collected, read
 from identifiers import data_set, encoded, identifier
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
@@ -82,8 +85,44 @@ def test_no_identifier() -> None:
         collected(None)
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_more_elements_than_anybody_asks_for(syntax: str) -> None:
+    header = Struct("<HHI") if syntax == ImplicitVRLittleEndian else Struct("<HH2sH")
+    vr = () if syntax == ImplicitVRLittleEndian else (b"SH",)
+    keys = [header.pack(0x0009 + 2 * (n >> 12), n & 0xFFF, *vr, 0) for n in range(1, MAXIMUM_ELEMENTS + 2)]
+    assert len(read(b"".join(keys[:-1]), syntax).elements) == MAXIMUM_ELEMENTS
+    with pytest.raises(InvalidQuery, match="more than 1000 elements"):
+        read(b"".join(keys), syntax)
+
+
+def test_more_items_than_anybody_asks_for() -> None:
+    items = Struct("<HHI").pack(0xFFFE, 0xE000, 0) * 100_000
+    with pytest.raises(InvalidQuery, match="more than 1000 elements"):
+        read(Struct("<HHI").pack(0x0040, 0x0275, len(items)) + items, ImplicitVRLittleEndian)
+
+
+def test_a_long_list_of_uids_passes() -> None:
+    uids = [f"2.25.{number}" for number in range(10**38, 10**38 + 20_000)]
+    found = identifier("STUDY", implicit=True, StudyInstanceUID=uids)
+    assert found.values(0x0020000D) == tuple(uids)
+
+
+def test_what_is_longer_is_not_held() -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1 << 16
+            yield bytes(1 << 16)
+
+    with pytest.raises(InvalidQuery, match="longer than"):
+        collected(endless())
+    assert taken <= MAXIMUM_BYTES + (1 << 16)
+
+
 def test_sequences_without_end() -> None:
-    bomb = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 20_000
+    bomb = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 400
     with pytest.raises(CannotUnderstand):
         read(bomb, ExplicitVRLittleEndian)
 
@@ -92,7 +131,7 @@ def test_sequences_without_end() -> None:
 def test_garbage_is_refused_or_read(garbage: bytes, syntax: str) -> None:
     try:
         found = read(garbage, syntax)
-    except CannotUnderstand:
+    except (CannotUnderstand, InvalidQuery):
         return
     assert all(isinstance(value, str) for element in found.elements.values() for value in element.values)
 
@@ -108,5 +147,5 @@ def test_a_damaged_identifier_is_refused_or_read(cut: int, flip: int) -> None:
     whole[position] = flip
     try:
         read(bytes(whole), ExplicitVRLittleEndian)
-    except CannotUnderstand:
+    except (CannotUnderstand, InvalidQuery):
         return

@@ -6,15 +6,19 @@ Each ends with an ordinary association, as "the server goes on" is half of every
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
 
 import pytest
+from pynetdicom.dimse_primitives import C_ECHO
 
 from archive.network import pdu
-from archive.network.association import Limits
+from archive.network.association import Association, Limits
+from archive.network.commands import encode_command, request_of, response_to
 from archive.network.transport import Deadlines
 from association_peers import (
     PATIENCE,
+    VERIFICATION,
     RawPeer,
     associate_request,
     p_data_pdus,
@@ -61,6 +65,32 @@ def test_d2_the_deadline_of_a_pdu_does_not_move(serving: Serving, sent: int) -> 
         stop.set()
         drip.join(PATIENCE)
     assert stores_one(server)
+
+
+def test_a_peer_does_not_pay_for_our_slowness(serving: Serving) -> None:
+    """Half of its next PDU came along with the last one, and we took longer than a PDU may take."""
+    read, resumed = threading.Event(), threading.Event()
+
+    def slow(association: Association) -> None:
+        while (message := association.receive()) is not None:
+            read.set()
+            assert resumed.wait(PATIENCE)
+            association.send(message.context.id, response_to(message.command, 0))
+
+    server = serving(slow, deadlines=Deadlines(pdu=0.3, idle=PATIENCE))
+    echo = p_data_pdus(1, pdu.COMMAND, encode_command(echo_request(), has_data_set=False))
+    with server.connect() as peer:
+        peer.associate()
+        peer.send(echo + echo[:20])
+        assert read.wait(PATIENCE)
+        peer.send(echo[20:])
+        time.sleep(0.6)  # the slowness itself, not a wait for something
+        resumed.set()
+        assert [peer.receive()[0], peer.receive()[0]] == [pdu.P_DATA_TF] * 2
+
+
+def echo_request() -> C_ECHO:
+    return request_of(C_ECHO, MessageID=1, AffectedSOPClassUID=VERIFICATION)
 
 
 def drip_bytes(peer: RawPeer, rest: bytes, stop: threading.Event) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archive.remote.echo_scu import Step, echo
 from archive.remote.peer import Peer
-from receivers import dead_port, receiver, silent_listener
+from receivers import dead_port, receiver, receiver_without_status, silent_listener
 
 
 def peer(host: str, port: int) -> Peer:
@@ -45,6 +45,13 @@ def test_silence() -> None:
     with silent_listener() as port:
         outcome = echo(peer("127.0.0.1", port))
     assert outcome.step in (Step.CONNECT, Step.NO_ANSWER)
+    assert not outcome.ok
+
+
+def test_an_answer_without_status_is_none() -> None:
+    with receiver_without_status("") as odd:
+        outcome = echo(odd)
+    assert outcome.step is Step.NO_ANSWER
     assert not outcome.ok
 
 

@@ -21,7 +21,7 @@ from archive.dicom.errors import NotFound
 from archive.dicom.instance import StoredInstance
 from archive.remote.peer import Peer
 from archive.remote.store_scu import MAXIMUM_CONTEXTS, Outcome, StoreRequest, batches, send_all
-from receivers import dead_port, receiver, silent_listener
+from receivers import dead_port, receiver, receiver_without_status, silent_listener
 
 CT_EXPLICIT = (CTImageStorage, ExplicitVRLittleEndian)
 MR_JPEG_2000 = (MRImageStorage, JPEG2000Lossless)
@@ -95,6 +95,13 @@ def test_statuses_of_the_receiver() -> None:
         (False, False),
     ]
     assert outcomes[0].status == 0xA700
+
+
+def test_an_answer_without_status_fails_alone() -> None:
+    with receiver_without_status("1.2.2") as peer:
+        outcomes = sent(peer, [stored(n) for n in (1, 2, 3)])
+    assert [outcome.failed for outcome in outcomes] == [False, True, False]
+    assert "status" in outcomes[1].reason
 
 
 def test_missing_bytes_fail_alone() -> None:

@@ -25,7 +25,7 @@ end_all = lambda *_: os.kill(supervisor, signal.SIGTERM)
 until_told = lambda: sys.stdin.read()
 """
 
-IMPATIENT = Patience(first_delay=0.0)
+IMPATIENT = Patience(first_delay=0.0, clean_up=0.1)
 
 
 class Run:

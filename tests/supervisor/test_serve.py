@@ -8,18 +8,23 @@ import os
 import signal
 import socket
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pynetdicom.dimse_primitives import C_STORE
 
 from archive.config import Settings, load
+from archive.dicom.errors import AssociationAborted
+from archive.network.commands import request_of
+from archive.network.requestor import Proposal, open_association
 from archive.remote import echo_scu
 from archive.remote.peer import Peer
 from archive.supervisor.serve import greeting
-from archive_process import ArchiveServer, await_end
-from conftest import StartArchive
+from archive_process import ArchiveServer, StartArchive, await_end
 from in_process import archive_here
-from objects import mr, part10
+from objects import encoded, mr, part10
 
 PATIENT_SECONDS = 90
 
@@ -86,6 +91,41 @@ def test_ctrl_c_drains_and_leaves_nobody(start_archive: StartArchive) -> None:
     assert "worker killed" not in server.log
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.http_port), timeout=5)
+
+
+def test_an_object_that_is_late_for_the_drain_leaves_nothing(start_archive: StartArchive) -> None:
+    """The worker itself aborts what is left at the deadline; it is not killed at that very moment."""
+    server = start_archive("--workers", "1", environment={"ARCHIVE_DRAIN_SECONDS": "1"})
+    association = open_association(
+        "127.0.0.1",
+        server.dimse_port,
+        calling_ae_title="LATE",
+        called_ae_title=server.ae_title,
+        contexts=[Proposal(MRImageStorage, (ExplicitVRLittleEndian,))],
+    )
+    data_set = mr()
+    request = request_of(
+        C_STORE,
+        MessageID=1,
+        AffectedSOPClassUID=data_set.SOPClassUID,
+        AffectedSOPInstanceUID=data_set.SOPInstanceUID,
+        Priority=2,
+    )
+
+    def half() -> Iterator[bytes]:
+        bytes_of_it = encoded(data_set)
+        yield bytes_of_it[: len(bytes_of_it) // 2]
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(PATIENT_SECONDS) == 0
+
+    def send() -> None:
+        association.send(next(iter(association.contexts)), request, half())
+        association.receive()
+
+    with pytest.raises(AssociationAborted):
+        send()
+    assert "worker killed" not in server.log
+    assert list((server.data / "spool").iterdir()) == []
 
 
 def test_workers_end_when_the_supervisor_is_killed(start_archive: StartArchive) -> None:

@@ -119,6 +119,10 @@ def store(ingest: Ingest, path: Path) -> Result:
         return Result(path, Fate.REFUSED, error.reason)
     except OSError as error:
         return Result(path, Fate.REFUSED, f"cannot be read: {error.strerror}")
+    except Exception as error:  # noqa: BLE001 - a fault of ours with one file must not cost the thousands after it
+        return Result(
+            path, Fate.REFUSED, f"a fault of the archive ({type(error).__name__}): please report it"
+        )
     return Result(path, Fate.ALREADY_THERE if receipt.already_there else Fate.STORED)
 
 

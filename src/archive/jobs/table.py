@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archive.bootstrap import Archive
+from archive.services.ingest import BLOB_ABANDONED
 
 Job = Callable[[Archive, Mapping[str, Any]], None]
 
@@ -22,7 +23,7 @@ def discard_abandoned(archive: Archive, payload: Mapping[str, Any]) -> None:
 
 
 JOBS: Mapping[str, Job] = {
-    "BlobAbandoned": discard_abandoned,
+    BLOB_ABANDONED: discard_abandoned,
 }
 
 

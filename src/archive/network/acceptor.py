@@ -29,6 +29,7 @@ from archive.network.transport import Deadlines, Wire
 _log = structlog.get_logger()
 
 _TURN = 0.1
+_CLEAN_UP_SECONDS = 3.0
 """Seconds between looks at `stop`."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LONGEST_REQUEST = 1 << 20
@@ -170,6 +171,8 @@ class _Floor:
                 self._interrupt(_is_at_rest)
                 self._changed.wait(_TURN / 2)
             self._interrupt(lambda _: True)
+            # What was cut still has to leave nothing behind.
+            self._changed.wait_for(lambda: not self._associated, timeout=_CLEAN_UP_SECONDS)
 
     def _interrupt(self, chosen: Callable[[Association], bool]) -> None:
         for visitor in self._associated:

@@ -207,7 +207,7 @@ class Reception:
         try:
             return self._ingest.database.write(change)
         except OutcomeUnknown:
-            # The commit may have happened although its answer was lost: the bytes stay, for the sweep to judge.
+            # The commit may have happened although its answer was lost: then the bytes must stay.
             self._settled = True
             if self._is_recorded(instance):
                 return Outcome.STORED

@@ -36,6 +36,8 @@ class Patience:
     longest_delay: float = 30.0
     settled: float = 60.0
     """A worker that lived this long has its earlier deaths forgiven."""
+    clean_up: float = 5.0
+    """After the drain's deadline a worker aborts what is left, and needs this long to leave nothing behind."""
     attempts: int = 3
     """Deaths of one worker before all were ready, after which the start has failed."""
 
@@ -239,7 +241,7 @@ class Fleet:
     def _drain(self) -> bool:
         """Nobody accepts any more; what is running may end. A second signal or the deadline cuts it short."""
         asked = self._signals
-        deadline = time.monotonic() + self._drain_seconds
+        deadline = time.monotonic() + self._drain_seconds + self._patience.clean_up
         for worker in self._running():
             if worker.post.listener is not None:
                 worker.post.listener.close()
