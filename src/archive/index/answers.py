@@ -8,6 +8,7 @@ index knows, and whoever wants more retrieves the metadata, which is streamed.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,9 @@ _COUNTERS: Mapping[str, sa.ColumnElement[Any]] = {
 }
 
 
+@functools.cache
 def _computed_column(attribute: Attribute, level: Level) -> sa.ColumnElement[Any]:
+    """Made once: making it takes longer than running it."""
     if attribute.keyword in _COUNTERS:
         return _COUNTERS[attribute.keyword]
     inner = series.alias()
@@ -174,6 +177,7 @@ def _first_metadata(level: Level) -> sa.ColumnElement[Any]:
     return found.correlate(patient, study, series, instance).scalar_subquery()
 
 
+@functools.cache
 def _first_instance(level: Level) -> sa.ScalarSelect[Any]:
     one_instance, one_series, one_study = instance.alias(), series.alias(), study.alias()
     joined = one_instance.join(one_series, one_instance.c.series_id == one_series.c.id).join(
