@@ -1,7 +1,11 @@
 """Elements of the DICOM JSON Model as bytes: the opposite of `json_model`, for the answers of C-FIND.
 
 Little endian only, implicit or explicit VR, sequences with undefined lengths. A value that the JSON does not
-hold (BulkDataURI) becomes a zero-length one: a query answers with attributes, not with bulk."""
+hold (BulkDataURI) becomes a zero-length one: a query answers with attributes, not with bulk.
+
+Whatever a sender got wrong, its objects can be found: a character that the default repertoire does not hold becomes
+'?' in the VRs that have no other, and a value longer than its VR allows, or a DS that is no number, is sent as it was
+stored. Only a text that the asked character set cannot say is an error, as another set can."""
 
 from __future__ import annotations
 
@@ -73,7 +77,7 @@ def _value(vr: str, element: JSONElement, charset: tuple[str, ...]) -> bytes:
     if vr == "AT":
         return b"".join(struct.pack("<HH", int(tag[:4], 16), int(tag[4:], 16)) for tag in values)
     text = "\\".join("" if value is None else _TEXTS.get(vr, str)(value) for value in values)
-    return encode(text, vr, charset) if vr in _CHARSET_VRS else text.encode("ascii", "strict")
+    return encode(text, vr, charset) if vr in _CHARSET_VRS else text.encode("ascii", "replace")
 
 
 def _number(vr: str, value: Any) -> int | float:
@@ -87,8 +91,10 @@ def _name(value: Mapping[str, str]) -> str:
 
 
 def _decimal(value: Any) -> str:
-    """At most 16 characters (PS3.5 6.2, DS)."""
+    """A number in at most 16 characters (PS3.5 6.2, DS); what is a string in JSON is no number that JSON knows."""
     text = str(value)
+    if isinstance(value, str):
+        return text
     for digits in range(15, 0, -1):
         if len(text) <= 16:
             break

@@ -26,6 +26,9 @@ from archive.dimse.identifier import (
 _RETRIEVE_AE_TITLE = 0x00080054
 _INSTANCE_AVAILABILITY = 0x00080056
 _UTF_8 = ("ISO_IR 192",)
+_LONGEST_NAME = 16
+_MOST_NAMES = 16
+"""SpecificCharacterSet is of VR CS, and PS3.3 C.12.1.1.2 has no more sets than that to name."""
 
 JSONElement = Mapping[str, Any]
 
@@ -45,9 +48,10 @@ def encoded_answer(match: Match, form: AnswerForm) -> bytes:
     answer[QUERY_RETRIEVE_LEVEL] = {"vr": "CS", "Value": [form.identifier.level]}
     answer[_RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [form.retrieve_ae_title]}
     answer[_INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": ["ONLINE"]}
+    asked = form.identifier.specific_character_set
     try:
-        return _encoded(answer, form.identifier.specific_character_set, form.implicit)
-    except (UnicodeEncodeError, LookupError):
+        return _encoded(answer, asked if _can_be_named(asked) else _UTF_8, form.implicit)
+    except UnicodeEncodeError:
         return _encoded(answer, _UTF_8, form.implicit)
 
 
@@ -86,6 +90,12 @@ def _narrowed(found: JSONElement, element: RequestElement) -> JSONElement:
         for item in found.get("Value", [])
     ]
     return {"vr": "SQ", "Value": items}
+
+
+def _can_be_named(charset: tuple[str, ...]) -> bool:
+    return len(charset) <= _MOST_NAMES and all(
+        name.isascii() and len(name) <= _LONGEST_NAME for name in charset
+    )
 
 
 def _vr(tag: int, element: RequestElement) -> str:
