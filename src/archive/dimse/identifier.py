@@ -3,7 +3,10 @@
 Sequences are kept one level deep, as no key is defined deeper. The bytes are taken apart here and not by
 pydicom: an Identifier is a stranger's, and pydicom guesses, warns and recurses where this has to refuse;
 values are then decoded as the reader decodes those of the objects, so that both sides of a comparison are
-made alike."""
+made alike.
+
+How long and how manifold it may be is limited: every match is answered with every key, so an Identifier of a
+million empty keys would be answered a million times as long."""
 
 from __future__ import annotations
 
@@ -18,6 +21,11 @@ from archive.dicom.transfer_syntaxes import transfer_syntax
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 QUERY_RETRIEVE_LEVEL = 0x00080052
+
+MAXIMUM_BYTES = 1 << 20
+"""Room for a list of 16,000 UIDs of the greatest length."""
+MAXIMUM_ELEMENTS = 1000
+"""Elements and items together. PS3.4 C.6 knows about a hundred keys; PS3.6 registers 5000 attributes."""
 
 _MAXIMUM_DEPTH = 16
 _UNDEFINED = 0xFFFFFFFF
@@ -60,14 +68,20 @@ class Identifier:
 
 
 def collected(pieces: Iterable[bytes] | None) -> bytes:
-    """The whole Identifier; the network caps its size. Raises InvalidQuery when there is none."""
+    """The whole Identifier. Raises InvalidQuery when there is none, or more than MAXIMUM_BYTES of it."""
     if pieces is None:
         raise InvalidQuery("the request has no Identifier")
-    return b"".join(pieces)
+    whole = bytearray()
+    for piece in pieces:
+        whole += piece
+        if len(whole) > MAXIMUM_BYTES:
+            raise InvalidQuery(f"the Identifier is longer than {MAXIMUM_BYTES} bytes")
+    return bytes(whole)
 
 
 def read(encoded: bytes, transfer_syntax_uid: str) -> Identifier:
-    """Raises CannotUnderstand for bytes that are no data set in this transfer syntax."""
+    """Raises CannotUnderstand for bytes that are no data set in this transfer syntax, InvalidQuery for more elements
+    than MAXIMUM_ELEMENTS."""
     cursor = _Cursor(encoded, transfer_syntax(transfer_syntax_uid).implicit)
     elements = _decoded(_data_set(cursor, len(encoded), depth=0), ())
     level = elements.pop(QUERY_RETRIEVE_LEVEL, RequestElement("CS"))
@@ -91,6 +105,7 @@ class _Cursor:
     data: bytes
     implicit: bool
     at: int = 0
+    elements: int = 0
 
     def unpack(self, form: Struct) -> tuple[int, ...]:
         """Raises CannotUnderstand past the end."""
@@ -106,6 +121,9 @@ class _Cursor:
 
     def header(self) -> tuple[int, str, int]:
         """Tag, VR and length of the next element; items and delimiters have no VR in any transfer syntax."""
+        self.elements += 1
+        if self.elements > MAXIMUM_ELEMENTS:
+            raise InvalidQuery(f"more than {MAXIMUM_ELEMENTS} elements in the Identifier")
         group, number, length = self.unpack(_TAG_AND_LENGTH)
         tag = group << 16 | number
         if group == 0xFFFE:

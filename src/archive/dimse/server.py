@@ -23,6 +23,7 @@ from archive.dicom.errors import ArchiveError, AssociationAborted, CallerRefused
 from archive.dimse import echo, find, get, move, store
 from archive.dimse.contexts import STORAGE, Operation, choose, service
 from archive.dimse.exchange import Exchange
+from archive.dimse.identifier import MAXIMUM_BYTES
 from archive.dimse.statuses import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Status, unexpected, worded
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
@@ -48,8 +49,8 @@ HANDLERS: Mapping[Operation, Handler] = {
     Operation.GET: Handler(C_GET, get.answer, "retrieve"),
 }
 
-_MAXIMUM_IDENTIFIER_BYTES = 8 << 20
-"""Room for a list of 100,000 UIDs; an Identifier is held in memory."""
+_MOST_IDENTIFIER_BYTES = 16 * MAXIMUM_BYTES
+"""What is read of an Identifier so that a status can be sent; no more than its maximum is held."""
 
 _COMMANDS: frozenset[type[Any]] = frozenset(handler.primitive for handler in HANDLERS.values())
 
@@ -91,8 +92,8 @@ def run(
 def acceptor_settings(settings: Settings) -> acceptor.AcceptorSettings:
     """The part of the settings that the network needs.
 
-    An object past `limits.maximum_object_bytes` is refused with a status; one that does not end is cut at
-    twice."""
+    An object past `limits.maximum_object_bytes`, or an Identifier past its maximum, is refused with a status; one
+    that does not end is cut off."""
     dimse = settings.dimse
     return acceptor.AcceptorSettings(
         maximum_associations=dimse.maximum_associations,
@@ -107,7 +108,7 @@ def acceptor_settings(settings: Settings) -> acceptor.AcceptorSettings:
         limits=Limits(
             maximum_pdu_length=dimse.maximum_pdu_length,
             maximum_object_bytes=2 * settings.limits.maximum_object_bytes,
-            maximum_identifier_bytes=_MAXIMUM_IDENTIFIER_BYTES,
+            maximum_identifier_bytes=_MOST_IDENTIFIER_BYTES,
         ),
     )
 
