@@ -1,10 +1,11 @@
 """One connected socket: PDUs in through one large buffer, gathered bytes out, every wait bounded.
 
 pynetdicom reads 4096 bytes at a time from sockets without timeout; half a header pins it for ever. Here each
-wait has a deadline on the monotonic clock that was fixed when the PDU began, so that a peer which sends one
-byte a second gains nothing. TCP_NODELAY is always set. TCP_QUICKACK is set again after each read, as the
-kernel forgets it: a sender with Nagle's algorithm on (stock DCMTK) otherwise waits 40 ms for our delayed
-acknowledgement, twice for each object.
+wait has a deadline on the monotonic clock that is fixed when we begin to wait for a PDU's rest: a peer which
+sends one byte a second gains nothing, and one whose bytes we left lying while we were busy loses nothing.
+TCP_NODELAY is always set. TCP_QUICKACK is set again after each read, as the kernel forgets it: a sender with
+Nagle's algorithm on (stock DCMTK) otherwise waits 40 ms for our delayed acknowledgement, twice for each
+object.
 """
 
 from __future__ import annotations
@@ -47,7 +48,6 @@ class Wire:
         self._socket = connection
         self._view = memoryview(bytearray(_FIRST_CAPACITY))
         self._start = self._end = 0
-        self._begun: float | None = None
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._acknowledge()
@@ -59,10 +59,11 @@ class Wire:
 
         `admit(type, length)` sees the header before anything else is read and raises to refuse. `first_byte`
         and `whole` are points of the monotonic clock; without `whole` the PDU has `deadlines.pdu` seconds
-        from its first byte. Raises AssociationAborted when a deadline passes or the connection ends.
+        from its first byte, or from now if that is here already. Raises AssociationAborted when a deadline
+        passes or the connection ends.
         """
         self._fill(1, first_byte)
-        deadline = whole or (self._begun or time.monotonic()) + self.deadlines.pdu
+        deadline = whole or time.monotonic() + self.deadlines.pdu
         self._fill(HEADER.size, deadline)
         pdu_type, length = HEADER.unpack_from(self._view, self._start)
         admit(pdu_type, length)
@@ -140,7 +141,6 @@ class Wire:
     def _take(self, length: int) -> memoryview:
         body = self._start + HEADER.size
         self._start = body + length
-        self._begun = time.monotonic() if self._start < self._end else None
         return self._view[body : self._start]
 
     def _fill(self, size: int, deadline: float) -> None:
@@ -180,7 +180,6 @@ class Wire:
             raise AssociationAborted("the peer closed the connection without A-RELEASE")
         self._acknowledge()
         self._end += count
-        self._begun = self._begun or time.monotonic()
 
     def _make_room(self, size: int) -> None:
         if self._start == self._end:

@@ -87,7 +87,9 @@ def _ask(association: Association) -> EchoOutcome:
     message = association.receive()
     if message is None or not isinstance(message.command, C_ECHO):
         return EchoOutcome(Step.NO_ANSWER, "the peer answered something else than C-ECHO-RSP")
-    status = int(message.command.Status)
+    status = message.command.Status
+    if status is None:
+        return EchoOutcome(Step.NO_ANSWER, "the peer answered without a status")
     return EchoOutcome(
         Step.ANSWERED, "" if status == 0 else f"the peer answered with status {status:04X}", status
     )

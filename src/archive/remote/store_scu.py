@@ -31,6 +31,7 @@ _WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
 
 NO_CONTEXT = 0x0122
 NO_BYTES = 0x0110
+NO_STATUS = 0x0110
 NO_ASSOCIATION = 0xA702
 
 Pair = tuple[str, str]
@@ -118,6 +119,8 @@ def store(
     finally:
         source.__exit__(None, None, None)
     answer = _response(association, message_id)
+    if answer.Status is None:
+        return Outcome(instance, NO_STATUS, "the receiver answered without a status")
     return Outcome(instance, answer.Status, str(answer.ErrorComment or ""))
 
 
