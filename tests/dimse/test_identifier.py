@@ -107,6 +107,12 @@ def test_a_long_list_of_uids_passes() -> None:
     assert found.values(0x0020000D) == tuple(uids)
 
 
+def test_a_text_that_is_too_long() -> None:
+    name = Struct("<HHI").pack(0x0010, 0x0010, 70_000) + b"\xff" * 70_000
+    with pytest.raises(InvalidQuery, match="70000 bytes"):
+        read(name, ImplicitVRLittleEndian)
+
+
 def test_what_is_longer_is_not_held() -> None:
     taken = 0
 

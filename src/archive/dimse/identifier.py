@@ -27,6 +27,8 @@ MAXIMUM_BYTES = 1 << 20
 MAXIMUM_ELEMENTS = 1000
 """Elements and items together. PS3.4 C.6 knows about a hundred keys; PS3.6 registers 5000 attributes."""
 
+_LONGEST_VALUE = 0xFFFF
+"""What explicit VR can say of a text (PS3.5 7.1.2). Only lists of UIDs are longer in earnest."""
 _MAXIMUM_DEPTH = 16
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -182,6 +184,8 @@ def _element(tag: int, raw: _Raw, charset: tuple[str, ...], decode: charsets.Dec
         item = raw.items[0] if raw.items else None
         return RequestElement("SQ", item=None if item is None else _decoded(item, charset))
     vr = public_vr(tag, Choice()) if raw.vr == "UN" and not tag >> 16 & 1 else raw.vr
+    if len(raw.value) > _LONGEST_VALUE and vr != "UI":
+        raise InvalidQuery(f"a key of VR {vr} with {len(raw.value)} bytes in the Identifier")
     if b"\0" in raw.value.rstrip(b"\0 ") and vr in _TEXTS:
         raise CannotUnderstand("a key of the Identifier holds a NUL")
     values = tuple(value.strip(" ") for value in json_model.split(vr, raw.value, decode, "<"))
