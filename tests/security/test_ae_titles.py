@@ -39,6 +39,7 @@ def test_let_in(calling: str, called: str, address: str, known: AETitle | None) 
         ("ct1", "ARCHIVE", "192.0.2.7", KNOWN, 3),
         ("", "ARCHIVE", "192.0.2.7", None, 3),
         ("CT1", "ARCHIVE", "not an address", KNOWN, 3),
+        ("A\x1b[31m", "ARCHIVE", "127.0.0.1", None, 3),
     ],
 )
 def test_refused(calling: str, called: str, address: str, known: AETitle | None, diagnostic: int) -> None:

@@ -52,6 +52,8 @@ def decide(calling: str, called: str, address: str, own_title: str, known: AETit
     """Let a caller in or raise CallerRefused (PS3.8 Table 9-21). `known`: the entry for `calling`, if any."""
     if normalise(called) != normalise(own_title):
         raise _refused("the called AE title is not ours", _CALLED_NOT_RECOGNIZED)
+    if not normalise(calling).isprintable():
+        raise _refused("the calling AE title holds control characters", _CALLING_NOT_RECOGNIZED)
     caller = _parsed(address)
     if caller is not None and caller.is_loopback:
         return

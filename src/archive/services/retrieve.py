@@ -176,13 +176,11 @@ class Retrieve:
                 rows = list(instances.metadata(connection, scope))
             compressed = {instance.SOPInstanceUID: text for instance, text in rows}
             for instance in batch:
-                if instance.SOPInstanceUID in compressed:
-                    text = (
-                        zstandard.ZstdDecompressor()
-                        .decompressobj()
-                        .decompress(compressed[instance.SOPInstanceUID])
-                    )
-                    yield text.replace(_MARK, _MARK + url_of(instance).encode() + b"/")
+                if instance.SOPInstanceUID not in compressed:
+                    raise NotFound("an instance went away while its metadata was being read: ask again")
+                decompressor = zstandard.ZstdDecompressor().decompressobj()
+                text = decompressor.decompress(compressed[instance.SOPInstanceUID])
+                yield text.replace(_MARK, _MARK + url_of(instance).encode() + b"/")
 
     def _frame_table(self, instance: StoredInstance) -> FrameTable:
         packed = self._packed_frame_table(instance)
