@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_ECHO
 from structlog.testing import capture_logs
 
@@ -15,9 +19,11 @@ from archive.network.requestor import Proposal
 from door import Door, context_id, keep, response, store
 from identifiers import data_set
 from objects import ct, encoded
+from receivers import receiver
 
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 CANARY = "ZZCANARY^PHI"
 
 
@@ -61,3 +67,23 @@ def test_no_log_line_names_a_patient(door: Door, capfd: pytest.CaptureFixture[st
     said = capfd.readouterr()
     assert CANARY not in str(logs) + said.out + said.err
     assert {line["event"] for line in logs} >= {"C-STORE", "C-FIND"}
+
+
+def test_what_a_receiver_says_is_passed_on_and_not_logged(door: Door) -> None:
+    def refuses(_: evt.Event) -> Any:
+        answer = Dataset()
+        answer.Status, answer.ErrorComment = 0xA700, CANARY
+        return answer
+
+    made = ct()
+    keep(door, made)
+    with capture_logs() as logs, receiver([(CTImageStorage, [ExplicitVRLittleEndian])], refuses) as received:
+        door.archive.ae_titles.add("RECEIVER", "127.0.0.1", received.port)
+        asking = door.associate([(STUDY_MOVE, [ImplicitVRLittleEndian])])
+        asked = data_set("STUDY", StudyInstanceUID=made.StudyInstanceUID)
+        *_, (final, _) = asking.send_c_move(asked, "RECEIVER", STUDY_MOVE)
+        asking.release()
+    assert (final.Status, final.ErrorComment) == (0xA702, CANARY)
+    assert CANARY not in str(logs)
+    (line,) = (line for line in logs if line["event"] == "C-MOVE")
+    assert (line["status"], line["log_level"]) == ("A702", "info")

@@ -6,6 +6,6 @@ from archive.dimse.exchange import Exchange
 from archive.dimse.statuses import SUCCESS, Status
 
 
-def answer(exchange: Exchange) -> None:
+def answer(exchange: Exchange) -> Status:
     """We are here."""
-    exchange.respond(Status(SUCCESS))
+    return exchange.respond(Status(SUCCESS))

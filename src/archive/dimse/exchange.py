@@ -51,8 +51,9 @@ class Exchange:
         """The Identifier of the request. Raises InvalidQuery, CannotUnderstand, OutOfResources."""
         return read(collected(self.message.data), self.message.context.transfer_syntax)
 
-    def respond(self, status: Status, data: bytes | None = None, counts: Mapping[str, int] = _NONE) -> None:
-        """Send one response; `counts` are further fields of the command set, by keyword."""
+    def respond(self, status: Status, data: bytes | None = None, counts: Mapping[str, int] = _NONE) -> Status:
+        """Send one response; `counts` are further fields of the command set, by keyword. Returns the status that was
+        sent."""
         answer = response_to(
             self.request,
             status.code,
@@ -61,3 +62,4 @@ class Exchange:
             **counts,
         )
         self.association.send(self.message.context.id, answer, None if data is None else [data])
+        return status

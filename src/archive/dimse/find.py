@@ -11,7 +11,7 @@ from archive.dimse.keys import question
 from archive.dimse.statuses import CANCELLED, PENDING, PENDING_WITH_UNSUPPORTED_KEYS, SUCCESS, Status
 
 
-def answer(exchange: Exchange) -> None:
+def answer(exchange: Exchange) -> Status:
     """Answer one query. Raises InvalidQuery, CannotUnderstand; OutOfResources once the limit has been
     sent."""
     limit = exchange.archive.settings.limits.maximum_query_results
@@ -22,9 +22,8 @@ def answer(exchange: Exchange) -> None:
     with closing(exchange.archive.search.find(asked.query)) as matches:
         for number, match in enumerate(matches):
             if exchange.cancelled:
-                exchange.respond(Status(CANCELLED))
-                return
+                return exchange.respond(Status(CANCELLED))
             if number == limit:
                 raise OutOfResources(f"more than {limit} matches: narrow the query")
             exchange.respond(pending, encoded_answer(match, form))
-    exchange.respond(Status(SUCCESS))
+    return exchange.respond(Status(SUCCESS))

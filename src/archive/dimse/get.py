@@ -10,14 +10,15 @@ from collections.abc import Generator, Sequence
 from archive.dicom.instance import StoredInstance
 from archive.dimse.exchange import Exchange
 from archive.dimse.keys import scope
+from archive.dimse.statuses import Status
 from archive.dimse.sub_operations import data_sets, run
 from archive.remote.store_scu import Outcome, StoreRequest, store
 
 
-def answer(exchange: Exchange) -> None:
+def answer(exchange: Exchange) -> Status:
     """Send what the Identifier names."""
     instances = exchange.archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root))
-    run(exchange, len(instances), _outcomes(exchange, instances))
+    return run(exchange, len(instances), _outcomes(exchange, instances))
 
 
 def _outcomes(exchange: Exchange, instances: Sequence[StoredInstance]) -> Generator[Outcome, None, None]:

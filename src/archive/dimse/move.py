@@ -6,13 +6,14 @@ from __future__ import annotations
 from archive.bootstrap import Archive
 from archive.dimse.exchange import Exchange
 from archive.dimse.keys import scope
+from archive.dimse.statuses import Status
 from archive.dimse.sub_operations import data_sets, run
 from archive.remote.peer import Peer
 from archive.remote.store_scu import StoreRequest, send_all
 from archive.security.ae_titles import AETitle
 
 
-def answer(exchange: Exchange) -> None:
+def answer(exchange: Exchange) -> Status:
     """Send what the Identifier names. Raises UnknownDestination before anything else is tried."""
     archive, request = exchange.archive, exchange.request
     destination = archive.ae_titles.destination(str(request.MoveDestination or "").strip())
@@ -27,7 +28,7 @@ def answer(exchange: Exchange) -> None:
             move_originator_message_id=request.MessageID,
         ),
     )
-    run(exchange, len(instances), outcomes)
+    return run(exchange, len(instances), outcomes)
 
 
 def peer(archive: Archive, destination: AETitle) -> Peer:

@@ -24,7 +24,14 @@ from archive.dimse import echo, find, get, move, store
 from archive.dimse.contexts import STORAGE, Operation, choose, service
 from archive.dimse.exchange import Exchange
 from archive.dimse.identifier import MAXIMUM_BYTES
-from archive.dimse.statuses import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Status, unexpected, worded
+from archive.dimse.statuses import (
+    SOP_CLASS_NOT_SUPPORTED,
+    SUCCESS,
+    UNRECOGNIZED_OPERATION,
+    Status,
+    unexpected,
+    worded,
+)
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
 from archive.network.transport import Deadlines
@@ -34,10 +41,11 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """How one operation is served. `column` is where its failures stand in the table of statuses."""
+    """How one operation is served: `answer` sends the responses and returns the final status. `column` is where its
+    failures stand in the table of statuses."""
 
     primitive: type[Any]
-    answer: Callable[[Exchange], None]
+    answer: Callable[[Exchange], Status]
     column: str
 
 
@@ -126,11 +134,12 @@ def respond(archive: Archive, association: Association, message: Message) -> Non
     wanted = service(message.context.abstract_syntax) or STORAGE
     exchange, handler = Exchange(archive, association, message, wanted), HANDLERS[wanted.operation]
     begun = time.monotonic()
-    status = _sanity(handler, message) or _attempt(handler, exchange)
-    if status is not None:
+    failure = _sanity(handler, message)
+    final, failure = (failure, failure) if failure else _attempt(handler, exchange)
+    if failure is not None:
         _drain(message)
-        exchange.respond(status)
-    _note(exchange, status, time.monotonic() - begun)
+        exchange.respond(failure)
+    _note(exchange, final, time.monotonic() - begun, reason=failure.comment if failure else "")
 
 
 def _sanity(handler: Handler, message: Message) -> Status | None:
@@ -148,20 +157,20 @@ def _sanity(handler: Handler, message: Message) -> Status | None:
     return None
 
 
-def _attempt(handler: Handler, exchange: Exchange) -> Status | None:
-    """Let the handler answer; the failure status when it did not."""
+def _attempt(handler: Handler, exchange: Exchange) -> tuple[Status, Status | None]:
+    """Let the handler answer; the final status, and once more if it is a failure that has yet to be sent."""
     try:
-        handler.answer(exchange)
+        return handler.answer(exchange), None
     except PeerFailure:
         raise
     except ArchiveError as error:
-        return worded(error, handler.column)
+        failure = worded(error, handler.column)
     except Exception as fault:  # noqa: BLE001  one of the three places: the association goes on
         # The type and the place, never the message: it may quote a value of the object.
         place = traceback.extract_tb(fault.__traceback__)[-1]
         _log.error("internal error", type=type(fault).__name__, file=place.filename, line=place.lineno)
-        return unexpected(handler.column)
-    return None
+        failure = unexpected(handler.column)
+    return failure, failure
 
 
 def _drain(message: Message) -> None:
@@ -170,16 +179,17 @@ def _drain(message: Message) -> None:
         pass
 
 
-def _note(exchange: Exchange, failure: Status | None, seconds: float) -> None:
-    """One line for each request: refused ones, queries and retrieves where an administrator sees them."""
+def _note(exchange: Exchange, final: Status, seconds: float, *, reason: str) -> None:
+    """One line for each request: refused ones, queries and retrieves where an administrator sees them. `reason` is in
+    our own words: what a receiver said of a sub-operation may name a patient."""
     operation = exchange.service.operation
-    routine = failure is None and operation in (Operation.ECHO, Operation.STORE)
+    routine = final.code == SUCCESS and operation in (Operation.ECHO, Operation.STORE)
     (_log.debug if routine else _log.info)(
         operation.value,
         calling_ae_title=exchange.association.calling_ae_title,
         SOPClassUID=exchange.message.context.abstract_syntax,
         SOPInstanceUID=str(getattr(exchange.request, "AffectedSOPInstanceUID", None) or "")[:64],
-        status=f"{failure.code if failure else 0:04X}",
-        reason=failure.comment if failure else "",
+        status=f"{final.code:04X}",
+        reason=reason,
         seconds=round(seconds, 3),
     )

@@ -13,7 +13,7 @@ _AFFECTED_SOP_CLASS_UID = 0x00000002
 _AFFECTED_SOP_INSTANCE_UID = 0x00001000
 
 
-def answer(exchange: Exchange) -> None:
+def answer(exchange: Exchange) -> Status:
     """Store one object. Raises what ingest raises; nothing is left of an object that was refused."""
     command, context, association = exchange.request, exchange.message.context, exchange.association
     if command.AffectedSOPClassUID != context.abstract_syntax:
@@ -33,4 +33,4 @@ def answer(exchange: Exchange) -> None:
         for piece in exchange.message.data:
             reception.write(piece)
         reception.finish()
-    exchange.respond(Status(SUCCESS))
+    return exchange.respond(Status(SUCCESS))

@@ -93,23 +93,24 @@ def data_sets(retrieve: Retrieve) -> DataSets:
     return opened
 
 
-def run(exchange: Exchange, total: int, outcomes: Generator[Outcome, None, None]) -> None:
-    """Report the outcomes as they come, and the end; stop early when the requestor cancels."""
+def run(exchange: Exchange, total: int, outcomes: Generator[Outcome, None, None]) -> Status:
+    """Report the outcomes as they come, and the end; stop early when the requestor cancels. Returns the final
+    status."""
     tally = Tally(total)
     due = time.monotonic()
     with closing(outcomes):
         while tally.remaining:
             if exchange.cancelled:
-                _conclude(exchange, tally, Status(CANCELLED), tally.pending_counts)
-                return
+                return _conclude(exchange, tally, Status(CANCELLED), tally.pending_counts)
             if time.monotonic() >= due:
                 exchange.respond(Status(PENDING), counts=tally.pending_counts)
                 due = time.monotonic() + PENDING_INTERVAL
             _note(exchange, tally, next(outcomes))
-    _conclude(exchange, tally, tally.status, tally.counts)
+    return _conclude(exchange, tally, tally.status, tally.counts)
 
 
 def _note(exchange: Exchange, tally: Tally, outcome: Outcome) -> None:
+    """The reason is not for the log: it may be the receiver's Error Comment, which may name a patient."""
     tally.add(outcome)
     if outcome.failed:
         _log.warning(
@@ -117,10 +118,9 @@ def _note(exchange: Exchange, tally: Tally, outcome: Outcome) -> None:
             operation=exchange.service.operation.value,
             SOPInstanceUID=outcome.instance.SOPInstanceUID,
             status=f"{outcome.status:04X}",
-            reason=outcome.reason,
         )
 
 
-def _conclude(exchange: Exchange, tally: Tally, status: Status, counts: Mapping[str, int]) -> None:
+def _conclude(exchange: Exchange, tally: Tally, status: Status, counts: Mapping[str, int]) -> Status:
     data = failed_instances(tally.failed, implicit=exchange.implicit) if tally.failed else None
-    exchange.respond(status, data, counts)
+    return exchange.respond(status, data, counts)
