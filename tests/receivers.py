@@ -118,7 +118,7 @@ def receiver_without_status(*silent: str) -> Iterator[Peer]:
 
     def answer(association: Association) -> None:
         while (message := association.receive()) is not None:
-            status: Any = None if (message.command.AffectedSOPInstanceUID or "") in silent else 0
+            status: Any = None if getattr(message.command, "AffectedSOPInstanceUID", "") in silent else 0
             association.send(message.context.id, response_to(message.command, status))
 
     stop = threading.Event()
