@@ -154,18 +154,40 @@ def test_folded_headers_are_joined() -> None:
     [
         b"--b\nA: 1\n\nx\n--b--\n",  # bare LF: no delimiter is seen
         b"no boundary at all",
-        b"--b\r\nno colon\r\n\r\nx\r\n--b--",
-        b"--b\r\n: no name\r\n\r\nx\r\n--b--",
-        b"--b\r\nA: " + b"x" * MAXIMUM_HEADER_BYTES + b"\r\n\r\n\r\n--b--",
-        b"--b\r\n" + b"A: 1\r\n" * 100_000 + b"\r\n\r\n--b--",
         b"x" * (MAXIMUM_OUTSIDE_BYTES + 1) + b"\r\n--b\r\n\r\n\r\n--b--",
         b"--b\r\n\r\n\r\n--b--" + b"x" * (MAXIMUM_OUTSIDE_BYTES + 1),
     ],
-    ids=["LF", "none", "colon", "name", "long header", "many headers", "preamble", "epilogue"],
+    ids=["LF", "none", "preamble", "epilogue"],
 )
 def test_malformed_bodies(body: bytes) -> None:
     with pytest.raises(MultipartError):
         parse("b", [body])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"no colon\r\n\r\nx",
+        b": no name\r\n\r\nx",
+        b"A: " + b"x" * MAXIMUM_HEADER_BYTES + b"\r\n\r\nx",
+        b"A: 1\r\n" * 100_000 + b"\r\nx",
+        b"A: 1",
+    ],
+    ids=["colon", "name", "long header", "many headers", "no end"],
+)
+@pytest.mark.parametrize("piece", [7, 1 << 20])
+def test_a_part_with_malformed_headers_is_a_part_at_fault(headers: bytes, piece: int) -> None:
+    body = b"--a:b\r\n\r\none\r\n--a:b\r\n" + headers + b"\r\n--a:b\r\nB: 2\r\n\r\nthree\r\n--a:b--"
+    parser = Parser("a:b")
+    events = [
+        event
+        for start in range(0, len(body), piece)
+        for event in parser.feed(body[start : start + piece])
+        if not isinstance(event, PartData)
+    ]
+    parser.finish()
+    assert [bool(begin.fault) for begin in events if isinstance(begin, PartBegin)] == [False, True, False]
+    assert [type(event) for event in events] == [PartBegin, PartEnd] * 3
 
 
 @pytest.mark.parametrize("teaser", [b"\r\n--", b"\r\n--b" * 3 + b"!", b"\r", b"\r\n--b \t"])

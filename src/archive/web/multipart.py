@@ -2,7 +2,8 @@
 
 `Parser` is fed bytes in any pieces and answers with events; it reads no socket and holds back no more than an
 unfinished header block. Where RFC 2046 leaves room we are strict: lines end with CRLF (a body with bare LF shows no
-delimiter and is refused), and a body without its closing delimiter is truncated, so its last part never ends.
+delimiter and is refused), and a body without its closing delimiter is truncated, so its last part never ends. A part
+whose headers cannot be read is a part nevertheless: it says so, and the next one is read.
 
 Data is scanned with `bytes.find`, in linear time whatever the bytes.
 """
@@ -33,9 +34,11 @@ class MultipartError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PartBegin:
-    """A part starts. Header names are in lower case."""
+    """A part starts. Header names are in lower case. With a `fault`, which says what is wrong with the headers, there
+    are none, and their bytes come as data."""
 
     headers: Mapping[str, str]
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +139,24 @@ class Parser:
     def _headers(self, data: bytes, position: int) -> Steps:
         """The header block starts after the CRLF at `position`, and ends with an empty line."""
         end = data.find(_CRLF + _CRLF, position, position + MAXIMUM_HEADER_BYTES)
-        if end < 0:
-            if len(data) - position > MAXIMUM_HEADER_BYTES:
-                raise MultipartError(f"the headers of a part exceed {MAXIMUM_HEADER_BYTES} bytes")
+        if end < 0 and len(data) - position <= MAXIMUM_HEADER_BYTES:
             return position
-        yield PartBegin(_parse_headers(data[position + len(_CRLF) : end]))
         self._state = _State.DATA
         self._lent = len(_CRLF)
+        try:
+            begin = PartBegin(self._read_headers(data, position, end))
+        except ValueError as fault:
+            begin, end = PartBegin({}, str(fault)), position - len(_CRLF)
+        yield begin
         return end + len(_CRLF)
+
+    def _read_headers(self, data: bytes, position: int, end: int) -> Mapping[str, str]:
+        """Raises ValueError."""
+        if end < 0:
+            raise ValueError(f"the headers of a part exceed {MAXIMUM_HEADER_BYTES} bytes")
+        if data.find(self._delimiter, position, end + len(_CRLF)) >= 0:
+            raise ValueError("a part ends among its headers")
+        return _parse_headers(data[position + len(_CRLF) : end])
 
     def _count_outside(self, length: int) -> None:
         self._outside += length
@@ -186,6 +199,7 @@ def _overlap(data: bytes, position: int, delimiter: bytes) -> int:
 
 
 def _parse_headers(block: bytes) -> Mapping[str, str]:
+    """Raises ValueError."""
     headers: dict[str, str] = {}
     name = ""
     for line in block.decode("latin-1").split("\r\n") if block else ():
@@ -195,6 +209,6 @@ def _parse_headers(block: bytes) -> Mapping[str, str]:
         name, colon, value = line.partition(":")
         name = name.strip().lower()
         if not colon or not name:
-            raise MultipartError("a line among the headers of a part is no header")
+            raise ValueError("a line among the headers of a part is no header")
         headers[name] = value.strip()
     return headers
