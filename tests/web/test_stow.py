@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -53,6 +54,32 @@ def test_one_bad_part_does_not_fail_the_others(empty_door: Door) -> None:
     assert sorted(failures(answer)) == sorted([("", 0xC000), (second.SOPInstanceUID, 0xC000), ("", 0xC000)])
     assert "C000" in answer.headers["warning"]
     assert empty_door.leftovers() == []
+
+
+def test_a_part_with_bad_headers_does_not_fail_the_others(empty_door: Door) -> None:
+    first, second, third = (part10(data_set) for data_set in series(mr, 3))
+    body = multipart(first, second, third).replace(
+        b"Content-Type: application/dicom\r\n\r\n" + second, b"no header\r\n\r\n" + second
+    )
+    answer = empty_door.client.post("/dicom-web/studies", content=body, headers=MULTIPART)
+    assert answer.status_code == 202
+    assert len(stored_uids(answer)) == 2
+    assert failures(answer) == [("", 0xC000)]
+    assert "no header" in answer.headers["warning"]
+    assert empty_door.leftovers() == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate, gzip", "x"])
+def test_content_codings_are_refused_by_name(door: Door, coding: str) -> None:
+    """O3: a bomb is never inflated, and an honest client hears what to change (RFC 9110 15.5.16)."""
+    body = gzip.compress(multipart(part10(mr())))
+    answer = door.client.post(
+        "/dicom-web/studies", content=body, headers=MULTIPART | {"Content-Encoding": coding}
+    )
+    assert answer.status_code == 415
+    assert "Content-Encoding" in answer.text
+    assert answer.headers["accept-encoding"] == "identity"
+    assert door.store(part10(mr()), **{"Content-Encoding": "identity"}).status_code == 200
 
 
 def test_nothing_stored_is_409_with_the_reasons(empty_door: Door) -> None:

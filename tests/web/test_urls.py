@@ -46,11 +46,21 @@ def test_forwarded_headers_count_behind_a_proxy_only() -> None:
         ({"forwarded": 'for=1.2.3.4;proto=https;host="a.example:8443"'}, "https://a.example:8443/dicom-web"),
         (
             {"forwarded": 'host=a.example, for="[::1]";host=b.example;proto=https'},
-            "http://a.example/dicom-web",
+            "https://b.example/dicom-web",
         ),
-        ({"x_forwarded_proto": "https, http", "x_forwarded_host": "a, b"}, "https://a/dicom-web"),
+        ({"forwarded": 'for="x, for=1.2.3.4;host=b.example'}, "http://b.example/dicom-web"),
+        ({"x_forwarded_proto": "http, https", "x_forwarded_host": "evil, b"}, "https://b/dicom-web"),
+        (
+            {"forwarded": "host=evil;proto=https", "x_forwarded_host": "b", "x_forwarded_proto": "https"},
+            "https://inner/dicom-web",
+        ),
+        (
+            {"forwarded": "host=B", "x_forwarded_host": "b", "x_forwarded_proto": "https"},
+            "https://B/dicom-web",
+        ),
         ({"x_forwarded_proto": "https", "x_forwarded_port": "8443"}, "https://inner:8443/dicom-web"),
         ({"x_forwarded_proto": "https", "x_forwarded_port": "443"}, "https://inner/dicom-web"),
+        ({"x_forwarded_proto": "https", "x_forwarded_port": "99999999999"}, "https://inner/dicom-web"),
         ({"x_forwarded_prefix": "/pacs/"}, "http://inner/pacs/dicom-web"),
         ({"x_forwarded_prefix": "//evil.example"}, "http://inner/dicom-web"),
         ({"x_forwarded_host": "evil.example/x?"}, "http://inner/dicom-web"),

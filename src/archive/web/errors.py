@@ -13,6 +13,8 @@ from archive.dicom import errors
 from archive.web.exchange import Answer, text
 
 RETRY_AFTER_SECONDS = 30
+IDENTITY = "identity"
+"""The one content coding of request bodies (RFC 9110 8.4.1)."""
 
 
 @dataclass(eq=False)
@@ -64,6 +66,7 @@ def worded(error: errors.ArchiveError) -> Answer:
     headers = {
         408: (("Connection", "close"),),
         413: (("Connection", "close"),),
+        415: (("Accept-Encoding", IDENTITY),),
         503: (("Retry-After", str(RETRY_AFTER_SECONDS)),),
     }
     return text(status, error.reason, *headers.get(status, ()))

@@ -14,7 +14,7 @@ from archive.dicom.errors import ArchiveError, CannotUnderstand, NotDicom
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Source
 from archive.web import media_types, metrics
-from archive.web.errors import RequestRefused
+from archive.web.errors import IDENTITY, RequestRefused
 from archive.web.exchange import Answer, Asked
 from archive.web.media_types import DICOM, MULTIPART, MediaType
 from archive.web.multipart import Event, MultipartError, Parser, PartBegin, PartData, PartEnd
@@ -33,6 +33,8 @@ _STUDY_INSTANCE_UID = 0x0020000D
 
 def store(archive: Archive, asked: Asked) -> Store:
     """Receive a body of one or many PS3.10 files. Raises RequestRefused (415, 400), InvalidUID."""
+    if asked.headers.get("content-encoding", IDENTITY).strip().lower() != IDENTITY:
+        raise RequestRefused("this archive takes bodies without Content-Encoding only", 415)
     study = asked.path.get("study", "")
     if study:
         check_uid(study, _STUDY_INSTANCE_UID)
@@ -90,7 +92,7 @@ class Store:
         self._parts += 1
         if self._parts > MAXIMUM_PARTS:
             raise MultipartError(f"more than {MAXIMUM_PARTS} parts in one request")
-        self._part = _Part(self._archive, self._source, self._study, begin.headers.get("content-type", DICOM))
+        self._part = _Part(self._archive, self._source, self._study, begin)
 
     def _end(self) -> None:
         assert self._part is not None
@@ -115,15 +117,17 @@ class Store:
 class _Part:
     """One object on its way in, or what was wrong with it: nothing is read of it any more then."""
 
-    def __init__(self, archive: Archive, source: Source, study: str, content_type: str) -> None:
+    def __init__(self, archive: Archive, source: Source, study: str, begin: PartBegin) -> None:
         self._archive = archive
         self._source = source
         self._study = study
         self._stack = ExitStack()
         self._reception: Reception | None = None
         self._failure: Failure | None = None
-        name = media_types.parse(content_type).name
-        if name not in (DICOM, media_types.OCTET_STREAM):
+        name = media_types.parse(begin.headers.get("content-type", DICOM)).name
+        if begin.fault:
+            self._fail(CannotUnderstand(begin.fault))
+        elif name not in (DICOM, media_types.OCTET_STREAM):
             self._fail(CannotUnderstand(f"a part of type {name or 'unknown'}: only {DICOM} is stored here"))
 
     def __enter__(self) -> _Part:

@@ -1,7 +1,9 @@
 """Where the public sees us, and the URLs that we hand out: all of them are made here.
 
 A configured public URL wins. Behind a proxy its Forwarded (RFC 7239) or X-Forwarded-* headers count; otherwise
-nobody's do, as anyone could send them. A Host header without a port gets the port of the connection when the host
+nobody's do, as anyone could send them. Anyone can send them to the proxy too: of a list only the last element is
+sure to be the proxy's, and where the two kinds say different things one of them is not, so neither counts. Several
+proxies in a row need the configured URL. A Host header without a port gets the port of the connection when the host
 is this machine: dicomweb-client leaves the port out, and no proxy stands in between there.
 """
 
@@ -18,6 +20,7 @@ ROOT = "/dicom-web"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~%-]+)*/?")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|\[::1\]", re.IGNORECASE)
+_PORT = re.compile(r"[1-9]\d{0,4}", re.ASCII)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -57,27 +60,32 @@ def resource_url(base: str, *uids: str) -> str:
 
 
 def _forwarded(headers: Mapping[str, str], scheme: str, host: str) -> tuple[str, str, str]:
-    """Scheme, host and path prefix as the outermost proxy saw them."""
-    forwarded = _forwarded_element(headers.get("forwarded", ""))
-    proto = forwarded.get("proto") or _first(headers, "x-forwarded-proto") or scheme
-    named = forwarded.get("host") or _first(headers, "x-forwarded-host")
-    port = _first(headers, "x-forwarded-port")
-    prefix = _first(headers, "x-forwarded-prefix")
-    proto = proto.lower() if proto.lower() in _DEFAULT_PORTS else scheme
+    """Scheme, host and path prefix as the proxy saw them."""
+    forwarded = _forwarded_element(_last(headers, "forwarded"))
+    proto = _agreed(forwarded.get("proto", ""), _last(headers, "x-forwarded-proto")).lower()
+    named = _agreed(forwarded.get("host", ""), _last(headers, "x-forwarded-host"))
+    port = _last(headers, "x-forwarded-port")
+    prefix = _last(headers, "x-forwarded-prefix")
+    proto = proto if proto in _DEFAULT_PORTS else scheme
     host = named if is_host(named) else host
-    if port.isdecimal() and not re.search(r":\d+$", host) and port != _DEFAULT_PORTS[proto]:
+    if _PORT.fullmatch(port) and not re.search(r":\d+$", host) and port != _DEFAULT_PORTS[proto]:
         host = f"{host}:{port}"
     return proto, host, prefix.rstrip("/") if _PREFIX.fullmatch(prefix) else ""
 
 
+def _agreed(one: str, other: str) -> str:
+    """What the two say, or the only one that says something; empty when they disagree."""
+    return (one or other) if not (one and other) or one.lower() == other.lower() else ""
+
+
 def _forwarded_element(text: str) -> Mapping[str, str]:
-    """The first element of a Forwarded header; its syntax is that of media type parameters."""
+    """An element of a Forwarded header; its syntax is that of media type parameters."""
     return media_types.parse(f"forwarded/element;{text}").parameters if text else {}
 
 
-def _first(headers: Mapping[str, str], name: str) -> str:
-    """The value that the outermost proxy wrote."""
-    return headers.get(name, "").split(",")[0].strip()
+def _last(headers: Mapping[str, str], name: str) -> str:
+    """The element of a list that the nearest proxy wrote."""
+    return headers.get(name, "").rpartition(",")[2].strip()
 
 
 def _server_host(server: tuple[str, int | None] | None) -> str:
