@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -77,7 +78,11 @@ def test_other_content_under_the_same_uid_is_kept_out(database: Database) -> Non
         ({"PatientID": "1"}, {"PatientID": "2"}, Outcome.OTHER_PATIENT),
         ({"PatientID": "1"}, {"PatientID": " 1 "}, Outcome.STORED),
         ({"PatientID": "1"}, {"PatientID": ""}, Outcome.STORED),
-        ({}, {"PatientID": "2"}, Outcome.STORED),
+        ({}, {"PatientID": "2"}, Outcome.OTHER_PATIENT),
+        ({"IssuerOfPatientID": "A"}, {"PatientID": "2", "IssuerOfPatientID": "A"}, Outcome.OTHER_PATIENT),
+        ({"PatientID": ""}, {}, Outcome.STORED),
+        ({"PatientID": ("1", "2")}, {"PatientID": "1"}, Outcome.OTHER_PATIENT),
+        ({"PatientID": ("1", "2")}, {"PatientID": ("1", "2")}, Outcome.STORED),
         (
             {"PatientID": "1", "IssuerOfPatientID": "A"},
             {"PatientID": "1", "IssuerOfPatientID": "B"},
@@ -87,11 +92,18 @@ def test_other_content_under_the_same_uid_is_kept_out(database: Database) -> Non
     ],
 )
 def test_a_study_has_one_patient(
-    database: Database, first: dict[str, str], second: dict[str, str], outcome: Outcome
+    database: Database, first: dict[str, Any], second: dict[str, Any], outcome: Outcome
 ) -> None:
     study = new_uid()
     assert store(database, instance(study, **first), instance(study, **second)) == [Outcome.STORED, outcome]
     assert counts(database)["patient"] == 1
+
+
+def test_a_study_without_patient_does_not_become_that_of_two(database: Database) -> None:
+    study = new_uid()
+    made = [instance(study, PatientID=patient_id) for patient_id in ("", "X", "Y", "")]
+    outcomes = store(database, *made)
+    assert outcomes == [Outcome.STORED, Outcome.OTHER_PATIENT, Outcome.OTHER_PATIENT, Outcome.STORED]
 
 
 def test_a_series_has_one_study(database: Database) -> None:

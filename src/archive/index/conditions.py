@@ -19,7 +19,7 @@ from archive.dicom.instance import Level
 from archive.dicom.query import Key, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
 from archive.index import terms
 from archive.index.rows import TERM_TABLES
-from archive.index.schema import column_name, instance, patient, request, series, study
+from archive.index.schema import column_name, has_terms, instance, patient, request, series, study
 from archive.index.sql import among, like
 
 Condition = sa.ColumnElement[bool]
@@ -146,10 +146,13 @@ def _any_value(attribute: Attribute, table: sa.Table, test: Test, selective: boo
     """The test holds for the column or for one of the terms.
 
     Written so that an index serves it where that pays: OR would make both engines read every row."""
+    name = column_name(attribute)
+    indexed = selective and _has_index(table, name)
+    if not has_terms(attribute):
+        return _unique(table, name, test) if indexed else test(table.c[name])
     term = _term_table(attribute, table)
     in_terms = sa.select(term.c[0]).where(term.c.tag == attribute.tag, test(term.c.text))
-    name = column_name(attribute)
-    if selective and _has_index(table, name):
+    if indexed:
         same = table.alias()
         in_column = sa.select(same.c.id).where(test(same.c[name]))
         return table.c.id.in_(sa.union_all(in_column, in_terms))

@@ -10,6 +10,7 @@ import enum
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,14 +18,11 @@ import sqlalchemy as sa
 
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, Instance, Level, Scope, Source, StoredInstance
-from archive.index import outbox, rows
+from archive.index import rows
 from archive.index.database import Connection, Raced
 from archive.index.schema import instance as instance_table
 from archive.index.schema import instance_detail, patient, request, series, study
 from archive.index.sql import among, insert_unless_there
-
-INSTANCE_STORED = "InstanceStored"
-"""Outbox event: an instance is in the index; the payload holds its UIDs."""
 
 
 class Outcome(enum.Enum):
@@ -45,27 +43,25 @@ def record(
     sha256: str,
     source: Source,
 ) -> Outcome:
-    """Enter an object: its patient, study and series where they are new, itself, and the event in the outbox."""
-    stored = find_instance(connection, instance.SOPInstanceUID)
-    if stored is not None:
+    """Enter an object: its patient, study and series where they are new, and itself."""
+    place = _find_place(connection, instance)
+    if place.instance_id is not None:
+        stored = find_instance(connection, instance.SOPInstanceUID)
         return Outcome.ALREADY_THERE if _is_same(stored, instance, sha256) else Outcome.OTHER_CONTENT
-    study_row = _find_study(connection, instance)
-    if study_row is not None and _is_other_patient(study_row, instance):
+    if place.study_id is not None and _is_other_patient(place, instance):
         return Outcome.OTHER_PATIENT
-    series_row = _find_series(connection, instance)
-    if series_row is not None and series_row.study_id != (study_row.id if study_row else None):
+    if place.series_id is not None and place.study_of_series != place.study_id:
         return Outcome.OTHER_STUDY
-    study_id = study_row.id if study_row else _add_study(connection, instance)
-    series_id = series_row.id if series_row else _add_series(connection, instance, study_id)
-    place = {
+    study_id = place.study_id or _add_study(connection, instance)
+    series_id = place.series_id or _add_series(connection, instance, study_id)
+    blob = {
         "blob_key": blob_key,
         "data_set_offset": data_set_offset,
         "data_set_length": instance.length,
         "sha256": sha256,
     }
-    _add_instance(connection, instance, series_id, place, source)
-    _count(connection, study_id, series_id, new_series=series_row is None)
-    outbox.put(connection, INSTANCE_STORED, _uids(instance))
+    _add_instance(connection, instance, series_id, blob, source)
+    _count(connection, study_id, series_id, new_series=place.series_id is None)
     return Outcome.STORED
 
 
@@ -154,36 +150,61 @@ def _within(statement: sa.Select[Any], scope: Scope) -> sa.Select[Any]:
     ).execution_options(yield_per=256)
 
 
-def _is_same(stored: StoredInstance, instance: Instance, sha256: str) -> bool:
+def _is_same(stored: StoredInstance | None, instance: Instance, sha256: str) -> bool:
     return (
-        stored.sha256 == sha256
+        stored is not None
+        and stored.sha256 == sha256
         and stored.transfer_syntax_uid == instance.transfer_syntax_uid
         and stored.SeriesInstanceUID == instance.SeriesInstanceUID
         and stored.StudyInstanceUID == instance.StudyInstanceUID
     )
 
 
-_FIND_STUDY = sa.select(study.c.id, study.c.PatientID, study.c.IssuerOfPatientID).where(
-    study.c.StudyInstanceUID == sa.bindparam("uid")
-)
-_FIND_SERIES = sa.select(series.c.id, series.c.study_id).where(
-    series.c.SeriesInstanceUID == sa.bindparam("uid")
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What there is under an object's three UIDs; None where there is nothing."""
+
+    study_id: int | None
+    PatientID: str | None
+    IssuerOfPatientID: str | None
+    series_id: int | None
+    study_of_series: int | None
+    instance_id: int | None
+
+
+_ONE = sa.select(sa.literal(1).label("one")).subquery()
+_FIND_PLACE = sa.select(
+    study.c.id,
+    study.c.PatientID,
+    study.c.IssuerOfPatientID,
+    series.c.id,
+    series.c.study_id,
+    instance_table.c.id,
+).select_from(
+    _ONE.outerjoin(study, study.c.StudyInstanceUID == sa.bindparam("study_uid"))
+    .outerjoin(series, series.c.SeriesInstanceUID == sa.bindparam("series_uid"))
+    .outerjoin(instance_table, instance_table.c.SOPInstanceUID == sa.bindparam("instance_uid"))
 )
 _FIND_PATIENT = sa.select(patient.c.id).where(patient.c.identity == sa.bindparam("identity"))
 
 
-def _find_study(connection: Connection, instance: Instance) -> sa.Row[int, str, str] | None:
-    return connection.execute(_FIND_STUDY, {"uid": instance.StudyInstanceUID}).first()
+def _find_place(connection: Connection, instance: Instance) -> _Place:
+    uids = {
+        "study_uid": instance.StudyInstanceUID,
+        "series_uid": instance.SeriesInstanceUID,
+        "instance_uid": instance.SOPInstanceUID,
+    }
+    return _Place(*connection.execute(_FIND_PLACE, uids).one())
 
 
-def _find_series(connection: Connection, instance: Instance) -> sa.Row[int, int] | None:
-    return connection.execute(_FIND_SERIES, {"uid": instance.SeriesInstanceUID}).first()
-
-
-def _is_other_patient(study_row: sa.Row[int, str, str], instance: Instance) -> bool:
-    """Only what both sides know can differ: an object without PatientID goes where its study is."""
-    known = (study_row.PatientID, study_row.IssuerOfPatientID)
-    return any(old and new and old != new for old, new in zip(known, rows.patient(instance), strict=True))
+def _is_other_patient(place: _Place, instance: Instance) -> bool:
+    """An object without PatientID goes where its study is. One with a PatientID belongs to no study without, else the
+    next one might bring another patient into it. An issuer can differ only where both sides name one."""
+    patient_id, issuer = rows.patient(instance)
+    if not patient_id:
+        return False
+    known = place.IssuerOfPatientID
+    return patient_id != place.PatientID or bool(issuer and known and issuer != known)
 
 
 def _add_study(connection: Connection, instance: Instance) -> int:
@@ -238,11 +259,11 @@ def _add_series(connection: Connection, instance: Instance, study_id: int) -> in
 
 
 def _add_instance(
-    connection: Connection, instance: Instance, series_id: int, place: Mapping[str, Any], source: Source
+    connection: Connection, instance: Instance, series_id: int, blob: Mapping[str, Any], source: Source
 ) -> None:
     values = {
         **rows.matched(instance, Level.IMAGE),
-        **place,
+        **blob,
         "series_id": series_id,
         "transfer_syntax_uid": instance.transfer_syntax_uid,
         "stored_at": time.time(),
@@ -284,12 +305,3 @@ _COUNT_SERIES = (
 def _count(connection: Connection, study_id: int, series_id: int, *, new_series: bool) -> None:
     connection.execute(_COUNT_STUDY, {"key": study_id, "new_series": int(new_series)})
     connection.execute(_COUNT_SERIES, {"key": series_id})
-
-
-def _uids(instance: Instance) -> dict[str, str]:
-    return {
-        "SOPClassUID": instance.SOPClassUID,
-        "SOPInstanceUID": instance.SOPInstanceUID,
-        "SeriesInstanceUID": instance.SeriesInstanceUID,
-        "StudyInstanceUID": instance.StudyInstanceUID,
-    }

@@ -41,8 +41,8 @@ def values_of(instance: Instance, tag: int) -> tuple[str, ...]:
 
 
 def patient(instance: Instance) -> tuple[str, str]:
-    """PatientID and IssuerOfPatientID, as they are compared."""
-    return _first_text(instance, _PATIENT_ID), _first_text(instance, _ISSUER)
+    """PatientID and IssuerOfPatientID, as they are compared; empty where there is none."""
+    return _identifier(instance, _PATIENT_ID), _identifier(instance, _ISSUER)
 
 
 def matched(instance: Instance, level: Level) -> dict[str, Any]:
@@ -81,16 +81,17 @@ def add_terms(connection: Connection, instance: Instance, level: Level, key: int
 
 
 def requests(instance: Instance, series_id: int) -> list[dict[str, Any]]:
-    """One row for each item of RequestAttributesSequence."""
+    """One row for each item of RequestAttributesSequence, as far as they are matched. With another VR than SQ it has
+    none."""
     element = instance.attributes.get(_REQUESTS)
-    items = orjson.loads(element.json).get("Value", []) if element else []
+    items = orjson.loads(element.json).get("Value", []) if element and element.vr == "SQ" else []
     return [
         {
             "series_id": series_id,
             "item_number": number,
             **{keyword: _member(item, tag) for tag, keyword in REQUEST_ATTRIBUTES.items()},
         }
-        for number, item in enumerate(items)
+        for number, item in enumerate(items[: terms.MAXIMUM_VALUES])
     ]
 
 
@@ -106,14 +107,22 @@ def source(sender: Source) -> dict[str, str]:
 
 def _member(item: Mapping[str, Any], tag: int) -> str:
     values = item.get(f"{tag:08X}", {}).get("Value") or [""]
-    return terms.text(str(values[0] or ""))
+    return terms.text(values[0]) if isinstance(values[0], str) else ""
 
 
-def _first_text(instance: Instance, tag: int) -> str:
-    return terms.text(next(iter(values_of(instance, tag)), ""))
+def _identifier(instance: Instance, tag: int) -> str:
+    """All values as one text; what is no text stands as it is in JSON, as it still tells one patient from another."""
+    element = instance.attributes.get(tag)
+    if element is None:
+        return ""
+    if element.values:
+        return terms.text("\\".join(element.values) if any(element.values) else "")
+    return "" if element.json == f'{{"vr":"{element.vr}"}}' else terms.text(element.json)
 
 
 def _column_value(attribute: Attribute, instance: Instance) -> Any:
+    if schema.identifies_patient(attribute):
+        return _identifier(instance, attribute.tag)
     value = next(iter(values_of(instance, attribute.tag)), "")
     match attribute.vr:
         case "PN":

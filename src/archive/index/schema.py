@@ -6,8 +6,9 @@ patient as in the study. What only retrieval needs of an instance is in `instanc
 queries walk stay small.
 
 A text column holds the first value (of a name: the folded alphabetic group, in `<Keyword>_search`). Further
-values and component groups, which few objects have, are rows of `<level>_term`. Absent is '' or ABSENT_NUMBER,
-never NULL: the engines disagree about where NULL sorts.
+values and component groups, which few objects have, are rows of `<level>_term`. What identifies a patient is one
+text, even where somebody has put a backslash into it: of two values the first is no ID of its own. Absent is '' or
+ABSENT_NUMBER, never NULL: the engines disagree about where NULL sorts.
 """
 
 from __future__ import annotations
@@ -32,9 +33,14 @@ def column_name(attribute: Attribute) -> str:
     return f"{attribute.keyword}_search" if attribute.vr == "PN" else attribute.keyword
 
 
+def identifies_patient(attribute: Attribute) -> bool:
+    """Whether all the values are one text, in the column."""
+    return attribute.keyword in {"PatientID", "IssuerOfPatientID"}
+
+
 def has_terms(attribute: Attribute) -> bool:
     """Whether further values are kept as terms; dates, times, numbers and UIDs have one value."""
-    return attribute.vr in {"PN", "LO", "SH", "CS"}
+    return attribute.vr in {"PN", "LO", "SH", "CS"} and not identifies_patient(attribute)
 
 
 def columns_of(*levels: Level) -> tuple[Attribute, ...]:

@@ -2,11 +2,13 @@
 
 Both database engines compare bytes, so all that the standard wants ignored is taken away beforehand: padding,
 the dots of old dates, missing parts of times, leading zeros of numbers, case and accents of names.
-NUL and lone surrogates, which PostgreSQL cannot hold as text, become U+FFFD on both, so both answer alike.
+NUL and lone surrogates, which PostgreSQL cannot hold as text, are shown in other characters on both, so both answer
+alike. Nothing here makes one text of two that differ in more than that: two Patient IDs must stay two.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +16,15 @@ from dataclasses import dataclass
 from archive.dicom.charsets import fold
 
 MAXIMUM_LENGTH = 512
-"""Longer values, which no VR here allows, are found by their beginning: PostgreSQL's index entries are small."""
+"""PostgreSQL's index entries hold 2,704 bytes. Of longer values, which no VR here allows, the beginning is kept and a
+digest of all: they are found as a whole, or by how they begin."""
+
+MAXIMUM_VALUES = 100
+"""Values of an attribute that are matched; what goes beyond is answered and not matched. An attribute may have
+32,768 of them, and each is a row to be written while all other writers wait."""
 
 ALPHABETIC = 0
+_DIGEST_LENGTH = 64
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,12}")
 _DATE = re.compile(r"([0-9]{4})\.?([0-9]{2})\.?([0-9]{2})")
@@ -33,22 +41,23 @@ class Term:
 
 
 def terms(vr: str, values: Sequence[str]) -> list[Term]:
-    """Every non-empty term of a text attribute's values."""
+    """Every non-empty term of a text attribute's values, as far as they are matched."""
     found = []
-    for number, value in enumerate(values):
+    for number, value in enumerate(values[:MAXIMUM_VALUES]):
         parts = name_groups(value) if vr == "PN" else [text(value)]
         found += [Term(number, group, part) for group, part in enumerate(parts) if part]
     return found
 
 
 def clean(value: str) -> str:
-    """Without what a database cannot hold as text."""
-    return _NOT_TEXT.sub("\ufffd", value)
+    """Without what a database cannot hold as text: a NUL is shown as the symbol for it, half a surrogate pair by its
+    digits, as `dicom.charsets` does with what cannot be decoded."""
+    return _NOT_TEXT.sub(_shown, value)
 
 
 def text(value: str) -> str:
     """Without padding on either side (not significant: PS3.5 6.2), of bounded length."""
-    return clean(value).strip(" ")[:MAXIMUM_LENGTH]
+    return _shortened(clean(value).strip(" "))
 
 
 def name_groups(value: str) -> list[str]:
@@ -58,7 +67,7 @@ def name_groups(value: str) -> list[str]:
 
 def name(group: str) -> str:
     """One component group, as it is compared."""
-    return fold(group).strip(" ").rstrip("^ ")[:MAXIMUM_LENGTH]
+    return _shortened(fold(group).strip(" ").rstrip("^ "))
 
 
 def number(value: str) -> int | None:
@@ -94,3 +103,13 @@ def _padded_time(value: str, missing: tuple[str, str, str]) -> str:
     if fraction:
         fraction += missing[2][len(fraction) :]
     return f"{hours}{minutes or missing[0]}{seconds or missing[1]}.{fraction or missing[2]}"
+
+
+def _shown(found: re.Match[str]) -> str:
+    return "\u2400" if found[0] == "\0" else f"\ufffd{ord(found[0]):04X}"
+
+
+def _shortened(value: str) -> str:
+    if len(value) <= MAXIMUM_LENGTH:
+        return value
+    return value[: MAXIMUM_LENGTH - _DIGEST_LENGTH] + hashlib.sha256(value.encode()).hexdigest()

@@ -2,7 +2,8 @@
 itself.
 
 A job may run more than once (a worker can die after it did the work), so each must be harmless when repeated.
-An event without a row is nobody's business yet, and is finished at once.
+An event without a row is nobody's business, and is finished at once. There is none for a stored object as long as
+no job follows from it: it would cost each object three changes of the index.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _claim(archive: Archive, now: float) -> list[outbox.Job]:
 
 
 def _dismiss(archive: Archive, entries: Sequence[outbox.Job]) -> None:
-    """Events that no job wants, all in one transaction: every stored object leaves one."""
+    """Events that no job wants, all in one transaction: another version of the archive left them."""
 
     def change(connection: Any) -> None:
         for entry in entries:
