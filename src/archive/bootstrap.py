@@ -35,7 +35,9 @@ class Archive:
 
 def open_database(settings: Settings) -> Database:
     """The index that the settings name: SQLite in the data folder unless `index.url` says otherwise."""
-    return Database.open(settings.index.url or f"sqlite:///{settings.data / 'index.sqlite'}")
+    if settings.index.url:
+        return Database.open(settings.index.url)
+    return Database.in_file(settings.data / "index.sqlite")
 
 
 def prepare(settings: Settings) -> None:

@@ -95,7 +95,8 @@ def test_a_server_that_does_not_sync_is_warned_about(
     postgresql: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = Database.open(postgresql.url("postgres"))
-    database.check()
+    with database.read() as connection:
+        connection.execute(sa.select(sa.literal(1)))
     database.close()
     warned = capsys.readouterr().out
     assert "index_not_durable" in warned
@@ -119,6 +120,46 @@ def test_an_index_that_is_not_there(tmp_path: Path) -> None:
             with pytest.raises(OutOfResources):
                 use(database)
         database.close()
+
+
+def test_an_index_that_has_no_tables_is_not_ready(postgresql: Server, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for url in (postgresql.url("postgres"), f"sqlite:///{tmp_path}/empty"):
+        database = Database.open(url)
+        with pytest.raises(OutOfResources):
+            database.check()
+        database.close()
+
+
+def test_an_index_file_that_has_gone_is_noticed_and_not_made_anew(tmp_path: Path) -> None:
+    """Although the connections in the pool still have the file that was deleted."""
+    database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
+    database.write(add("A"))
+    database.check()
+    (tmp_path / "index.sqlite").rename(tmp_path / "elsewhere.sqlite")
+    for use in (Database.check, titles, lambda opened: opened.write(add("LOST"))):
+        with pytest.raises(OutOfResources):
+            use(database)
+    assert not (tmp_path / "index.sqlite").exists()
+    (tmp_path / "index.sqlite").touch()
+    with pytest.raises(OutOfResources):
+        database.check()
+    for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    migrated_sqlite(tmp_path / "index.sqlite")
+    database.check()
+    assert database.write(add("B")) == "B"
+    assert titles(database) == ["B"]
+    database.close()
+
+
+def test_a_path_with_odd_characters(tmp_path: Path) -> None:
+    path = tmp_path / "what?mode=ro 100% #1" / "index.sqlite"
+    database = Database.in_file(path)
+    database.migrate()
+    assert database.write(add("A")) == "A"
+    database.close()
+    assert path.is_file()
 
 
 def test_errors_do_not_speak_about_patients(database: Database) -> None:
@@ -149,6 +190,7 @@ def test_changes_that_come_together_share_a_transaction(tmp_path: Path) -> None:
     leading, go_on = threading.Event(), threading.Event()
 
     def slow(connection: Connection) -> None:
+        connection.execute(sa.select(sa.literal(1)))
         leading.set()
         assert go_on.wait(30)
 
@@ -204,6 +246,23 @@ def test_a_commit_without_an_answer_is_told_apart(
             database.write(add("A"))
     assert database.write(add("B")) == "B"
     assert titles(database) == ["B"]
+
+
+def test_what_fails_after_the_commit_is_no_failure(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the caller would delete the bytes that the index points to."""
+    close = sa.Connection.close
+
+    def failing(connection: sa.Connection) -> None:
+        close(connection)
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sa.Connection, "close", failing)
+        assert database.write(add("A")) == "A"
+    assert titles(database) == ["A"]
+    assert database.write(add("B")) == "B"
 
 
 def test_a_locked_database_is_waited_for_and_then_given_up(

@@ -13,17 +13,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError, SQLAlchemyError
 
 from archive.dicom.errors import ConfigurationError, OutcomeUnknown, OutOfResources
+from archive.index.schema import ae_title
 
 T = TypeVar("T")
 Connection = sa.Connection
@@ -64,6 +68,11 @@ class Database:
             return _open_postgresql(parsed.set(drivername="postgresql+psycopg"))
         raise ConfigurationError("the index URL begins with sqlite:/// or postgresql://")
 
+    @staticmethod
+    def in_file(path: Path) -> Database:
+        """SQLite in a file, whatever characters its path holds. Connects when first used."""
+        return _open_sqlite(path)
+
     def migrate(self) -> None:
         """Bring the schema up to date; once, before workers start.
 
@@ -89,9 +98,9 @@ class Database:
             yield connection
 
     def check(self) -> None:
-        """Raises OutOfResources unless the index can be read now (for readiness)."""
+        """Raises OutOfResources unless a table of the index can be read now (for readiness)."""
         with self.read() as connection:
-            connection.execute(sa.select(sa.literal(1)))
+            connection.execute(sa.select(ae_title.c.title).limit(1))
 
     def close(self) -> None:
         """Give all connections back."""
@@ -162,12 +171,14 @@ class GroupWriter:
     def _lead(self) -> None:
         group: list[_Ticket[Any]] = []
         error: BaseException | None = None
+        committed = False
         try:
             with _adapted(), _turn(self._turnstile), self._engine.connect() as connection:
                 group = self._take_queue()
                 _commit_group(connection, group)
+                committed = True
         except BaseException as caught:  # noqa: BLE001 - raised to every caller of the group
-            error = caught
+            error = _unless(committed, caught)
         group = group or self._take_queue()
         self._appoint_next()
         for ticket in group:
@@ -206,28 +217,50 @@ class SessionWriter:
         """The engine is the database's."""
 
     def _attempt(self, change: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection:
-            try:
-                result = change(connection)
-            except OperationalError as error:
-                if _sqlstate(error).startswith("40"):
-                    raise Raced from None
+        results: list[T] = []
+        try:
+            with self._engine.connect() as connection:
+                result = _run(change, connection)
+                _commit(connection)
+                results = [result]
+        except Exception as error:
+            if _unless(bool(results), error):
                 raise
-            _commit(connection)
-            return result
+        return results[0]
+
+
+def _run(change: Callable[[Connection], T], connection: Connection) -> T:
+    try:
+        return change(connection)
+    except OperationalError as error:
+        if _sqlstate(error).startswith("40"):
+            raise Raced from None
+        raise
+
+
+def _unless(committed: bool, error: BaseException) -> BaseException | None:
+    """The error, unless it came after COMMIT, in putting things away: then all that was asked for is done, and whoever
+    heard otherwise would delete the bytes that the index points to."""
+    if not committed:
+        return error
+    _log.warning("index_untidy_after_commit", reason=type(error).__name__)
+    return None
 
 
 def _commit_group(connection: Connection, group: list[_Ticket[Any]]) -> None:
-    """An OperationalError (disk full, I/O) may have undone the whole transaction: it ends the group."""
+    """Each change in a savepoint, unless it is alone: then its failure is that of the transaction. An OperationalError
+    (disk full, I/O) may have undone the whole transaction: it ends the group."""
+    alone = len(group) == 1
     for ticket in group:
         try:
-            with _adapted_unless_operational(), connection.begin_nested():
+            with _adapted_unless_operational(), nullcontext() if alone else connection.begin_nested():
                 ticket.run(connection)
         except OperationalError:
             raise
         except BaseException as error:  # noqa: BLE001 - raised in its caller's thread
             ticket.error = error
-    _commit(connection)
+    if not alone or group[0].error is None:
+        _commit(connection)
 
 
 def _commit(connection: Connection) -> None:
@@ -290,10 +323,13 @@ def _open_sqlite(path: Path) -> Database:
 
 
 def _sqlite_engine(path: Path, begin: str, *, pool_size: int, max_overflow: int) -> sa.Engine:
-    """The driver's own idea of transactions is off (isolation_level None): BEGIN is ours."""
+    """The driver's own idea of transactions is off (isolation_level None): BEGIN is ours. Nor may it make a file: an
+    index that has gone must not be replaced by an empty one."""
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
-        connect_args={"isolation_level": None, "check_same_thread": False},
+        creator=lambda: sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+        ),
         poolclass=sa.pool.QueuePool,
         pool_size=pool_size,
         max_overflow=max_overflow,
@@ -301,15 +337,31 @@ def _sqlite_engine(path: Path, begin: str, *, pool_size: int, max_overflow: int)
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
+    def _prepare(connection: Any, record: Any) -> None:
+        record.info["file"] = _file(path)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+
+    @event.listens_for(engine, "checkout")
+    def _check_file(_connection: Any, record: Any, _proxy: object) -> None:
+        if record.info["file"] != _file(path):
+            raise DisconnectionError("the index file has been replaced")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _file(path: Path) -> tuple[int, int]:
+    """Which file there is now under this path. A connection keeps the one that it opened, even after that has been
+    deleted or replaced: what it wrote into that would be lost."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def _open_postgresql(url: sa.URL) -> Database:
