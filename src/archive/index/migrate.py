@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,18 +24,40 @@ _ADVISORY_LOCK = 0x44494344
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Every migration not yet applied, in one transaction. Raises ConfigurationError, and what the driver
-    raises."""
-    with _alone(engine), engine.begin() as connection:
+    """Every migration not yet applied, in one transaction.
+
+    Raises ConfigurationError for what the administrator must change, else what the driver raises (SQLAlchemyError,
+    OSError)."""
+    with _explained(), _alone(engine), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             _check_encoding(connection)
             connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-        try:
-            command.upgrade(_config(connection), "head")
-        except CommandError as error:
+        _check_ours(connection)
+        command.upgrade(_config(connection), "head")
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """What went wrong as one sentence with the next step, where there is one."""
+    try:
+        yield
+    except CommandError:
+        raise ConfigurationError(
+            "the index was made by another version of the archive: run that one, or put back an older copy of the index"
+        ) from None
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        vendor = getattr(error, "orig", error)
+        if type(vendor) is sqlite3.DatabaseError:
             raise ConfigurationError(
-                f"the index was made by another version of the archive: {error}"
-            ) from error
+                "the index file is damaged or no SQLite database: put back a copy of it, or name another with index.url"
+            ) from None
+        raise
+
+
+def _check_ours(connection: sa.Connection) -> None:
+    inspector = sa.inspect(connection)
+    if inspector.get_table_names() and not inspector.has_table("alembic_version"):
+        raise ConfigurationError("the index's database holds other tables: name an empty one with index.url")
 
 
 def _config(connection: sa.Connection) -> Config:
@@ -67,6 +90,8 @@ def _set_write_ahead_log(engine: sa.Engine) -> None:
     raw = engine.raw_connection()
     try:
         mode = raw.cursor().execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        raise sa.exc.OperationalError("PRAGMA journal_mode", None, error) from None
     finally:
         raw.close()
     if mode != "wal":
