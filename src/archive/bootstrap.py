@@ -41,7 +41,7 @@ def open_database(settings: Settings) -> Database:
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the index's schema up to date and seed the AE titles; once, before any worker starts.
+    """Bring the index's schema up to date and seed the AE titles that it never knew; once, before any worker starts.
 
     Raises ConfigurationError, OutOfResources."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -50,8 +50,7 @@ def prepare(settings: Settings) -> None:
         database.migrate()
         titles = AETitles(database, settings.dimse.ae_title)
         for seed in settings.ae_titles:
-            if titles.get(seed.title) is None:
-                titles.add(seed.title, seed.address.host, seed.address.port)
+            titles.seed(seed.title, seed.address.host, seed.address.port)
     finally:
         database.close()
 

@@ -30,16 +30,30 @@ def test_ae_titles_are_added_changed_and_removed(database: Database) -> None:
     assert not database.write(lambda c: ae_titles.remove(c, "MR1"))
 
 
-def refuse(database: Database, calling: str) -> None:
-    database.write(lambda c: ae_titles.record_refusal(c, calling, "ARCHIVE", "192.0.2.9", "not known"))
+def test_a_removed_title_is_remembered_and_can_be_added_again(database: Database) -> None:
+    database.write(lambda c: ae_titles.add(c, AETitle("MR1", "192.0.2.1", 104)))
+    database.write(lambda c: ae_titles.remove(c, "MR1"))
+    with database.read() as connection:
+        assert ae_titles.was_known(connection, "MR1")
+        assert not ae_titles.was_known(connection, "CT1")
+        assert ae_titles.get(connection, "MR1") is None
+        assert ae_titles.all_titles(connection) == []
+    again = AETitle("MR1", "192.0.2.2", 11112)
+    database.write(lambda c: ae_titles.add(c, again))
+    with database.read() as connection:
+        assert ae_titles.all_titles(connection) == [again]
+
+
+def refuse(database: Database, calling: str, times: int = 1) -> None:
+    database.write(lambda c: ae_titles.record_refusal(c, calling, "ARCHIVE", "192.0.2.9", "not known", times))
 
 
 def test_refusals_are_kept_newest_first_and_counted(database: Database) -> None:
-    for calling in ("A", "B", "A\0", "A"):
-        refuse(database, calling)
+    for calling, times in (("A", 1), ("B", 3), ("A\0", 1), ("A", 5)):
+        refuse(database, calling, times)
     with database.read() as connection:
         found = ae_titles.refusals(connection, 10)
-        assert [(one.calling, one.times) for one in found] == [("A", 2), ("A\u2400", 1), ("B", 1)]
+        assert [(one.calling, one.times) for one in found] == [("A", 6), ("A\u2400", 1), ("B", 3)]
         assert ae_titles.refusals(connection, 1) == found[:1]
 
 

@@ -29,36 +29,49 @@ class Refusal:
     time: float
 
 
+_ENTRY = (ae_title.c.title, ae_title.c.host, ae_title.c.port)
+_KNOWN = ae_title.c.removed_at == 0
+
+
 def all_titles(connection: Connection) -> list[AETitle]:
     """Every known AE title, by name."""
-    columns = (ae_title.c.title, ae_title.c.host, ae_title.c.port)
-    return [AETitle(*row) for row in connection.execute(sa.select(*columns).order_by(ae_title.c.title))]
+    known = sa.select(*_ENTRY).where(_KNOWN).order_by(ae_title.c.title)
+    return [AETitle(*row) for row in connection.execute(known)]
 
 
 def get(connection: Connection, title: str) -> AETitle | None:
     """The entry of this title, if it is known."""
-    row = connection.execute(
-        sa.select(ae_title.c.title, ae_title.c.host, ae_title.c.port).where(
-            ae_title.c.title == terms.clean(title)
-        )
-    ).first()
+    found = sa.select(*_ENTRY).where(_KNOWN, ae_title.c.title == terms.clean(title))
+    row = connection.execute(found).first()
     return AETitle(*row) if row else None
 
 
 def add(connection: Connection, entry: AETitle) -> None:
     """Make known, or change host and port."""
-    remove(connection, entry.title)
-    values = {"title": entry.title, "host": entry.host, "port": entry.port, "added_at": time.time()}
-    connection.execute(sa.insert(ae_title), values)
+    values = {"host": entry.host, "port": entry.port, "added_at": time.time(), "removed_at": 0}
+    again = sa.update(ae_title).where(ae_title.c.title == entry.title).values(values)
+    if connection.execute(again).rowcount:
+        return
+    if insert_unless_there(connection, ae_title, {"title": entry.title, **values}) is None:
+        raise Raced
+
+
+def was_known(connection: Connection, title: str) -> bool:
+    """Whether the title is known, or was until somebody removed it."""
+    found = sa.select(ae_title.c.title).where(ae_title.c.title == title)
+    return connection.execute(found).first() is not None
 
 
 def remove(connection: Connection, title: str) -> bool:
-    """Forget; False when it was not known."""
-    removed = sa.delete(ae_title).where(ae_title.c.title == terms.clean(title)).returning(ae_title.c.title)
-    return connection.execute(removed).first() is not None
+    """Forget host and port; False when the title was not known. That it was is remembered (`was_known`)."""
+    known = sa.and_(_KNOWN, ae_title.c.title == terms.clean(title))
+    removed = sa.update(ae_title).where(known).values(host="", port=0, removed_at=time.time())
+    return connection.execute(removed).rowcount > 0
 
 
-def record_refusal(connection: Connection, calling: str, called: str, address: str, reason: str) -> None:
+def record_refusal(
+    connection: Connection, calling: str, called: str, address: str, reason: str, times: int = 1
+) -> None:
     """Keep who was refused and why; the same refusal again only counts, and old ones make room."""
     now = time.time()
     who = {
@@ -68,9 +81,9 @@ def record_refusal(connection: Connection, calling: str, called: str, address: s
         "reason": terms.text(reason),
     }
     same = sa.and_(*(refusal.c[name] == value for name, value in who.items()))
-    again = sa.update(refusal).where(same).values(times=refusal.c.times + 1, last_at=now)
+    again = sa.update(refusal).where(same).values(times=refusal.c.times + times, last_at=now)
     if connection.execute(again.returning(refusal.c.id)).first() is None:
-        values = {**who, "times": 1, "first_at": now, "last_at": now}
+        values = {**who, "times": times, "first_at": now, "last_at": now}
         if insert_unless_there(connection, refusal, values) is None:
             raise Raced
         _make_room(connection)

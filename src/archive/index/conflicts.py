@@ -76,4 +76,4 @@ def _add(
     key = insert_unless_there(connection, conflict, values)
     if key is None:
         raise Raced
-    return key
+    return int(key)

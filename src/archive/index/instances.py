@@ -283,7 +283,7 @@ def _insert(connection: Connection, table: sa.Table, values: dict[str, Any]) -> 
     key = insert_unless_there(connection, table, values)
     if key is None:
         raise Raced
-    return key
+    return int(key)
 
 
 _INSERT_DETAIL = sa.insert(instance_detail)

@@ -209,6 +209,8 @@ ae_title = sa.Table(
     _text("host"),
     sa.Column("port", sa.Integer(), nullable=False),
     _moment("added_at"),
+    # 0 for a known title. One that was removed stays, so that the settings do not bring it back.
+    _moment("removed_at"),
 )
 
 refusal = sa.Table(

@@ -20,17 +20,16 @@ _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.in
 FEW = 500
 
 
-def insert_unless_there(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> int | None:
+def insert_unless_there(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> Any:
     """The new row's key, or None when a unique constraint found the place taken."""
     statement = _insert_unless_there(connection.dialect.name, table)
-    key: int | None = connection.execute(statement, values).scalar_one_or_none()
-    return key
+    return connection.execute(statement, values).scalar_one_or_none()
 
 
 @functools.cache
 def _insert_unless_there(dialect: str, table: sa.Table) -> sa.Executable:
     """Made once: making a statement costs as much as running it."""
-    statement: sa.Executable = _INSERTS[dialect](table).on_conflict_do_nothing().returning(table.c.id)
+    statement: sa.Executable = _INSERTS[dialect](table).on_conflict_do_nothing().returning(*table.primary_key)
     return statement
 
 

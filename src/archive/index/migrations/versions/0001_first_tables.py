@@ -251,6 +251,7 @@ def _administration() -> None:
         *_texts("host"),
         sa.Column("port", sa.Integer(), nullable=False),
         sa.Column("added_at", sa.Double(), nullable=False),
+        sa.Column("removed_at", sa.Double(), nullable=False),
     )
     op.create_table(
         "refusal",
