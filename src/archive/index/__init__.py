@@ -1,8 +1,8 @@
 """The metadata index: rows of patients, studies, series and instances. SQL is only here.
 
-    schema  migrations  migrate   the tables, made from dicom/attributes
-    database  sql                 SQLite and PostgreSQL behind one face; durable commits in groups
-    instances  rows  terms        recording an object, finding what is to be retrieved
-    matching  conditions  answers a Query as SQL, and its answers
-    conflicts  ae_titles  outbox  what else the archive remembers
+schema  migrations  migrate   the tables, made from dicom/attributes
+database  sql                 SQLite and PostgreSQL behind one face; durable commits in groups
+instances  rows  terms        recording an object, finding what is to be retrieved
+matching  conditions  answers a Query as SQL, and its answers
+conflicts  ae_titles  outbox  what else the archive remembers
 """

@@ -1,9 +1,9 @@
 """The HTTP door, the only asynchronous room: reads a request, calls a service, words the answer.
 
-    routes                        TABLE of every resource; app, server and protocol carry it
-    endpoint  crossing  bodies    from asynchronous to synchronous and back, in one place
-    exchange  errors              a request, an answer, TABLE error -> status
-    stow  qido  wado  metadata    DICOMweb, one file for each transaction; the others serve them
-    frames  rendered
-    status  metrics               health and numbers
+routes                        TABLE of every resource; app, server and protocol carry it
+endpoint  crossing  bodies    from asynchronous to synchronous and back, in one place
+exchange  errors              a request, an answer, TABLE error -> status
+stow  qido  wado  metadata    DICOMweb, one file for each transaction; the others serve them
+frames  rendered
+status  metrics               health and numbers
 """
