@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from archive.web.exchange import Asked
+from archive.web.stow import store
 from objects import LargeObject, mr, new_uid, part10, secondary_capture, series
 from web_door import Door, multipart
 
@@ -323,3 +325,32 @@ def test_a_stored_object_is_found_by_the_client_library(door: Door) -> None:
         client.retrieve_instance_metadata(study, data_sets[0].SeriesInstanceUID, data_sets[0].SOPInstanceUID),
     )
     assert client.retrieve_bulkdata(metadata["7FE00010"]["BulkDataURI"]) == [data_sets[0].PixelData]
+
+
+def test_the_answer_has_the_order_of_the_parts(empty_door: Door) -> None:
+    """Several are made safe at a time, and large ones take longer."""
+    data_sets = [mr(Rows=rows, Columns=512) for rows in (2048, 16, 1024, 8, 4, 512, 2, 16, 8, 1024, 1)]
+    answer = empty_door.store(*(part10(data_set) for data_set in data_sets))
+    assert stored_uids(answer) == [data_set.SOPInstanceUID for data_set in data_sets]
+    assert empty_door.leftovers() == []
+
+
+def test_one_object_many_times_in_one_request_is_stored_once(empty_door: Door) -> None:
+    data_set = mr()
+    answer = empty_door.store(*[part10(data_set)] * 12)
+    assert answer.status_code == 200
+    assert stored_uids(answer) == [data_set.SOPInstanceUID] * 12
+    [found] = empty_door.client.get("/dicom-web/instances").json()
+    assert found["00080018"]["Value"] == [data_set.SOPInstanceUID]
+    assert empty_door.leftovers() == []
+
+
+def test_what_was_complete_is_safe_when_the_request_is_closed(empty_door: Door) -> None:
+    data_sets = series(mr, 6)
+    asked = Asked({}, "", {"content-type": MULTIPART["Content-Type"]}, empty_door.base)
+    taker = store(empty_door.archive, asked)
+    assert taker.feed(multipart(*(part10(data_set) for data_set in data_sets)) + b"x")
+    taker.close()
+    found = empty_door.client.get(f"/dicom-web/studies/{data_sets[0].StudyInstanceUID}/instances").json()
+    assert len(found) == 6
+    assert empty_door.leftovers() == []

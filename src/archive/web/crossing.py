@@ -10,10 +10,12 @@ threads of their own, as each takes a core and several times its size in memory;
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 from anyio import from_thread
@@ -66,6 +68,28 @@ class Crossing:
             batch, ended = await self.call(lambda: next_batch(pieces), renders=renders)
             if batch:
                 yield batch
+
+
+class Beside(Generic[T]):
+    """Calls that one request makes beside the thread it has, a few at a time."""
+
+    def __init__(self, at_a_time: int) -> None:
+        self._threads = ThreadPoolExecutor(at_a_time, "beside")
+        self._begun: deque[Future[T]] = deque()
+
+    def begin(self, function: Callable[[], T]) -> None:
+        """Run it as soon as a thread is free."""
+        self._begun.append(self._threads.submit(function))
+
+    def outcomes(self, leave: int = 0) -> Iterator[T]:
+        """What came of the calls, in their order, waiting until no more than `leave` are left. Raises what they
+        raised."""
+        while len(self._begun) > leave:
+            yield self._begun.popleft().result()
+
+    def close(self) -> None:
+        """Wait for what was begun."""
+        self._threads.shutdown()
 
 
 def prepared(make: Callable[[], Answer]) -> Prepared:
