@@ -36,13 +36,15 @@ def matches(stored: Iterable[Instance], query: Query) -> set[str]:
 
 
 def _representative(stored: list[Instance], one: Instance, key: Key, level: Level) -> Instance:
-    """The instance whose value speaks for the entity: the first one stored of the patient, study or series."""
+    """The instance whose value speaks for the entity: the first one stored of the patient, study or series that has a
+    value, else the first."""
     attribute = BY_TAG[key.path[0]]
     at = attribute.level
     if at is Level.PATIENT and level > Level.PATIENT:
         at = Level.STUDY
     unique = UNIQUE_KEYS[at]
-    return next(other for other in stored if _first(other, unique) == _first(one, unique))
+    same = [other for other in stored if _first(other, unique) == _first(one, unique)]
+    return next((other for other in same if _has_value(other, key.path[0])), same[0])
 
 
 def _key_matches(key: Key, stored: list[Instance], one: Instance) -> bool:
@@ -170,6 +172,11 @@ def _plain(vr: str, value: str) -> str:
 def _values(one: Instance, tag: int) -> tuple[str, ...]:
     element = one.attributes.get(tag)
     return element.values if element else ()
+
+
+def _has_value(one: Instance, tag: int) -> bool:
+    element = one.attributes.get(tag)
+    return element is not None and "Value" in orjson.loads(element.json)
 
 
 def _first(one: Instance, tag: int) -> str:

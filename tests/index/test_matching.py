@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from archive.dicom.attributes import BY_KEYWORD
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Instance, Level
 from archive.dicom.query import Key, Match, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
-from archive.index import answers, matching, schema
+from archive.index import matching, schema
 from archive.index.database import Database
 from instances_made import CT, EXPLICIT, element, instance, new_uid, requests, store
 
@@ -387,41 +386,6 @@ def test_a_row_that_was_deleted_meanwhile_is_left_out(database: Database) -> Non
         [left] = matching.find(connection, query, found)
     assert values(left, "PatientID") == ["2"]
     assert matching.batch_size(query) > matching.batch_size(Query(Level.IMAGE, include_all=True))
-
-
-def of_length(length: int) -> dict[str, Any]:
-    return {"vr": "LT", "Value": ["x" * length]}
-
-
-def test_metadata_too_long_to_parse_is_left_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only from the metadata: what the index knows is answered whatever the object holds."""
-    monkeypatch.setattr(answers, "MAXIMUM_METADATA", 5000)
-    others = {"00180060": {"vr": "DS", "Value": [120]}, "00204000": of_length(4000)}
-    store(database, instance(PatientID="1", others=others))
-    store(database, instance(PatientID="2", others=others | {"00324000": of_length(1000)}))
-    for query in (Query(Level.IMAGE, include_all=True), Query(Level.IMAGE, include=frozenset({0x00180060}))):
-        one, other = find(database, query)
-        assert "00180060" in one
-        assert "00180060" not in other
-        assert values(other, "PatientID") == ["2"]
-
-
-def test_metadata_too_long_to_read_is_left_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MAXIMUM_COMPRESSED", 500)
-    noise = "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9FFF), k=500)))
-    store(database, instance(others={"00204000": {"vr": "LT", "Value": [noise]}}))
-    [match] = find(database, Query(Level.IMAGE, include_all=True))
-    assert "00204000" not in match
-
-
-def test_an_attribute_too_long_for_an_answer_is_left_out(database: Database) -> None:
-    """As a single value is that the metadata only links to."""
-    tags = [f"0009{number:04X}" for number in range(0x1001, 0x1031)]
-    others = {tag: of_length(50_000) for tag in tags} | {"00204000": of_length(70_000)}
-    store(database, instance(others=others))
-    [match] = find(database, Query(Level.IMAGE, include_all=True))
-    assert "00204000" not in match
-    assert [tag for tag in tags if tag in match] == tags[:20]
 
 
 def test_a_search_does_not_hinder_writers(database: Database) -> None:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, Instance, Level, Scope, Source, StoredInstance
-from archive.index import rows
+from archive.index import filling, rows
 from archive.index.database import Connection, Raced
 from archive.index.schema import instance as instance_table
 from archive.index.schema import instance_detail, patient, request, series, study
@@ -52,8 +52,8 @@ def record(
         return Outcome.OTHER_PATIENT
     if place.series_id is not None and place.study_of_series != place.study_id:
         return Outcome.OTHER_STUDY
-    study_id = place.study_id or _add_study(connection, instance)
-    series_id = place.series_id or _add_series(connection, instance, study_id)
+    study_id = _complete_study(connection, place, instance)
+    series_id = _complete_series(connection, place, instance, study_id)
     blob = {
         "blob_key": blob_key,
         "data_set_offset": data_set_offset,
@@ -167,8 +167,10 @@ class _Place:
     study_id: int | None
     PatientID: str | None
     IssuerOfPatientID: str | None
+    of_study: str
     series_id: int | None
     study_of_series: int | None
+    of_series: str
     instance_id: int | None
 
 
@@ -177,15 +179,19 @@ _FIND_PLACE = sa.select(
     study.c.id,
     study.c.PatientID,
     study.c.IssuerOfPatientID,
+    study.c.attributes,
     series.c.id,
     series.c.study_id,
+    series.c.attributes,
     instance_table.c.id,
 ).select_from(
     _ONE.outerjoin(study, study.c.StudyInstanceUID == sa.bindparam("study_uid"))
     .outerjoin(series, series.c.SeriesInstanceUID == sa.bindparam("series_uid"))
     .outerjoin(instance_table, instance_table.c.SOPInstanceUID == sa.bindparam("instance_uid"))
 )
-_FIND_PATIENT = sa.select(patient.c.id).where(patient.c.identity == sa.bindparam("identity"))
+_FIND_PATIENT = sa.select(patient.c.id, patient.c.attributes).where(
+    patient.c.identity == sa.bindparam("identity")
+)
 
 
 def _find_place(connection: Connection, instance: Instance) -> _Place:
@@ -207,6 +213,21 @@ def _is_other_patient(place: _Place, instance: Instance) -> bool:
     return patient_id != place.PatientID or bool(issuer and known and issuer != known)
 
 
+def _complete_study(connection: Connection, place: _Place, instance: Instance) -> int:
+    if place.study_id is None:
+        return _add_study(connection, instance)
+    same_patient = bool(place.PatientID) and rows.patient(instance)[0] == place.PatientID
+    filling.fill_study(connection, place.study_id, place.of_study, instance, same_patient=same_patient)
+    return place.study_id
+
+
+def _complete_series(connection: Connection, place: _Place, instance: Instance, study_id: int) -> int:
+    if place.series_id is None:
+        return _add_series(connection, instance, study_id)
+    filling.fill_series(connection, place.series_id, place.of_series, instance)
+    return place.series_id
+
+
 def _add_study(connection: Connection, instance: Instance) -> int:
     patient_id = _find_or_add_patient(connection, instance)
     values = {
@@ -223,9 +244,10 @@ def _add_study(connection: Connection, instance: Instance) -> int:
 
 def _find_or_add_patient(connection: Connection, instance: Instance) -> int:
     identity = _identity(instance)
-    found = connection.execute(_FIND_PATIENT, {"identity": identity}).scalar_one_or_none()
+    found = connection.execute(_FIND_PATIENT, {"identity": identity}).first()
     if found is not None:
-        return int(found)
+        filling.fill_patient(connection, found.id, found.attributes, instance)
+        return int(found.id)
     values = {
         **rows.matched(instance, Level.PATIENT),
         "identity": identity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import orjson
@@ -24,6 +24,7 @@ TERM_TABLES: Mapping[Level, sa.Table] = {
     Level.STUDY: schema.study_term,
     Level.SERIES: schema.series_term,
 }
+_ALL = frozenset(ATTRIBUTES)
 _PATIENT_ID = BY_KEYWORD["PatientID"].tag
 _ISSUER = BY_KEYWORD["IssuerOfPatientID"].tag
 _REQUESTS = BY_KEYWORD["RequestAttributesSequence"].tag
@@ -45,9 +46,11 @@ def patient(instance: Instance) -> tuple[str, str]:
     return _identifier(instance, _PATIENT_ID), _identifier(instance, _ISSUER)
 
 
-def matched(instance: Instance, level: Level) -> dict[str, Any]:
-    """The columns of the level's row that are matched."""
-    return {schema.column_name(one): _column_value(one, instance) for one in _COLUMNS[level]}
+def matched(instance: Instance, level: Level, attributes: Container[Attribute] = _ALL) -> dict[str, Any]:
+    """The columns of the level's row that are matched, of these attributes."""
+    return {
+        schema.column_name(one): _column_value(one, instance) for one in _COLUMNS[level] if one in attributes
+    }
 
 
 def prepared(instance: Instance, *levels: Level) -> str:
@@ -60,8 +63,14 @@ def prepared(instance: Instance, *levels: Level) -> str:
     return "{" + ",".join(f'"{tag}":{terms.clean(json)}' for tag, json in members) + "}"
 
 
-def add_terms(connection: Connection, instance: Instance, level: Level, key: int) -> None:
-    """Enter the values and component groups for which a column has no place."""
+def add_terms(
+    connection: Connection,
+    instance: Instance,
+    level: Level,
+    key: int,
+    attributes: Container[Attribute] = _ALL,
+) -> None:
+    """Enter the values and component groups of these attributes for which a column has no place."""
     table = TERM_TABLES[level]
     found = [
         {
@@ -72,7 +81,7 @@ def add_terms(connection: Connection, instance: Instance, level: Level, key: int
             "text": term.text,
         }
         for one in _COLUMNS[level]
-        if schema.has_terms(one)
+        if one in attributes and schema.has_terms(one)
         for term in terms.terms(one.vr, values_of(instance, one.tag))
         if (term.value_number, term.component_group) != (0, terms.ALPHABETIC)
     ]
