@@ -4,7 +4,8 @@
   every trailer. Trailers are dropped (RFC 9110 6.5.1 allows it); merged, they would pass for headers.
 - Heads, and readers that stall, have a deadline.
 - No more than a few requests wait behind the one that is answered: uvicorn keeps any number.
-- Offers to upgrade are taken out, as httptools stops at the body of a request that makes one.
+- Offers to upgrade are taken out, as httptools stops at the body of a request that makes one. For that a head is held
+  until it is whole.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ HEAD_BYTES = 64 << 10
 MAXIMUM_WAITING = 64
 """Requests sent ahead of their turn (RFC 9112 9.3.2)."""
 
+_BEGINS_A_HEAD = re.compile(rb"[A-Z-]{1,20}( |$)")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -38,6 +40,7 @@ class Protocol(HttpToolsProtocol):
         self._stalled_seconds = idle_seconds
         self._head_seconds = min(HEAD_SECONDS, idle_seconds)
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._head = b""
         self._outside = 0
         self._in_head = True
         self._between_requests = True
@@ -53,12 +56,23 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._between_requests:
-            data = _without_upgrade(data)
+            data = self._whole_head(data)
         for start in range(0, len(data), HEAD_BYTES):
             self._feed(data[start : start + HEAD_BYTES])
             if self.transport.is_closing():
                 return
         self._outlive_answer()
+
+    def _whole_head(self, data: bytes) -> bytes:
+        """What begins a request, without offers to upgrade; nothing while more of the head is to come."""
+        head, self._head = self._head + data, b""
+        if b"\r\n\r\n" in head or len(head) > HEAD_BYTES or not _BEGINS_A_HEAD.match(head):
+            return _without_upgrade(head)
+        self._head = head
+        self._unset_keepalive_if_required()
+        if "head" not in self._timers:
+            self._abort_after("head", self._head_seconds)
+        return b""
 
     def _feed(self, data: bytes) -> None:
         self._outside += len(data)
@@ -97,7 +111,8 @@ class Protocol(HttpToolsProtocol):
         self._between_requests = False
         self._in_head = True
         self._outside = 0
-        self._abort_after("head", self._head_seconds)
+        if "head" not in self._timers:
+            self._abort_after("head", self._head_seconds)
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
