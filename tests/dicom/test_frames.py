@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import time
+import tracemalloc
 from array import array
 from pathlib import Path
 
+import numpy
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.encaps import generate_frames
 
+from archive.dicom import frames
 from archive.dicom.errors import CannotUnderstand, NotFound
 from archive.dicom.frames import Fragments, FrameTable, PixelDescription, encapsulated_table, native_table
 from archive.dicom.metadata import Metadata
@@ -63,6 +69,37 @@ def test_which_fragments_make_a_frame(
     fragments: list[bytes], frames: int | None, offsets: tuple[int, ...], expected: list[bytes]
 ) -> None:
     assert _frames(_encapsulated(fragments, frames, offsets)) == expected
+
+
+@given(
+    lengths=st.lists(st.integers(0, 50).map(lambda n: 2 * n), min_size=3, max_size=12),
+    chance=st.randoms(use_true_random=False),
+    lie=st.integers(0, 1),
+)
+def test_an_offset_table_read_in_pieces(lengths: list[int], chance: random.Random, lie: int) -> None:
+    starts = [0, *sorted(chance.sample(range(1, len(lengths)), chance.randrange(1, len(lengths) - 1)))]
+    offsets = [sum(lengths[:start]) + 8 * start for start in starts]
+    offsets[chance.randrange(len(offsets))] += lie
+    fragments = Fragments(0, 8, struct.pack(f"<{len(offsets)}I", *offsets), array("I", lengths))
+    fragments.begins = bytearray(len(lengths))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "_OFFSETS", 2)
+        table = encapsulated_table(fragments, 0, PixelDescription(NumberOfFrames=len(starts)), video=False)
+    assert list(table.starts) == ([0] if lie else starts)
+    assert FrameTable.unpack(table.pack()) == table
+
+
+def test_a_great_many_fragments_take_little_memory() -> None:
+    number = 1 << 20
+    places = (numpy.arange(number - 1, dtype="<u4") * 8).tobytes()
+    fragments = Fragments(0, 8, places, array("I", bytes(4 * number)), bytearray(number))
+    tracemalloc.start()
+    description = PixelDescription(NumberOfFrames=number - 1)
+    packed = encapsulated_table(fragments, 8 * number, description, video=False).pack()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert FrameTable.unpack(packed).number_of_frames == number - 1
+    assert peak < 20 * number
 
 
 @pytest.mark.parametrize("start", [b"\xff\x4f\xff\x51", b"\x0c\0\0\0\x40\0\0\0" + bytes(56), b"\xff\x0a"])

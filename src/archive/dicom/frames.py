@@ -23,12 +23,14 @@ from dataclasses import dataclass, field, fields
 import numpy
 import orjson
 import zstandard
+from numpy.typing import NDArray
 
 from archive.dicom.errors import NotFound
 
 MAXIMUM_FRAGMENTS = 1 << 22
 MAXIMUM_TABLE = 1 << 28
 _ITEM_HEADER = 8
+_OFFSETS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,10 @@ class FrameTable:
             "starts": len(self.starts),
         }
         text = orjson.dumps(head)
-        lengths, starts = array("I", self.fragments).tobytes(), array("I", self.starts).tobytes()
-        return zstandard.compress(struct.pack("=I", len(text)) + text + starts + lengths)
+        parts = (struct.pack("=I", len(text)) + text, _unsigned(self.starts), _unsigned(self.fragments))
+        views = [memoryview(part).cast("B") for part in parts]
+        stream = zstandard.ZstdCompressor().compressobj(size=sum(map(len, views)))
+        return b"".join(map(stream.compress, views)) + stream.flush()
 
     @staticmethod
     def unpack(packed: bytes) -> FrameTable:
@@ -131,6 +135,10 @@ class FrameTable:
         if not self.starts:
             return frame
         return self.starts[frame] if frame < len(self.starts) else len(self.fragments)
+
+
+def _unsigned(numbers: Sequence[int]) -> array[int]:
+    return numbers if isinstance(numbers, array) else array("I", numbers)
 
 
 def native_table(offset: int, length: int, description: PixelDescription, big_endian: bool) -> FrameTable:
@@ -184,29 +192,40 @@ def _starts(fragments: Fragments, number: int, video: bool) -> Sequence[int]:
         return array("I")
     if video or number == 1:
         return array("I", (0,))
-    starts = _from_offsets(fragments)
-    if starts is not None and len(starts) == number:
+    if starts := _from_offsets(fragments, number):
         return starts
     starts = array("I", (index for index, begins in enumerate(fragments.begins) if begins or index == 0))
     return array("I", (0,)) if len(starts) > number else starts
 
 
-def _from_offsets(fragments: Fragments) -> array[int] | None:
-    """The Basic Offset Table as fragment numbers, or None if it is empty or not true."""
+def _from_offsets(fragments: Fragments, number: int) -> array[int]:
+    """The Basic Offset Table as fragment numbers, empty if it is not for so many frames or not true. In pieces, as
+    millions of offsets would each take eight bytes several times over."""
     table = fragments.basic_offset_table
-    if not table or len(table) % 4:
-        return None
-    offsets = numpy.frombuffer(table, dtype="<u4").astype(numpy.int64)
-    lengths = numpy.frombuffer(fragments.lengths, dtype=numpy.uint32).astype(numpy.int64)
-    places = numpy.concatenate(([0], numpy.cumsum(lengths + _ITEM_HEADER)[:-1]))
-    starts = numpy.searchsorted(places, offsets)
-    true = (
-        offsets[0] == 0
-        and bool((numpy.diff(offsets) > 0).all())
-        and bool((starts < len(places)).all())
-        and bool((places[starts] == offsets).all())
-    )
-    return array("I", starts.astype(numpy.uint32).tobytes()) if true else None
+    starts = array("I")
+    if len(table) != 4 * number:
+        return starts
+    offsets = numpy.frombuffer(table, dtype="<u4")
+    ends = numpy.frombuffer(fragments.lengths, dtype=numpy.uint32).astype(numpy.uint64)
+    ends += _ITEM_HEADER
+    numpy.cumsum(ends, out=ends)
+    last = -1
+    for begin in range(0, number, _OFFSETS):
+        piece = offsets[begin : begin + _OFFSETS].astype(numpy.uint64)
+        found = numpy.searchsorted(ends, piece, side="right")
+        if found[0] <= last or found[-1] >= len(ends) or not _begin_there(ends, piece, found):
+            return array("I")
+        starts.frombytes(found.astype(numpy.uint32).tobytes())
+        last = int(found[-1])
+    return starts if starts[0] == 0 else array("I")
+
+
+def _begin_there(
+    ends: NDArray[numpy.uint64], offsets: NDArray[numpy.uint64], found: NDArray[numpy.intp]
+) -> bool:
+    """Whether the fragments that were found for these offsets ascend, and begin just there."""
+    places = numpy.where(found > 0, ends[found - 1], 0)
+    return bool((numpy.diff(found) > 0).all() and (places == offsets).all())
 
 
 _PICTURES = (
