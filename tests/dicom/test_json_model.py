@@ -15,7 +15,6 @@ from archive.dicom.json_model import (
     CONVERTERS,
     decimal_text,
     integer_text,
-    reorder,
     split,
     words_to_little_endian,
 )
@@ -171,14 +170,3 @@ def test_words_are_swapped_by_their_width() -> None:
     assert words_to_little_endian(raw, "OD") == raw[::-1]
     assert words_to_little_endian(raw, "OB") == raw
     assert words_to_little_endian(b"ABC", "OW") == b"ABC"
-
-
-def test_reordering_keeps_every_digit() -> None:
-    text = (
-        '{"00200010":{"vr":"DS","Value":[1.10,1e5,null,"x\\u0001"]},'
-        '"00100010":{"Value":[{"Ideographic":"b","Alphabetic":"a"}],"vr":"PN"}}'
-    )
-    assert reorder(text) == (
-        '{"00100010":{"Value":[{"Ideographic":"b","Alphabetic":"a"}],"vr":"PN"},'
-        '"00200010":{"vr":"DS","Value":[1.10,1e5,null,"x\\u0001"]}}'
-    )

@@ -10,12 +10,21 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from pydicom.datadict import DicomDictionary, dictionary_VR, private_dictionary_VR
+from pydicom.datadict import (
+    DicomDictionary,
+    RepeatersDictionary,
+    dictionary_VR,
+    private_dictionaries,
+    private_dictionary_VR,
+)
 
 LUT_DESCRIPTORS = frozenset((0x00281101, 0x00281102, 0x00281103, 0x00283002))
 """Their first value counts entries and is unsigned whatever the VR (PS3.3 C.11.1.1)."""
 
 _PUBLIC: dict[int, str] = {tag: row[0] for tag, row in DicomDictionary.items()}
+
+PRIVATE_CREATORS = frozenset(private_dictionaries)
+"""Those of whose private attributes somebody published the VRs."""
 
 PLAIN: dict[int, str] = {
     tag: vr
@@ -24,6 +33,12 @@ PLAIN: dict[int, str] = {
 }
 """Attributes with one possible VR, which is neither a sequence nor binary: what the reader takes without
 asking."""
+
+
+_REPEATING_GROUPS = frozenset(
+    int(mask[:4].replace("xx", f"{number:02X}"), 16) for mask in RepeatersDictionary for number in range(256)
+)
+"""Groups in which there are attributes with repeating tags; asking pydicom about any other tag takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,8 @@ def _repeated(tag: int) -> str:
     """The repeating groups, 60xx and others; group lengths are UL everywhere (PS3.5 7.2)."""
     if not tag & 0xFFFF:
         return "UL"
+    if tag >> 16 not in _REPEATING_GROUPS:
+        return "UN"
     try:
         return str(dictionary_VR(tag))
     except KeyError:

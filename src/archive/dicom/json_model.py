@@ -9,7 +9,6 @@ and PostgreSQL refuses: within a value it is shown as U+2400, as without it two 
 from __future__ import annotations
 
 import base64
-import json
 import math
 import re
 import struct
@@ -257,38 +256,3 @@ CONVERTERS: dict[str, Converter] = {
     **{vr: _packed(_NUMBERS[vr], _long_integer) for vr in ("SV", "UV")},
     **{vr: _binary(vr) for vr in BINARY_VRS},
 }
-
-
-# --- order ---
-
-
-class _Verbatim(str):
-    """A number of the JSON text, digit for digit."""
-
-    __slots__ = ()
-
-
-def reorder(text: str) -> str:
-    """The same JSON with the attributes of each data set in ascending order, and of two equal ones the first
-    (as DCMTK does; pydicom takes the last). For the rare data set that breaks PS3.5 7.1."""
-    parsed = json.loads(text, parse_float=_Verbatim, parse_int=_Verbatim, object_pairs_hook=_ordered)
-    return _dump(parsed)
-
-
-def _ordered(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, value in pairs:
-        found.setdefault(key, value)
-    if all(len(key) == 8 for key in found):
-        return dict(sorted(found.items()))
-    return found
-
-
-def _dump(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{quote(key)}:{_dump(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_dump, value)) + "]"
-    if isinstance(value, str):
-        return str(value) if isinstance(value, _Verbatim) else quote(value)
-    return "null"

@@ -14,6 +14,9 @@ from archive.dicom.dictionary import PLAIN
 class Listener(Protocol):
     """All offsets count from the first byte of the data set."""
 
+    whole: int
+    """The longest value that is taken as a whole without asking `passes`."""
+
     def resolve(self, tag: int, vr: str, /) -> str:
         """The VR of an attribute that came without one (`vr` empty) or with UN."""
 
@@ -49,6 +52,8 @@ class Listener(Protocol):
 
 class Nobody:
     """Keeps nothing. What is UN stays unread."""
+
+    whole = 1 << 16
 
     def resolve(self, tag: int, vr: str, /) -> str:
         return vr or PLAIN.get(tag, "UN")

@@ -1,40 +1,49 @@
 """What the metadata of an object holds: listens to the structure of its data set and writes DICOM JSON as it goes by.
 
-The JSON text is compressed in portions, so memory does not grow with the object. Values that do not belong in it
-become a BulkDataURI: pixel data always, other binary values over 1 KiB, every value over 64 KiB. Left out of it:
+Values that do not belong in it become a BulkDataURI: pixel data always, other binary values over 1 KiB, every value
+over 64 KiB; once the text is longer than 4 MiB, everything of some length that PS3.18 F.2.2 allows to. Left out of it:
 group lengths (PS3.18 F.2.2) and Data Set Trailing Padding, which says nothing. SpecificCharacterSet becomes ISO_IR
 192, as the text is UTF-8 now whatever it was.
 
 On the way it keeps the top-level attributes that the index wants, and the places of bulk values and fragments.
+
+Whatever a sender may repeat a million times is either counted (`count`, by which the reader judges) or not kept.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import zstandard
-
 from archive.dicom import json_model
 from archive.dicom.charsets import Decoder, decoder
-from archive.dicom.dictionary import LUT_DESCRIPTORS, Choice, private_vr, public_vr
+from archive.dicom.dictionary import LUT_DESCRIPTORS, PRIVATE_CREATORS, Choice, private_vr, public_vr
 from archive.dicom.errors import CannotUnderstand
 from archive.dicom.frames import MAXIMUM_FRAGMENTS, Fragments
 from archive.dicom.instance import BulkValue, Element
 from archive.dicom.json_model import BINARY_VRS, BULK_VRS, CONVERTERS, WrongLengthError
 from archive.dicom.lookup_tables import NEEDED_INLINE
+from archive.dicom.metadata_text import MetadataText
 
 PIXEL_DATA = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 INLINE = 1024
 """Longest binary value in the metadata itself."""
 LONG = 1 << 16
 """Longest value of any VR in the metadata itself."""
+THRIFTY = {
+    **dict.fromkeys((*BINARY_VRS, "LT", "ST", "UC", "UT"), 64),
+    **dict.fromkeys(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"), 512),
+}
+"""The same by VR, once the text is long (`metadata_text.PLENTY`). A frame's position, orientation and matrices in DS
+stay in the metadata, where viewers look for them."""
+MOST_VALUES = 1000
+"""So many values of an attribute are given to the index; no attribute that is searched has more in earnest."""
 
 _CHARACTER_SET, _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00080005, 0x00280103, 0x00283002
 _LOOKUP_TABLES = frozenset(int(tag, 16) for tag in NEEDED_INLINE)
 _TRAILING_PADDING = 0xFFFCFFFC
-_PORTION = 1 << 18
-_LARGEST_REORDERED = 1 << 24
 _MANY_BULK_VALUES = 100_000
+_MANY_PATHS = 1 << 22
+_MANY_CREATORS = 1000
 _NONE: frozenset[int] = frozenset()
 
 
@@ -48,8 +57,6 @@ class _Level:
     above: _Level | None = None
     number: int = 0
     watched: frozenset[int] = _NONE
-    separator: str = ""
-    last: int = -1
     entries: int = 0
     creators: dict[int, str] | None = None
     sequence: int = 0
@@ -76,9 +83,12 @@ class Metadata:
         self.bulk_values: dict[str, BulkValue] = {}
         self.fragments: Fragments | None = None
         self.pixel_data: BulkValue | None = None
+        self.count = 0
+        self.whole = LONG
         self._level = _Level(decoder(()), None, watched=watched)
         self._levels = [self._level]
-        self._text = _Text()
+        self._text = MetadataText(self._be_thrifty)
+        self._paths = 0
         self._fragmented: tuple[int, str, int, Fragments | None] = (0, "", 0, None)
 
     def finish(self) -> bytes:
@@ -99,6 +109,7 @@ class Metadata:
 
     def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None:
         """One whole value."""
+        self.count += 1
         level, order = self._level, ">" if big_endian else "<"
         if not tag & 0xFFFF or tag == _TRAILING_PADDING:
             return
@@ -109,28 +120,39 @@ class Metadata:
         if tag in _SPECIAL or tag & 0x1FF00 == 0x10000:
             text = self._note(tag, vr, raw, order) or text
         text = f'{{"vr":"{vr}"{text}}}'
-        self._text.put(level, tag, text)
+        self._text.put(tag, text)
         if tag in level.watched and tag not in self.elements:
-            self.elements[tag] = Element(vr, json_model.split(vr, raw, level.decode, order), text)
+            values = json_model.split(vr, raw, level.decode, order)[:MOST_VALUES]
+            self.elements[tag] = Element(vr, values, text)
 
     def passes(self, tag: int, vr: str, length: int) -> bool:
         """Pixel data and longer binary values, as long as they are not too many to be listed. Lookup tables stay, as a
-        picture cannot be rendered without them."""
+        picture cannot be rendered without them, and so does what the index wants."""
         if tag in _LOOKUP_TABLES:
             return False
         if length > LONG or (tag in PIXEL_DATA and len(self._levels) == 1):
             return True
-        return length > INLINE and vr in BINARY_VRS and len(self.bulk_values) < _MANY_BULK_VALUES
+        if (
+            tag in self._level.watched
+            or len(self.bulk_values) >= _MANY_BULK_VALUES
+            or self._paths > _MANY_PATHS
+        ):
+            return False
+        if self.whole < LONG:
+            return length > THRIFTY.get(vr, LONG)
+        return length > INLINE and vr in BINARY_VRS
 
     def skipped(self, tag: int, vr: str, offset: int, length: int) -> None:
         """A value that stays where it is. VRs for which PS3.18 F.2.2 has no BulkDataURI are never that long in earnest;
         such a value is given as UN."""
+        self.count += 1
         if not tag & 0xFFFF or tag == _TRAILING_PADDING:
             return
         level = self._level
         value = BulkValue(level.path(tag), vr if vr in BULK_VRS else "UN", offset, length)
         self.bulk_values.setdefault(value.path, value)
-        self._text.put(level, tag, f'{{"vr":"{value.vr}","BulkDataURI":"bulkdata/{value.path}"}}')
+        self._paths += len(value.path)
+        self._text.put(tag, f'{{"vr":"{value.vr}","BulkDataURI":"bulkdata/{value.path}"}}')
         if tag in level.watched:
             self.elements.setdefault(tag, Element(vr, (), f'{{"vr":"{vr}"}}'))
         if tag in PIXEL_DATA and len(self._levels) == 1 and self.pixel_data is None:
@@ -138,14 +160,16 @@ class Metadata:
 
     def begin_sequence(self, tag: int) -> None:
         """A sequence, of which no item is known yet."""
+        self.count += 1
         level = self._level
         level.sequence, level.items = tag, 0
-        self._text.begin_sequence(level, tag, keep=tag in level.watched and tag not in self.elements)
+        self._text.begin_sequence(tag, keep=tag in level.watched and tag not in self.elements)
 
     def begin_item(self) -> None:
         """The next item of the sequence that was begun last."""
+        self.count += 1
         level = self._level
-        self._text.add(",{" if level.items else ',"Value":[{')
+        self._text.begin_item(first=not level.items)
         self._level = _Level(level.decode, level.pixel_representation, level, level.items)
         level.items += 1
         self._levels.append(self._level)
@@ -154,14 +178,13 @@ class Metadata:
         """The item is complete."""
         self._levels.pop()
         self._level = self._levels[-1]
-        self._text.add("}")
+        self._text.end_item()
 
     def end_sequence(self) -> None:
         """The sequence is complete."""
         level = self._level
-        at_top = len(self._levels) == 1
-        text = self._text.end_sequence("]}" if level.items else "}", at_top=at_top)
-        if at_top and level.sequence in level.watched:
+        text = self._text.end_sequence(empty=not level.items, longest=LONG)
+        if len(self._levels) == 1 and level.sequence in level.watched:
             self.elements.setdefault(level.sequence, Element("SQ", (), text or '{"vr":"SQ"}'))
 
     def begin_fragments(self, tag: int, vr: str, offset: int) -> None:
@@ -202,11 +225,19 @@ class Metadata:
         if tag == _PIXEL_REPRESENTATION:
             level.pixel_representation = 1 if values[:1] == ("1",) else 0
         elif tag & 0x10000 and values:
-            level.creators = level.creators or {}
-            level.creators[tag] = values[0]
+            self._note_creator(tag, values[0])
         elif tag in LUT_DESCRIPTORS:
             return self._note_descriptor(tag, vr, values)
         return ""
+
+    def _be_thrifty(self) -> None:
+        self.whole = min(THRIFTY.values())
+
+    def _note_creator(self, tag: int, creator: str) -> None:
+        level = self._level
+        level.creators = level.creators or {}
+        if creator in PRIVATE_CREATORS and len(level.creators) < _MANY_CREATORS:
+            level.creators[tag] = creator
 
     def _note_descriptor(self, tag: int, vr: str, values: tuple[str, ...]) -> str:
         if len(values) < 2 or vr not in ("US", "SS"):
@@ -215,81 +246,3 @@ class Metadata:
         if tag == _LUT_DESCRIPTOR:
             self._level.entries = entries
         return f',"Value":[{",".join((str(entries), *values[1:]))}]'
-
-
-class _Text:
-    """JSON text that is compressed in portions."""
-
-    def __init__(self) -> None:
-        self._parts = ["{"]
-        self._size = 0
-        self._in_order = True
-        self._kept = 0
-        self._stream: zstandard.ZstdCompressionObj | None = None
-        self._compressed: list[bytes] = []
-        self._written = 0
-
-    def add(self, text: str) -> None:
-        """Append."""
-        self._parts.append(text)
-        self._size += len(text)
-        if self._size > _PORTION:
-            self._compress()
-
-    def put(self, level: _Level, tag: int, text: str) -> None:
-        """Append one attribute."""
-        if tag <= level.last:
-            self._in_order = False
-        self._parts.append(f'{level.separator}"{tag:08X}":{text}')
-        level.last = tag
-        level.separator = ","
-        self._size += len(text) + 12
-        if self._size > _PORTION:
-            self._compress()
-
-    def begin_sequence(self, level: _Level, tag: int, *, keep: bool) -> None:
-        """Append the beginning of a sequence. With `keep`, `end_sequence` gives its text, unless it is too long."""
-        self._in_order = self._in_order and tag > level.last
-        if keep and self._size > _PORTION // 2:
-            self._compress()
-        self.add(f'{level.separator}"{tag:08X}":')
-        level.last, level.separator = tag, ","
-        if keep:
-            self._kept = len(self._parts)
-        self.add('{"vr":"SQ"')
-
-    def end_sequence(self, text: str, *, at_top: bool) -> str:
-        """Append the end of a sequence; its whole text, if that was to be kept."""
-        self.add(text)
-        kept, self._kept = (self._kept, 0) if at_top else (0, self._kept)
-        return "".join(self._parts[kept:]) if kept else ""
-
-    def finish(self) -> bytes:
-        """All of it, closed, in order and compressed."""
-        self._parts.append("}")
-        if self._stream is None:
-            text = "".join(self._parts)
-            self._parts = []
-            return zstandard.compress(self._ordered(text).encode("utf-8", "replace"))
-        self._compress()
-        self._compressed.append(self._stream.flush())
-        compressed = b"".join(self._compressed)
-        if self._in_order:
-            return compressed
-        if self._written > _LARGEST_REORDERED:
-            raise CannotUnderstand(
-                "the elements are not in ascending order (PS3.5 7.1) and too many to be put in order"
-            )
-        text = zstandard.ZstdDecompressor().decompressobj().decompress(compressed).decode()
-        return zstandard.compress(self._ordered(text).encode("utf-8", "replace"))
-
-    def _ordered(self, text: str) -> str:
-        return text if self._in_order else json_model.reorder(text)
-
-    def _compress(self) -> None:
-        if self._stream is None:
-            self._stream = zstandard.ZstdCompressor().compressobj()
-        raw = "".join(self._parts).encode("utf-8", "replace")
-        self._compressed.append(self._stream.compress(raw))
-        self._written += len(raw)
-        self._parts, self._size, self._kept = [], 0, 0

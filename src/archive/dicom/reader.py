@@ -23,6 +23,14 @@ from archive.dicom.sop_classes import MEDIA_STORAGE_DIRECTORY, is_storage, sop_c
 from archive.dicom.structure import Structure
 from archive.dicom.transfer_syntaxes import transfer_syntax
 
+MAXIMUM_ELEMENTS = 4_000_000
+"""Elements and items together, each of which takes microseconds. An enhanced multi-frame object has about 60 of them
+for each frame, so 60,000 frames have room."""
+FREE_ELEMENTS = 1 << 17
+DEFLATED_ELEMENTS = 8
+"""Of a deflated data set so many, and then for each byte that came. In blank segmentations, which deflate best, each
+frame still refers to a source image by UID, which alone takes more bytes than its 60 elements need."""
+
 WANTED = frozenset(attribute.tag for attribute in ATTRIBUTES if not attribute.computed)
 
 _IDENTITY = {
@@ -80,6 +88,8 @@ class DataSetReader:
             else:
                 for inflated in self._inflater.feed(piece):
                     self._structure.feed(inflated)
+                    self._check_effort(FREE_ELEMENTS + DEFLATED_ELEMENTS * self._length)
+            self._check_effort(MAXIMUM_ELEMENTS)
         except ArchiveError as failure:
             self._failure = failure
             raise
@@ -106,6 +116,12 @@ class DataSetReader:
             bulk_values=tuple(metadata.bulk_values.values()),
             frames=self._frames(),
         )
+
+    def _check_effort(self, most: int) -> None:
+        if self._metadata.count > most:
+            raise CannotUnderstand(
+                f"the {self._length} bytes so far hold more than {most} elements and items"
+            )
 
     def _check_sop_class(self) -> None:
         uid = self._first(_IDENTITY["SOPClassUID"])

@@ -29,11 +29,14 @@ MAXIMUM_DEPTH = 64
 SMALL = 1 << 17
 """Longest value that is taken as a whole, if the listener wants it."""
 LONGEST_OFFSET_TABLE = 1 << 24
+_MOST_DOUBTS = 1 << 22
+"""After so many bytes of values that a dictionary called sequences and were none, it is not believed any more."""
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ENDLESS = sys.maxsize
 _HEAD = 12
+_GROUP_OF_ITEMS = (b"\xfe\xff", b"\xff\xfe")
 _SPECIAL_GROUPS = frozenset((*range(8), 0xFFFE))
 
 _FRAGMENTED = frozenset(("OB", "OD", "OF", "OL", "OV", "OW"))
@@ -62,18 +65,14 @@ class Structure:
         self._top = _Open("data set", 0, 0, None, _ENDLESS, implicit, big_endian)
         self._stack = [self._top]
         self._depth = 0
-        self._held: list[bytes] = []
-        self._held_length = 0
+        self._held = bytearray()
         self._base = 0
         self._need = 8
         self._skip = 0
+        self._doubts = 0
         self._awaited = (0, 0, 0)
-        self._steps = {
-            "data set": self._elements,
-            "item": self._elements,
-            "sequence": self._item,
-            "fragments": self._fragment,
-        }
+        self._steps = {"data set": self._elements, "item": self._elements}
+        self._steps |= {"sequence": self._item, "fragments": self._fragment}
 
     def feed(self, piece: bytes | bytearray | memoryview) -> None:
         """Take the next bytes."""
@@ -84,14 +83,17 @@ class Structure:
             if passed == len(piece):
                 return
             piece = memoryview(piece)[passed:]
-        self._held.append(bytes(piece))
-        self._held_length += len(piece)
-        if self._held_length >= self._need:
-            self._walk(b"".join(self._held))
+        if len(self._held) + len(piece) < self._need:
+            self._held += piece
+        elif self._held:
+            self._held += piece
+            self._walk(bytes(self._held))
+        else:
+            self._walk(bytes(piece))
 
     def finish(self) -> None:
         """Say that there are no more bytes."""
-        if self._skip or self._held_length:
+        if self._skip or self._held:
             raise CannotUnderstand(self._cut_off())
         self._close_ended()
         if len(self._stack) > 1:
@@ -106,9 +108,7 @@ class Structure:
                 self._skip = position - len(buffer)
                 self._need = 1
         self._base += min(position, len(buffer))
-        rest = buffer[position:]
-        self._held = [rest] if rest else []
-        self._held_length = len(rest)
+        self._held = bytearray(memoryview(buffer)[position:])
 
     # --- data sets ---
 
@@ -126,12 +126,13 @@ class Structure:
 
     def _plain_explicit(self, buffer: bytes, position: int, end: int) -> int:
         big_endian = self._top.big_endian
-        header, take, short = EXPLICIT[big_endian], self._listener.element, SHORT
+        header, listener, short = EXPLICIT[big_endian], self._listener, SHORT
+        take = listener.element
         while position + 8 <= end:
             group, number, letters, length = header(buffer, position)
             stop = position + 8 + length
             vr = short.get(letters)
-            if vr is None or stop > end or group in _SPECIAL_GROUPS:
+            if vr is None or stop > end or group in _SPECIAL_GROUPS or length > listener.whole:
                 break
             take(group << 16 | number, vr, buffer[position + 8 : stop], big_endian)
             position = stop
@@ -139,13 +140,14 @@ class Structure:
 
     def _plain_implicit(self, buffer: bytes, position: int, end: int) -> int:
         big_endian = self._top.big_endian
-        header, take, plain = IMPLICIT[big_endian], self._listener.element, PLAIN
+        header, listener, plain = IMPLICIT[big_endian], self._listener, PLAIN
+        take = listener.element
         while position + 8 <= end:
             group, number, length = header(buffer, position)
             stop = position + 8 + length
             tag = group << 16 | number
             vr = plain.get(tag)
-            if vr is None or stop > end or length > 0xFFFF:
+            if vr is None or stop > end or length > listener.whole:
                 break
             take(tag, vr, buffer[position + 8 : stop], big_endian)
             position = stop
@@ -163,10 +165,7 @@ class Structure:
         letters = buffer[position + 4 : position + 6]
         if top.implicit:
             top.implicit = not (top.kind == "data set" and (letters in SHORT or letters in LONG))
-        elif not elements.is_vr(letters) and buffer[position : position + 2] not in (
-            b"\xfe\xff",
-            b"\xff\xfe",
-        ):
+        elif not elements.is_vr(letters) and buffer[position : position + 2] not in _GROUP_OF_ITEMS:
             top.implicit = True
         return True
 
@@ -245,8 +244,7 @@ class Structure:
             seen = length if length <= SMALL else 4
             if position + size + seen > len(buffer):
                 return self._wait(position, tag, length, size, seen)
-            value = buffer[position + size : position + size + seen]
-            if (vr == "UN" and length > SMALL) or not _holds_items(value, length, top):
+            if not self._is_sequence(vr, buffer[position + size : position + size + seen], length):
                 resolved = "UN"
         if resolved == "SQ":
             self._begin_sequence(tag, start, start + length)
@@ -257,15 +255,23 @@ class Structure:
             return position + size + length
         if position + size + length > len(buffer):
             return self._wait(position, tag, length, size, length)
-        self._listener.element(
-            tag, resolved, buffer[position + size : position + size + length], top.big_endian
-        )
+        value = buffer[position + size : position + size + length]
+        self._listener.element(tag, resolved, value, top.big_endian)
         return position + size + length
 
     def _is_doubtful(self, tag: int, vr: str) -> bool:
         """A sequence in explicit VR, and a public one in implicit VR, must be one. What was UN, and what a private
         dictionary says, may be mistaken."""
         return vr == "UN" or (not vr and tag >> 16 & 1 == 1)
+
+    def _is_sequence(self, vr: str, value: bytes, length: int) -> bool:
+        """Whether a doubtful sequence is one; `value` is all of it, or the beginning of a long one."""
+        if self._doubts > _MOST_DOUBTS or (vr == "UN" and length > SMALL):
+            return False
+        if _holds_items(value, length, self._top):
+            return True
+        self._doubts += len(value)
+        return False
 
     def _wait(self, position: int, tag: int, length: int, size: int, seen: int) -> int:
         self._awaited = (tag, length, size)
@@ -301,9 +307,7 @@ class Structure:
     def _item_header(self, buffer: bytes, position: int) -> tuple[int, int] | None:
         self._awaited = (0, 0, 0)
         if self._base + position + 8 > self._top.limit:
-            raise CannotUnderstand(
-                f"{_name(self._top)} ends at byte {self._top.limit}, in the middle of an item"
-            )
+            raise CannotUnderstand(f"{_name(self._top)} ends at byte {self._top.limit}, amid an item")
         if position + 8 > len(buffer):
             self._need = 8
             return None
@@ -369,7 +373,7 @@ class Structure:
         tag, length, size = self._awaited
         if not tag:
             return f"the data set ends in the middle of an element, which begins at byte {self._base}"
-        there = length - self._skip if self._skip else self._held_length - size
+        there = length - self._skip if self._skip else len(self._held) - size
         what = "a fragment" if self._top.kind == "fragments" else "the value"
         return f"{what} of {tag_text(tag)} declares {length} bytes, {there} are there"
 
@@ -391,6 +395,5 @@ def _holds_items(raw: bytes, length: int, inside: _Open) -> bool:
 
 
 def _name(one: _Open) -> str:
-    if one.kind == "data set":
-        return "the data set"
-    return f"{'an item' if one.kind == 'item' else 'the value'} of {tag_text(one.tag)}"
+    what = "an item" if one.kind == "item" else "the value"
+    return "the data set" if one.kind == "data set" else f"{what} of {tag_text(one.tag)}"
