@@ -123,6 +123,11 @@ def test_scope_of_each_level() -> None:
     assert scope(identifier("SERIES", SeriesInstanceUID="1.2.3"), Level.STUDY) == Scope((), ("1.2.3",))
 
 
+def test_a_backslash_in_a_patient_id_does_not_name_two_patients() -> None:
+    both = scope(identifier("PATIENT", PatientID=["A", "B"]), Level.PATIENT)
+    assert both == Scope(patient_ids=("A\\B",))
+
+
 def test_patient_id_counts_in_the_patient_root_only() -> None:
     both = identifier("STUDY", PatientID="7", StudyInstanceUID="1.2")
     assert scope(both, Level.PATIENT) == Scope(("1.2",), patient_ids=("7",))

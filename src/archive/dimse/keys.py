@@ -98,7 +98,8 @@ def _unique_values(identifier: Identifier, level: Level) -> tuple[str, ...]:
         return tuple(check_uid(value, tag) for value in values)
     if any("*" in value or "?" in value for value in values):
         raise InvalidQuery("PatientID of a retrieve is a wildcard")
-    return values
+    # PatientID has one value (PS3.6): a backslash in it is part of the ID, and not two other patients.
+    return ("\\".join(identifier.elements[tag].values),) if values else ()
 
 
 def _keys(tag: int, element: RequestElement, level: Level) -> tuple[list[Key], bool]:
