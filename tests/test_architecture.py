@@ -138,3 +138,9 @@ def test_only_config_looks_at_the_environment() -> None:
         if "environ" in path.read_text().replace("environment", "") or "getenv" in path.read_text()
     ]
     assert looking == ["config.py"]
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """pytest imports them by base name: of two that share one, the second cannot be collected."""
+    names = [path.name for path in (REPOSITORY / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -31,7 +31,7 @@ def test_slow_receivers_keep_no_connection_from_those_who_store(archive: Archive
     store(archive, PatientID="2")
     with ExitStack() as slow:
         found = [
-            slow.enter_context(closing(archive.search.find(Query(Level.IMAGE))))
+            slow.enter_context(closing(archive.search.find(Query(Level.IMAGE)).matches))
             for _ in range(MORE_THAN_ALL_CONNECTIONS)
         ]
         assert all(next(matches) for matches in found)
@@ -46,13 +46,13 @@ def test_answers_come_in_one_order_however_they_are_read(
     for number in range(7):
         store(archive, StudyDate=f"2024010{number + 1}")
     query = Query(Level.STUDY, limit=5, offset=1)
-    whole = list(archive.search.find(query))
+    whole = list(archive.search.find(query).matches)
     monkeypatch.setattr("archive.index.matching.BATCH", 2)
-    assert list(archive.search.find(query)) == whole
+    assert list(archive.search.find(query).matches) == whole
     dates = [match["00080020"]["Value"][0] for match in whole]
     assert dates == ["20240106", "20240105", "20240104", "20240103", "20240102"]
 
 
 def test_a_query_that_cannot_be_asked_is_told_before_the_first_match(archive: Archive) -> None:
     with pytest.raises(InvalidQuery):
-        next(archive.search.find(Query(Level.STUDY, (Key((0x00100020,), Range("1", "2")),))))
+        archive.search.find(Query(Level.STUDY, (Key((0x00100020,), Range("1", "2")),)))

@@ -19,7 +19,7 @@ def answer(exchange: Exchange) -> Status:
     asked = question(identifier, exchange.service.root, limit + 1)
     pending = Status(PENDING_WITH_UNSUPPORTED_KEYS if asked.unsupported_keys else PENDING)
     form = AnswerForm(identifier, exchange.association.called_ae_title, exchange.implicit)
-    with closing(exchange.archive.search.find(asked.query)) as matches:
+    with closing(exchange.archive.search.find(asked.query).matches) as matches:
         for number, match in enumerate(matches):
             if exchange.cancelled:
                 return exchange.respond(Status(CANCELLED))

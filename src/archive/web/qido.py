@@ -17,7 +17,7 @@ from archive.dicom.query import Key, Match, UIDList
 from archive.web import media_types, urls
 from archive.web.exchange import Answer, Asked
 from archive.web.media_types import DICOM_XML
-from archive.web.metadata import OFFERS, xml_parts
+from archive.web.metadata import OFFERS, json_array, xml_parts
 from archive.web.multipart_body import related
 from archive.web.qido_parameters import Search, parse
 
@@ -48,18 +48,17 @@ def _search(archive: Archive, asked: Asked, level: Level) -> Answer:
     maximum = archive.settings.limits.maximum_query_results
     search = parse(asked.parameters, level, maximum)
     query = replace(search.query, keys=_path_keys(asked) + search.query.keys)
-    limit = query.limit or 0
-    matches = list(archive.search.find(query)) if limit else []
+    found = archive.search.find(query)
     remaining = 0
-    if len(matches) >= limit:
-        remaining = archive.search.count(query) - query.offset - len(matches)
+    if found.number == query.limit:
+        remaining = archive.search.count(query) - query.offset - found.number
     warnings = _warnings(asked, search, remaining)
-    if not matches:
+    if not found.number:
         return Answer(204, headers=warnings)
-    data_sets = [_with_urls(asked.base_url, match, level) for match in matches]
+    data_sets = (_with_urls(asked.base_url, match, level) for match in found.matches)
     if chosen.media_type == DICOM_XML:
         return related(DICOM_XML, xml_parts(data_sets), warnings)
-    return Answer(200, chosen.media_type, orjson.dumps(data_sets), warnings)
+    return Answer(200, chosen.media_type, json_array(map(orjson.dumps, data_sets)), warnings)
 
 
 def _path_keys(asked: Asked) -> tuple[Key, ...]:
