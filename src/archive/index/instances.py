@@ -47,7 +47,7 @@ def record(
     place = _find_place(connection, instance)
     if place.instance_id is not None:
         stored = find_instance(connection, instance.SOPInstanceUID)
-        return Outcome.ALREADY_THERE if _is_same(stored, instance, sha256) else Outcome.OTHER_CONTENT
+        return Outcome.ALREADY_THERE if is_same(stored, instance, sha256) else Outcome.OTHER_CONTENT
     if place.study_id is not None and _is_other_patient(place, instance):
         return Outcome.OTHER_PATIENT
     if place.series_id is not None and place.study_of_series != place.study_id:
@@ -90,6 +90,17 @@ def find_instance(connection: Connection, sop_instance_uid: str) -> StoredInstan
     """The instance of this UID, if it is stored."""
     row = connection.execute(_FIND_INSTANCE, {"uid": rows.uid(sop_instance_uid)}).first()
     return StoredInstance(*row) if row else None
+
+
+def is_same(stored: StoredInstance | None, instance: Instance, sha256: str) -> bool:
+    """The same bytes, meaning the same thing, in the same place."""
+    return (
+        stored is not None
+        and stored.sha256 == sha256
+        and stored.transfer_syntax_uid == instance.transfer_syntax_uid
+        and stored.SeriesInstanceUID == instance.SeriesInstanceUID
+        and stored.StudyInstanceUID == instance.StudyInstanceUID
+    )
 
 
 def instances(connection: Connection, scope: Scope) -> Iterator[StoredInstance]:
@@ -148,16 +159,6 @@ def _within(statement: sa.Select[Any], scope: Scope) -> sa.Select[Any]:
         instance_table.c.InstanceNumber,
         instance_table.c.SOPInstanceUID,
     ).execution_options(yield_per=256)
-
-
-def _is_same(stored: StoredInstance | None, instance: Instance, sha256: str) -> bool:
-    return (
-        stored is not None
-        and stored.sha256 == sha256
-        and stored.transfer_syntax_uid == instance.transfer_syntax_uid
-        and stored.SeriesInstanceUID == instance.SeriesInstanceUID
-        and stored.StudyInstanceUID == instance.StudyInstanceUID
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,7 @@ class Reception:
 
     def _meet(self, stored: StoredInstance, instance: Instance, sha256: str) -> Outcome:
         """The UID is known: the same object again is fine, anything else is kept out."""
-        if not _same(stored, instance, sha256):
+        if not instances.is_same(stored, instance, sha256):
             self._refuse(instance, sha256, Outcome.OTHER_CONTENT)
         self._check_bytes(stored)
         return Outcome.ALREADY_THERE
@@ -243,16 +243,6 @@ class Reception:
             lambda connection: conflicts.record_conflict(connection, instance, sha256, self._source, reason)
         )
         raise InstanceConflict(reason, sop_instance_uid=instance.SOPInstanceUID, conflict_id=conflict_id)
-
-
-def _same(stored: StoredInstance, instance: Instance, sha256: str) -> bool:
-    """The same bytes, meaning the same thing, in the same place."""
-    return (
-        stored.sha256 == sha256
-        and stored.transfer_syntax_uid == instance.transfer_syntax_uid
-        and stored.SeriesInstanceUID == instance.SeriesInstanceUID
-        and stored.StudyInstanceUID == instance.StudyInstanceUID
-    )
 
 
 def _receipt(instance: Instance, *, already_there: bool) -> Receipt:
