@@ -9,7 +9,7 @@ import pytest
 
 from archive_process import ArchiveServer, archive
 from in_process import archive_here, in_folder
-from objects import ct, mr, part10
+from objects import ct, mr, part10, secondary_capture
 
 
 def test_version() -> None:
@@ -117,3 +117,17 @@ def test_import_of_nothing_there(tmp_path: Path) -> None:
     done = in_folder(tmp_path / "data", "import", str(tmp_path / "absent"))
     assert done.code == 2
     assert "absent" in done.stderr
+
+
+def test_objects_that_were_kept_out_are_listed(tmp_path: Path) -> None:
+    first = secondary_capture()
+    second = secondary_capture(SOPInstanceUID=first.SOPInstanceUID, PatientComments="other content")
+    files = tmp_path / "in"
+    files.mkdir()
+    for number, each in enumerate((first, second)):
+        (files / f"{number}.dcm").write_bytes(part10(each))
+    assert archive_here("import", str(files), "--data", str(tmp_path / "data")).code == 1
+    listed = in_folder(tmp_path / "data", "conflicts")
+    assert listed.code == 0
+    assert first.SOPInstanceUID in listed.stdout
+    assert "other content" in listed.stdout

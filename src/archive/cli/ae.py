@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from archive.cli import opening
+from archive.cli import opening, tables
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import Address
 from archive.remote import echo_scu
@@ -42,7 +38,9 @@ def show(config_file: ConfigOption = None, data: DataOption = None) -> None:
     """Show all known AE titles."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
         entries = archive.ae_titles.all()
-    _print(["AE title", "Host", "Port"], [[entry.title, entry.host, str(entry.port)] for entry in entries])
+    tables.show(
+        ["AE title", "Host", "Port"], [[entry.title, entry.host, str(entry.port)] for entry in entries]
+    )
 
 
 @app.command()
@@ -88,31 +86,9 @@ def refused(
     """Show the last associations that were refused, and why."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
         refusals = archive.ae_titles.refusals(limit)
-    rows = [[_when(e.time), str(e.times), e.calling, e.called, e.address, e.reason] for e in refusals]
-    _print(["Last", "Times", "Calling", "Called", "From", "Why"], rows)
+    rows = [[tables.when(e.time), str(e.times), e.calling, e.called, e.address, e.reason] for e in refusals]
+    tables.show(["Last", "Times", "Calling", "Called", "From", "Why"], rows)
 
 
 def _at(entry: AETitle) -> str:
     return f"{entry.title} at {Address(entry.host, entry.port)}"
-
-
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _print(headings: list[str], rows: list[list[str]]) -> None:
-    """A table on a terminal; lines with tabs for a program. Strangers choose what is in a refused AE title."""
-    console = Console()
-    safe = [[_printable(cell) for cell in row] for row in rows]
-    if not console.is_terminal:
-        for row in safe:
-            typer.echo("\t".join(row))
-        return
-    table = Table(*headings, show_edge=False)
-    for row in safe:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)

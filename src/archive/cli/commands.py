@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from archive import config
-from archive.cli import ae, importing, opening
+from archive.cli import ae, importing, opening, tables
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS, Settings
 from archive.dicom.errors import ArchiveError, ConfigurationError
@@ -83,6 +83,30 @@ def import_files(
         report = importing.run(opened.ingest, files)
     typer.echo(importing.summary(report, names=None if verbose else importing.NAMES))
     raise typer.Exit(importing.exit_code(report))
+
+
+@app.command()
+def conflicts(
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
+) -> None:
+    """Show the last objects that were kept out because their identifiers are taken."""
+    with opening.archive(opening.settings(config_file, data=data)) as opened:
+        found = opened.ingest.conflicts(limit)
+    rows = [
+        [
+            tables.when(e.last_at),
+            str(e.times),
+            e.SOPInstanceUID,
+            e.door,
+            e.calling_ae_title,
+            e.address,
+            e.reason,
+        ]
+        for e in found
+    ]
+    tables.show(["Last", "Times", "SOP Instance UID", "Door", "Calling", "From", "Why"], rows)
 
 
 @config_app.command("check")

@@ -8,7 +8,6 @@ empty components.
 from __future__ import annotations
 
 import re
-import uuid
 
 from archive.dicom.errors import InvalidUID
 
@@ -26,11 +25,6 @@ def check_uid(value: str, tag: int) -> str:
     raise InvalidUID(
         f"the UID in {tag_text(tag)} is not made of digits and single dots, at most 64 of them", tag
     )
-
-
-def new_uid() -> str:
-    """A UID that nobody else has (PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid4().int}"
 
 
 def tag_text(tag: int) -> str:

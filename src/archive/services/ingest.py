@@ -95,6 +95,11 @@ class Ingest:
         """Receive a PS3.10 file. With `study_instance_uid` an object of another study is an ObjectMismatch."""
         return Reception(self, Expected(StudyInstanceUID=study_instance_uid), source)
 
+    def conflicts(self, limit: int = 1000) -> list[conflicts.Conflict]:
+        """The last objects that were kept out, newest first."""
+        with self.database.read() as connection:
+            return conflicts.conflicts(connection, limit)
+
     def discard_abandoned(self, key: str) -> None:
         """Delete bytes that lost a race; done by the jobs, any number of times."""
         self.store.delete(key)
@@ -128,9 +133,12 @@ class Reception:
     def identity(self) -> tuple[str, str]:
         """SOP Class UID and SOP Instance UID as the sender gave them, empty where unknown: for failure reports.
 
-        In a file they come from its File Meta Information, which is not compared with the data set: it is often
-        stale after anonymisation, and the data set is what is stored, found and shown."""
-        return self._identity
+        In a file they come from its File Meta Information, or without one from the data set as far as it came.
+        That they agree is not asked of a file: its File Meta Information is often stale after anonymisation, and
+        the data set is what is stored, found and shown."""
+        if any(self._identity) or self._reader is None:
+            return self._identity
+        return self._reader.identity
 
     def begin(self, header: bytes, transfer_syntax_uid: str) -> None:
         """The header is complete: write it, and read what follows as a data set."""
