@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,3 +228,19 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ArchiveError):
         LocalStore(tmp_path / "file" / "data")
+
+
+def test_sweep_takes_what_a_dead_writer_left(tmp_path: Path) -> None:
+    """reliability.md I6. The writer is a process of its own, killed in the middle of a blob."""
+    script = (
+        "import os, pathlib, signal, sys; from archive.storage.local import LocalStore;"
+        "LocalStore(pathlib.Path(sys.argv[1])).create().write(bytes(1 << 20));"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    store = LocalStore(tmp_path)
+    assert len(list((tmp_path / "spool").iterdir())) == 1
+    assert store.sweep(3600) == 0
+    assert store.sweep(0) == 1
+    assert list((tmp_path / "spool").iterdir()) == []

@@ -37,8 +37,8 @@ class Recurring:
     run: Callable[[Archive], object]
 
 
-SPOOL_AGE_SECONDS = 24 * 3600.0
-"""Older than any reception can last: what is left of one that was cut by a crash."""
+SPOOL_AGE_SECONDS = 60.0
+"""What a dead worker left is gone a minute later: it may be half of somebody's picture."""
 
 
 def sweep_spool(archive: Archive) -> int:
@@ -46,4 +46,4 @@ def sweep_spool(archive: Archive) -> int:
     return archive.store.sweep(SPOOL_AGE_SECONDS)
 
 
-RECURRING: tuple[Recurring, ...] = (Recurring("sweep spool", 3600.0, sweep_spool),)
+RECURRING: tuple[Recurring, ...] = (Recurring("sweep spool", 60.0, sweep_spool),)

@@ -63,7 +63,8 @@ class BlobStore(Protocol):
         """Every published key, in no order: for verification only."""
 
     def sweep(self, older_than_seconds: float) -> int:
-        """Remove what interrupted writers left in the spool for longer than this; returns how many."""
+        """Remove what interrupted writers left in the spool for longer than this; returns how many. A writer that
+        is still there keeps its blob, however long it takes."""
 
     def check(self) -> None:
         """Raises OutOfResources unless a blob could be written now (for readiness)."""

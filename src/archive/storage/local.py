@@ -12,6 +12,7 @@ a thousand blobs before it picks the next.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import secrets
@@ -59,6 +60,8 @@ class LocalStore:
             key = f"{self._take_place()}/{secrets.token_hex(16)}"
             spooled = self._spool / f"{secrets.token_hex(16)}.part"
             descriptor = os.open(spooled, _NEW_FILE, 0o600)
+            # Held until the writer ends, however it ends: `sweep` sees by it whether anybody is still writing.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return LocalBlobWriter(self, key, descriptor, spooled, self._objects / key)
 
     def open(self, key: str) -> LocalBlob:
@@ -85,7 +88,7 @@ class LocalStore:
         with _writing("the spool cannot be swept"):
             for path in self._spool.glob("*.part"):
                 with contextlib.suppress(FileNotFoundError):
-                    if path.lstat().st_mtime <= limit:
+                    if path.lstat().st_mtime <= limit and _is_abandoned(path):
                         path.unlink()
                         removed += 1
         return removed
@@ -233,6 +236,17 @@ class LocalBlob:
             yield piece
             offset += len(piece)
             length -= len(piece)
+
+
+def _is_abandoned(spooled: Path) -> bool:
+    descriptor = os.open(spooled, _OPEN_FILE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _make_folder(folder: Path) -> None:
