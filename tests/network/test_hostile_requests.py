@@ -266,7 +266,8 @@ def test_a_handler_that_fails_aborts_and_is_logged_by_its_type(serving: Serving)
 
 def test_at_stop_a_message_may_finish_and_the_idle_go(serving: Serving) -> None:
     server = serving(drain_seconds=PATIENCE)
-    with server.connect() as busy, server.connect() as idle, server.connect() as silent:
+    # Connections are accepted in turn: who is associated came after the silent one.
+    with server.connect() as silent, server.connect() as busy, server.connect() as idle:
         busy.associate()
         idle.associate()
         first, last = pairwise([0, 10_000, 20_000])
