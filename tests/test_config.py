@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive import config
-from archive.config import KEYS, Address, AETitleSeed, Settings, load
+from archive.config import KEYS, load
 from archive.dicom.errors import ConfigurationError
+from archive.settings import Address, AETitleSeed, Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG_FILE = REPOSITORY / "conf" / "archive.toml"

@@ -13,7 +13,8 @@ A module imports only from lines below its own (import-linter says so in every t
     remote       what we say to others     audit   who did what
     security     AE title rules and, with sign-in, principals and tokens
     network      PS3.8 associations in both roles, on sockets with deadlines
-    config       frozen settings
+    config       reads the settings from file, environment and options
+    settings     what settings there are
     dicom        the standard as values, tables and byte-level readers; pure
 
 The path of an object, on its way in: `network` or `web/stow` delivers pieces -> `services/ingest` writes each to the

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archive.config import Settings
 from archive.index.database import Database
 from archive.services.ae_titles import AETitles
 from archive.services.health import Health
 from archive.services.ingest import Ingest
 from archive.services.retrieve import Retrieve
 from archive.services.search import Search
+from archive.settings import Settings
 from archive.storage.base import BlobStore
 from archive.storage.local import LocalStore
 

@@ -12,8 +12,8 @@ import pytest
 
 from archive.bootstrap import Archive, build, prepare
 from archive.cli.importing import DICOMDIR, Fate, Report, Result, exit_code, gather, run, store, summary
-from archive.config import Settings
 from archive.dicom.errors import ConfigurationError
+from archive.settings import Settings
 from objects import mr, part10
 
 

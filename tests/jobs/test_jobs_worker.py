@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from archive.bootstrap import Archive, build, prepare
-from archive.config import Settings
 from archive.dicom.errors import OutOfResources
 from archive.index import outbox
 from archive.jobs import worker
 from archive.jobs.retry import RetryPolicy
 from archive.jobs.table import SPOOL_AGE_SECONDS
+from archive.settings import Settings
 
 HOUR = 3600.0
 

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from archive import bootstrap
 from archive.bootstrap import Archive
-from archive.config import Address, AETitleSeed, Settings
 from archive.dicom.errors import CallerRefused, ConfigurationError
 from archive.services.ae_titles import REFUSALS_PER_SECOND, AETitles
+from archive.settings import Address, AETitleSeed, Settings
 
 
 @dataclass

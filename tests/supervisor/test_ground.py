@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from archive.config import Address, Settings
 from archive.dicom.errors import ConfigurationError
+from archive.settings import Address, Settings
 from archive.supervisor import ground
 
 

@@ -15,12 +15,13 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from pynetdicom.dimse_primitives import C_STORE
 
-from archive.config import Settings, load
+from archive.config import load
 from archive.dicom.errors import AssociationAborted
 from archive.network.commands import request_of
 from archive.network.requestor import Proposal, open_association
 from archive.remote import echo_scu
 from archive.remote.peer import Peer
+from archive.settings import Settings
 from archive.supervisor.serve import greeting
 from archive_process import ArchiveServer, StartArchive, await_end
 from in_process import archive_here

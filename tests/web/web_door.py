@@ -13,7 +13,8 @@ import httpx
 
 from archive import bootstrap
 from archive.bootstrap import Archive
-from archive.config import Settings, load
+from archive.config import load
+from archive.settings import Settings
 from archive.web import server
 
 STUDIES = "/dicom-web/studies"

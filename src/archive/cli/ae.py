@@ -9,10 +9,10 @@ import typer
 
 from archive.cli import opening, tables
 from archive.cli.opening import ConfigOption, DataOption
-from archive.config import Address
 from archive.remote import echo_scu
 from archive.remote.peer import Peer
 from archive.security.ae_titles import AETitle
+from archive.settings import Address
 
 app = typer.Typer(no_args_is_help=True, help="AE titles that are let in and may be sent to.")
 

@@ -13,8 +13,9 @@ import typer
 from archive import config
 from archive.cli import ae, importing, opening, tables
 from archive.cli.opening import ConfigOption, DataOption
-from archive.config import KEYS, Settings
+from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
+from archive.settings import Settings
 from archive.supervisor.serve import serve as run_supervisor
 
 FAILED = 1

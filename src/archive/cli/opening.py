@@ -12,8 +12,8 @@ import typer
 
 from archive import config
 from archive.bootstrap import Archive, build, prepare
-from archive.config import Settings
 from archive.dicom.errors import ConfigurationError
+from archive.settings import Settings
 from archive.supervisor import ground, logs
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file (see conf/archive.toml).")]

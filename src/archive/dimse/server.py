@@ -18,7 +18,6 @@ import structlog
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
 
 from archive.bootstrap import Archive
-from archive.config import Settings
 from archive.dicom.errors import ArchiveError, AssociationAborted, CallerRefused, OutOfResources, PeerFailure
 from archive.dimse import echo, find, get, move, store
 from archive.dimse.contexts import STORAGE, Operation, choose, service
@@ -35,6 +34,7 @@ from archive.dimse.statuses import (
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
 from archive.network.transport import Deadlines
+from archive.settings import Settings
 
 _log = structlog.get_logger()
 

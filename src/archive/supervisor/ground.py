@@ -17,8 +17,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from archive.config import Address, Settings
 from archive.dicom.errors import ConfigurationError
+from archive.settings import Address, Settings
 
 BACKLOG = 1024
 OPEN_FILES = 65536

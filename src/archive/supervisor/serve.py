@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from archive import config
 from archive.bootstrap import prepare
-from archive.config import Address, Settings
+from archive.settings import Address, Settings
 from archive.supervisor import ground, logs
 from archive.supervisor.fleet import End, Fleet, Post
 

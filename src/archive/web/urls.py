@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from archive.config import Http
+from archive.settings import Http
 from archive.web import media_types
 
 ROOT = "/dicom-web"

@@ -1,0 +1,157 @@
+"""Every static setting: its default and one sentence.
+
+The dataclasses below are the only list: `conf/archive.toml`, the names of the environment variables and the check for
+unknown keys follow from them (`config` reads all three), so a setting is added in one place; a test then asks for its
+line in `conf/archive.toml`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MOST_DEFAULT_WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen or connect: `127.0.0.1:8080`, `[::1]:8080`. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @staticmethod
+    def parse(text: str) -> Address:
+        """Read `HOST:PORT`. Raises ValueError with a sentence."""
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:\[\]/@]+)):(\d{1,5})", text.strip())
+        if match is None or int(match[3]) > 65535:
+            raise ValueError("must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+        return Address(match[1] or match[2], int(match[3]))
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class AETitleSeed:
+    """An AE title that the database gets at start unless it has it: a name and where it listens."""
+
+    title: str
+    address: Address
+
+
+def setting(default: T, sentence: str, minimum: int | None = None, choices: tuple[str, ...] = ()) -> T:
+    """One setting: its default and the sentence that `conf/archive.toml` shows."""
+    facts = {"sentence": sentence, "minimum": minimum, "choices": choices}
+    return dataclasses.field(default=default, metadata=facts)
+
+
+_HTTP = Address("127.0.0.1", 8080)
+_DIMSE = Address("0.0.0.0", 11112)
+
+
+@dataclass(frozen=True)
+class Http:
+    """The HTTP door: DICOMweb, health and metrics."""
+
+    listen: Address = setting(_HTTP, "HOST:PORT; any host but this machine's own needs behind_proxy.")
+    public_url: str = setting("", "URL by which others reach the archive; empty: as the request says.")
+    behind_proxy: bool = setting(False, "True when a reverse proxy guards HTTP; its Forwarded headers count.")
+    cors_origins: tuple[str, ...] = setting((), 'Origins whose pages may read answers; ["*"] allows all.')
+    maximum_body_bytes: int = setting(68719476736, "Largest request body, of many objects perhaps.", 1)
+    idle_deadline: int = setting(60, "Seconds that a body on its way in or out may stand still.", 1)
+
+
+@dataclass(frozen=True)
+class Dimse:
+    """The DIMSE door: associations with modalities and workstations."""
+
+    listen: Address = setting(_DIMSE, "HOST:PORT; other machines get in only when their AE title is known.")
+    ae_title: str = setting("ARCHIVE", "The AE title of the archive, at most 16 characters.")
+    maximum_pdu_length: int = setting(131072, "Largest P-DATA-TF PDU that a peer may send, in bytes.", 4096)
+    maximum_associations: int = setting(100, "Associations at one time in each worker; more are rejected.", 1)
+    maximum_connections_per_address: int = setting(50, "The same for connections from one address.", 1)
+    association_deadline: int = setting(10, "Seconds from connecting to a whole A-ASSOCIATE-RQ (ARTIM).", 1)
+    pdu_deadline: int = setting(30, "Seconds from the first to the last byte of one PDU.", 1)
+    idle_deadline: int = setting(300, "Seconds that an association may be silent between messages.", 1)
+    connect_deadline: int = setting(10, "Seconds for connecting and associating with a peer of ours.", 1)
+    response_deadline: int = setting(120, "Seconds that a peer of ours may take to answer a request.", 1)
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """The metadata index."""
+
+    url: str = setting("", "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME; empty: in the data.")
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """The store of bytes."""
+
+    minimum_free_bytes: int = setting(1073741824, "With less room on the disk, objects are refused.", 0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one object or question may cost."""
+
+    maximum_object_bytes: int = setting(17179869184, "Largest object, in bytes of its data set.", 1)
+    maximum_query_results: int = setting(10000, "Most matches in one answer.", 1)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Operational logs, on stderr. They never hold patient data."""
+
+    level: str = setting(
+        "info", "debug, info, warning or error.", choices=("debug", "info", "warning", "error")
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, read once and passed on."""
+
+    data: Path = setting(Path("data"), "Folder for objects and index, made when absent.")
+    workers: int = setting(0, "DIMSE workers, and as many for HTTP; 0: one for each core, at most two.", 0)
+    drain_seconds: int = setting(30, "Seconds that what is running gets to end when the archive stops.", 0)
+    http: Http = Http()
+    dimse: Dimse = Dimse()
+    index: IndexSettings = IndexSettings()
+    storage: StorageSettings = StorageSettings()
+    limits: Limits = Limits()
+    log: Log = Log()
+    ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers each of the two network doors gets."""
+        return self.workers or min(MOST_DEFAULT_WORKERS, os.cpu_count() or 1)
+
+    @property
+    def run_folder(self) -> Path:
+        """Where a running archive keeps its lock and its metrics; nothing here needs a backup."""
+        return self.data / "run"
+
+    @property
+    def metrics_folder(self) -> Path:
+        """Shared by all workers of one run (PROMETHEUS_MULTIPROC_DIR); emptied at each start."""
+        return self.run_folder / "metrics"
