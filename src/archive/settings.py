@@ -77,6 +77,7 @@ class Http:
     cors_origins: tuple[str, ...] = setting((), 'Origins whose pages may read answers; ["*"] allows all.')
     maximum_body_bytes: int = setting(68719476736, "Largest request body, of many objects perhaps.", 1)
     idle_deadline: int = setting(60, "Seconds that a body on its way in or out may stand still.", 1)
+    strict: bool = setting(False, "True refuses what PS3.18 says to refuse though clients in use send it.")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from archive.web.endpoint import Endpoint
 from archive.web.exchange import Answer
 from archive.web.routes import ROUTES, Route
 
-ARCHIVE: Any = SimpleNamespace(settings=SimpleNamespace(http=SimpleNamespace(public_url="http://here")))
+ARCHIVE: Any = SimpleNamespace(
+    settings=SimpleNamespace(http=SimpleNamespace(public_url="http://here", strict=False))
+)
 SCOPE: Any = {"type": "http", "method": "GET", "scheme": "http", "query_string": b"", "headers": []}
 
 

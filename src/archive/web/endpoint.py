@@ -101,6 +101,7 @@ def asked_of(scope: Scope, http: Any) -> Asked:
         headers=headers,
         base_url=urls.public_base(http, headers, scope["scheme"], scope.get("server")),
         peer_address=client[0] if client else "",
+        strict=http.strict,
     )
 
 

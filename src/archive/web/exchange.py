@@ -21,13 +21,14 @@ MAXIMUM_PARAMETERS = 1000
 @dataclass(frozen=True)
 class Asked:
     """A request without its body. `base_url` is where the public sees our DICOMweb root, without a slash at the end;
-    header names are in lower case."""
+    header names are in lower case. `strict`: the letter of PS3.18 counts, not what clients get away with."""
 
     path: Mapping[str, str]
     query_string: str
     headers: Mapping[str, str]
     base_url: str
     peer_address: str = ""
+    strict: bool = False
 
     @cached_property
     def parameters(self) -> tuple[tuple[str, str], ...]:
