@@ -1,35 +1,25 @@
 """The route table: every resource of the HTTP door, once.
 
-The router, the metrics' labels and the conformance statement's list of resources are derived from here. `clause`
-is where PS3.18 asks for the transaction; empty for resources of our own.
+The router, the metrics' labels, Retrieve Capabilities, /openapi.json and the conformance statement are derived from
+here. What a client has to know of each transaction is in `transactions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from archive.web import frames, metadata, qido, rendered, status, stow, wado
+from archive.web import frames, metadata, qido, rendered, status, stow, transactions, wado
+from archive.web.route import UNDESCRIBED, About, Route
 from archive.web.urls import ROOT
+
+__all__ = ["ROUTES", "Route"]
 
 STUDY = "/studies/{study}"
 SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One transaction. `handler` is called with `(archive, asked)` and returns an Answer; when the transaction
-    `takes_body`, it returns a Taker. One that `renders` makes pictures, of which few are made at a time."""
-
-    method: str
-    path: str
-    name: str
-    clause: str
-    handler: Callable[[Any, Any], Any]
-    takes_body: bool = False
-    renders: bool = False
+Handler = Callable[[Any, Any], Any]
 
 
 def _dicomweb(
@@ -37,41 +27,69 @@ def _dicomweb(
     path: str,
     name: str,
     clause: str,
-    handler: Callable[[Any, Any], Any],
+    handler: Handler,
     *,
     takes_body: bool = False,
+    about: About = UNDESCRIBED,
 ) -> Route:
-    return Route(method, ROOT + path, name, clause, handler, takes_body)
+    return Route(method, ROOT + path, name, clause, handler, takes_body, about=about)
 
 
-def _picture(path: str, name: str, handler: Callable[[Any, Any], Any]) -> Route:
-    return Route("GET", ROOT + path, name, "10.4", handler, renders=True)
+def _store(path: str, name: str) -> Route:
+    return _dicomweb("POST", path, name, "10.5", stow.store, takes_body=True, about=transactions.STORE)
+
+
+def _search(path: str, name: str, handler: Handler, described: About) -> Route:
+    return _dicomweb("GET", path, name, "10.6", handler, about=described)
+
+
+def _retrieve(path: str, name: str, handler: Handler, described: About) -> Route:
+    return _dicomweb("GET", path, name, "10.4", handler, about=described)
+
+
+def _metadata(path: str, name: str) -> Route:
+    return _retrieve(f"{path}/metadata", name, metadata.metadata, transactions.RETRIEVE_METADATA)
+
+
+def _picture(
+    path: str, name: str, handler: Handler, described: About = transactions.RETRIEVE_RENDERED
+) -> Route:
+    return Route("GET", ROOT + path, name, "10.4", handler, renders=True, about=described)
+
+
+def _thumbnail(path: str, name: str) -> Route:
+    return _picture(f"{path}/thumbnail", name, rendered.thumbnail, transactions.RETRIEVE_THUMBNAIL)
 
 
 ROUTES: tuple[Route, ...] = (
-    _dicomweb("POST", "/studies", "StoreInstances", "10.5", stow.store, takes_body=True),
-    _dicomweb("POST", STUDY, "StoreStudyInstances", "10.5", stow.store, takes_body=True),
-    _dicomweb("GET", "/studies", "SearchStudies", "10.6", qido.studies),
-    _dicomweb("GET", "/series", "SearchAllSeries", "10.6", qido.series),
-    _dicomweb("GET", "/instances", "SearchAllInstances", "10.6", qido.instances),
-    _dicomweb("GET", f"{STUDY}/series", "SearchStudySeries", "10.6", qido.series),
-    _dicomweb("GET", f"{STUDY}/instances", "SearchStudyInstances", "10.6", qido.instances),
-    _dicomweb("GET", f"{SERIES}/instances", "SearchSeriesInstances", "10.6", qido.instances),
-    _dicomweb("GET", STUDY, "RetrieveStudy", "10.4", wado.instances),
-    _dicomweb("GET", SERIES, "RetrieveSeries", "10.4", wado.instances),
-    _dicomweb("GET", INSTANCE, "RetrieveInstance", "10.4", wado.instances),
-    _dicomweb("GET", f"{STUDY}/metadata", "RetrieveStudyMetadata", "10.4", metadata.metadata),
-    _dicomweb("GET", f"{SERIES}/metadata", "RetrieveSeriesMetadata", "10.4", metadata.metadata),
-    _dicomweb("GET", f"{INSTANCE}/metadata", "RetrieveInstanceMetadata", "10.4", metadata.metadata),
-    _dicomweb("GET", f"{INSTANCE}/bulkdata/{{path:path}}", "RetrieveBulkdata", "10.4", frames.bulk_data),
-    _dicomweb("GET", f"{INSTANCE}/frames/{{frames}}", "RetrieveFrames", "10.4", frames.frames),
+    _store("/studies", "StoreInstances"),
+    _store(STUDY, "StoreStudyInstances"),
+    _search("/studies", "SearchStudies", qido.studies, transactions.SEARCH_STUDIES),
+    _search("/series", "SearchAllSeries", qido.series, transactions.SEARCH_SERIES),
+    _search("/instances", "SearchAllInstances", qido.instances, transactions.SEARCH_INSTANCES),
+    _search(f"{STUDY}/series", "SearchStudySeries", qido.series, transactions.SEARCH_SERIES),
+    _search(f"{STUDY}/instances", "SearchStudyInstances", qido.instances, transactions.SEARCH_INSTANCES),
+    _search(f"{SERIES}/instances", "SearchSeriesInstances", qido.instances, transactions.SEARCH_INSTANCES),
+    _retrieve(STUDY, "RetrieveStudy", wado.instances, transactions.RETRIEVE_INSTANCES),
+    _retrieve(SERIES, "RetrieveSeries", wado.instances, transactions.RETRIEVE_INSTANCES),
+    _retrieve(INSTANCE, "RetrieveInstance", wado.instances, transactions.RETRIEVE_INSTANCE),
+    _metadata(STUDY, "RetrieveStudyMetadata"),
+    _metadata(SERIES, "RetrieveSeriesMetadata"),
+    _metadata(INSTANCE, "RetrieveInstanceMetadata"),
+    _retrieve(
+        f"{INSTANCE}/bulkdata/{{path:path}}",
+        "RetrieveBulkdata",
+        frames.bulk_data,
+        transactions.RETRIEVE_BULKDATA,
+    ),
+    _retrieve(f"{INSTANCE}/frames/{{frames}}", "RetrieveFrames", frames.frames, transactions.RETRIEVE_FRAMES),
     _picture(f"{INSTANCE}/rendered", "RetrieveRenderedInstance", rendered.instance),
     _picture(f"{INSTANCE}/frames/{{frames}}/rendered", "RetrieveRenderedFrames", rendered.frames),
-    _picture(f"{STUDY}/thumbnail", "RetrieveStudyThumbnail", rendered.thumbnail),
-    _picture(f"{SERIES}/thumbnail", "RetrieveSeriesThumbnail", rendered.thumbnail),
-    _picture(f"{INSTANCE}/thumbnail", "RetrieveInstanceThumbnail", rendered.thumbnail),
-    _picture(f"{INSTANCE}/frames/{{frames}}/thumbnail", "RetrieveFrameThumbnail", rendered.thumbnail),
-    Route("GET", "/health/live", "Live", "", status.live),
-    Route("GET", "/health/ready", "Ready", "", status.ready),
-    Route("GET", "/metrics", "Metrics", "", status.metrics_page),
+    _thumbnail(STUDY, "RetrieveStudyThumbnail"),
+    _thumbnail(SERIES, "RetrieveSeriesThumbnail"),
+    _thumbnail(INSTANCE, "RetrieveInstanceThumbnail"),
+    _thumbnail(f"{INSTANCE}/frames/{{frames}}", "RetrieveFrameThumbnail"),
+    Route("GET", "/health/live", "Live", "", status.live, about=transactions.LIVE),
+    Route("GET", "/health/ready", "Ready", "", status.ready, about=transactions.READY),
+    Route("GET", "/metrics", "Metrics", "", status.metrics_page, about=transactions.METRICS),
 )

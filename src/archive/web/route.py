@@ -1,0 +1,85 @@
+"""What a row of the route table says: how a transaction is carried out, and what a client has to know of it.
+
+The second half (`About`) is data only. Retrieve Capabilities, /openapi.json and the tables of the conformance
+statement are made from it and from nothing else, so what they say of a resource is one thing said three times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_VARIABLE = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a query or of a path. `type` is one of JSON Schema's; `alias` is another name for the same.
+    With `open_ended` it stands for any number of parameters, and `name` says what their names look like."""
+
+    name: str
+    description: str
+    clause: str = ""
+    type: str = "string"
+    alias: str = ""
+    options: tuple[str, ...] = ()
+    pattern: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
+    repeating: bool = False
+    open_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One status that a transaction may answer with. `empty`: without a body. `reports`: with a body in one of the
+    offered media types although it says failure."""
+
+    code: int
+    meaning: str
+    empty: bool = False
+    reports: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a client has to know of a transaction: `offers` are the media types of the answer, the default first,
+    `takes` those of the request, `statuses` everything that comes back. An `extension` is not in PS3.18."""
+
+    summary: str = ""
+    offers: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    takes: tuple[str, ...] = ()
+    extension: bool = False
+
+
+UNDESCRIBED = About()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One transaction. `clause` is where PS3.18 asks for it, empty for resources of our own. `handler` is called with
+    `(archive, asked)` and returns an Answer; when the transaction `takes_body`, it returns a Taker. One that `renders`
+    makes pictures, of which few are made at a time."""
+
+    method: str
+    path: str
+    name: str
+    clause: str
+    handler: Callable[[Any, Any], Any]
+    takes_body: bool = False
+    renders: bool = False
+    about: About = UNDESCRIBED
+
+    @property
+    def template(self) -> str:
+        """The path as a URI template (RFC 6570), without the router's converters."""
+        return _VARIABLE.sub(r"{\1}", self.path)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names in the braces of the path."""
+        return tuple(_VARIABLE.findall(self.path))

@@ -1,0 +1,117 @@
+"""The transactions of the HTTP door, each described once: media types, parameters, statuses.
+
+`routes` says at which paths each is carried out. A status without a row here must not come back; a test that asks
+by /openapi.json holds the door to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archive.dicom.instance import Level
+from archive.web import metadata, parameters
+from archive.web.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, MULTIPART, OCTET_STREAM
+from archive.web.parameters import ACCEPT, CHARSET
+from archive.web.route import About, Parameter, Status
+
+OK = Status(200, "Here it is.")
+NOT_MODIFIED = Status(304, "The representation that If-None-Match names is up to date.", empty=True)
+PARTIAL = Status(206, "The part that Range names, and only for a request with Range.")
+NOT_SATISFIABLE = Status(416, "Range names nothing that is there.")
+BAD_REQUEST = Status(400, "A parameter, UID or header that cannot be.")
+NOT_FOUND = Status(
+    404, "Nothing is stored under these UIDs, frame numbers or path, and nothing is known to have been."
+)
+NOT_ACCEPTABLE = Status(
+    406,
+    "It is not available in any of the acceptable media types, transfer syntaxes or "
+    "character sets; the body says in which it is.",
+)
+GONE = Status(410, "It was stored, and has been deleted.")
+_ALWAYS = (
+    Status(421, "The Host header names another host than those that this archive serves."),
+    Status(500, "A fault of the archive; its log has the details."),
+    Status(503, "The store or the index cannot be used now: try again after Retry-After."),
+)
+_OF_A_BODY = (
+    Status(408, "The body stood still for longer than http.idle_deadline."),
+    Status(413, "The body is larger than what is taken here.", reports=True),
+    Status(415, "A Content-Type or Content-Encoding that is not taken here; the body says which are."),
+)
+"""What every transaction with a request body may answer besides."""
+
+
+def related(*media_types: str) -> tuple[str, ...]:
+    """These as types of the parts of a multipart body."""
+    return tuple(f'{MULTIPART}; type="{name}"' for name in media_types)
+
+
+def _about(
+    summary: str,
+    statuses: Iterable[Status],
+    offers: tuple[str, ...] = (),
+    described: tuple[Parameter, ...] = (ACCEPT,),
+    takes: tuple[str, ...] = (),
+    *,
+    extension: bool = False,
+) -> About:
+    body = _OF_A_BODY if takes else ()
+    every = sorted((*statuses, *body, *_ALWAYS), key=lambda status: status.code)
+    return About(summary, offers, described, tuple(every), takes, extension)
+
+
+_RETRIEVED = (OK, PARTIAL, NOT_MODIFIED, BAD_REQUEST, NOT_FOUND, NOT_ACCEPTABLE, GONE, NOT_SATISFIABLE)
+_DATA_SETS = tuple(str(offer) for offer in metadata.OFFERS)
+_BULK = (*related(OCTET_STREAM), OCTET_STREAM)
+_COMPRESSED = ("image/*", "video/*")
+_PICTURES = ("image/jpeg", "image/png", "image/gif")
+
+
+def _search(level: Level, noun: str) -> About:
+    statuses = (
+        Status(200, "The matches; Warning says how many more there are."),
+        Status(204, "Nothing matches.", empty=True),
+        NOT_MODIFIED,
+        BAD_REQUEST,
+        NOT_ACCEPTABLE,
+        Status(413, "The search is too broad to be carried out."),
+    )
+    return _about(f"Search for {noun}.", statuses, _DATA_SETS, parameters.search(level))
+
+
+SEARCH_STUDIES = _search(Level.STUDY, "studies")
+SEARCH_SERIES = _search(Level.SERIES, "series")
+SEARCH_INSTANCES = _search(Level.IMAGE, "instances")
+
+STORE = _about(
+    "Store instances.",
+    (
+        Status(200, "All instances are stored."),
+        Status(202, "Some instances are stored; the body tells the fate of each."),
+        Status(400, "The body cannot be read, or the request contradicts itself.", reports=True),
+        Status(406, "The answer is not available in any acceptable media type."),
+        Status(409, "No instance is stored; the body has the reason for each.", reports=True),
+    ),
+    (DICOM_JSON, JSON, DICOM_XML),
+    (ACCEPT, CHARSET),
+    (*related(DICOM, DICOM_JSON, DICOM_XML), DICOM),
+)
+RETRIEVE_INSTANCES = _about("Retrieve all instances, as PS3.10 files.", _RETRIEVED, related(DICOM))
+RETRIEVE_INSTANCE = _about("Retrieve one instance, as a PS3.10 file.", _RETRIEVED, (*related(DICOM), DICOM))
+RETRIEVE_METADATA = _about(
+    "Retrieve all attributes, bulk data by URI.", _RETRIEVED, _DATA_SETS, (ACCEPT, CHARSET)
+)
+RETRIEVE_BULKDATA = _about(
+    "Retrieve the bulk data.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED)
+)
+RETRIEVE_FRAMES = _about("Retrieve frames.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED))
+RETRIEVE_RENDERED = _about(
+    "Retrieve as pictures or text for people.",
+    _RETRIEVED,
+    (*_PICTURES, *related(*_PICTURES)),
+    parameters.RENDERED,
+)
+RETRIEVE_THUMBNAIL = _about("Retrieve a small picture.", _RETRIEVED, _PICTURES, (ACCEPT, parameters.VIEWPORT))
+LIVE = _about("Whether this process answers.", (OK,), ("text/plain",), ())
+READY = _about("Whether the store and the index can take work now.", (OK,), ("application/json",), ())
+METRICS = _about("Counters for Prometheus.", (OK,), ("text/plain",), ())
