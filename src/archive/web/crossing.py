@@ -21,7 +21,7 @@ import anyio
 from anyio import from_thread
 from anyio.to_thread import run_sync
 
-from archive.web.exchange import Answer
+from archive.web.exchange import Answer, Sliced
 
 T = TypeVar("T")
 
@@ -95,6 +95,7 @@ class Beside(Generic[T]):
 def prepared(make: Callable[[], Answer]) -> Prepared:
     """Make an answer and the first batch of its body."""
     answer = make()
+    assert not isinstance(answer.body, Sliced), "ranges.applied comes before"
     if isinstance(answer.body, bytes):
         return Prepared(answer, answer.body, None)
     try:

@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from archive.web import bodies, crossing, errors, urls
+from archive.web import bodies, conditional, crossing, errors, ranges, urls
 from archive.web.bodies import ClientGone
 from archive.web.crossing import Crossing, Prepared
 from archive.web.exchange import Answer, Asked, Taker
@@ -45,9 +45,14 @@ class Endpoint:
             await self._send(route, Prepared(answer, body, None), scope, send)
             return
         async with _while_there(receive):
-            make = partial(crossing.prepared, partial(route.handler, self._archive, asked))
+            make = partial(crossing.prepared, partial(self._answer, route, asked))
             ready = await self._lane.call(make, renders=route.renders)
             await self._send(route, ready, scope, send)
+
+    def _answer(self, route: Route, asked: Asked) -> Answer:
+        """The handler's answer, as far as the client wants it."""
+        answer: Answer = route.handler(self._archive, asked)
+        return ranges.applied(conditional.applied(answer, asked), asked)
 
     async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
         """Feed the body to the handler's taker."""
@@ -102,6 +107,7 @@ def asked_of(scope: Scope, http: Any) -> Asked:
         base_url=urls.public_base(http, headers, scope["scheme"], scope.get("server")),
         peer_address=client[0] if client else "",
         strict=http.strict,
+        method=scope["method"],
     )
 
 
@@ -120,8 +126,8 @@ async def _start(ready: Prepared, send: Send) -> None:
     headers = [(name.encode("latin-1"), errors.header_text(value)) for name, value in answer.headers]
     if answer.media_type:
         headers.append((b"content-type", answer.media_type.encode("latin-1")))
-    length = answer.length if ready.rest is not None else len(ready.first)
-    if length is not None and answer.status != 204:
+    length = len(ready.first) if ready.rest is None and answer.length is None else answer.length
+    if length is not None and answer.status not in (204, 304):
         headers.append((b"content-length", str(length).encode("ascii")))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 

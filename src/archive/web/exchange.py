@@ -6,7 +6,7 @@ instead, which is fed. Neither sees the event loop: `crossing` and `endpoint` do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -29,6 +29,7 @@ class Asked:
     base_url: str
     peer_address: str = ""
     strict: bool = False
+    method: str = "GET"
 
     @cached_property
     def parameters(self) -> tuple[tuple[str, str], ...]:
@@ -65,16 +66,35 @@ class Asked:
         return named.replace("dicom json", "dicom+json").replace("dicom xml", "dicom+xml")
 
 
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """A body of `length` bytes of which any part can be sent (RFC 9110 14): `read(offset, length)` gives exactly
+    these bytes in pieces, and nothing is opened before the first of them is asked for."""
+
+    length: int
+    read: Callable[[int, int], Iterator[bytes]]
+
+    @staticmethod
+    def of(data: bytes) -> Sliced:
+        """Bytes that are at hand."""
+        return Sliced(len(data), lambda offset, length: iter((data[offset : offset + length],)))
+
+
 @dataclass(frozen=True)
 class Answer:
     """A response. A body of pieces is closed when it was sent or the client went away; `length` is its length if
-    that is known beforehand."""
+    that is known beforehand.
+
+    `etag` names the state of what is sent, without quotation marks: made of stored digests and of every choice that
+    changes a byte (`conditional.tag`). Of a `Sliced` body it promises the same bytes, so it is a strong entity tag
+    there, elsewhere a weak one. Give it before any expensive work begins: who has this state gets 304 instead."""
 
     status: int = 200
     media_type: str = ""
-    body: bytes | Iterator[bytes] = b""
+    body: bytes | Iterator[bytes] | Sliced = b""
     headers: tuple[tuple[str, str], ...] = ()
     length: int | None = None
+    etag: str = ""
 
 
 class Taker(Protocol):
