@@ -117,6 +117,34 @@ RENDERED = (
     ),
 )
 
+WADO_URI = (
+    Parameter("requestType", "WADO.", "9.1.2.1.1", options=("WADO",)),
+    Parameter("studyUID", "Study Instance UID.", "9.1.2.1.2", pattern=_UID),
+    Parameter("seriesUID", "Series Instance UID.", "9.1.2.1.3", pattern=_UID),
+    Parameter("objectUID", "SOP Instance UID.", "9.1.2.1.4", pattern=_UID),
+    Parameter("contentType", "application/dicom, or rendered media types divided by commas.", "9.1.2.2.1"),
+    CHARSET,
+    Parameter("transferSyntax", "Of application/dicom; * is as stored.", "9.4.1.2.3"),
+    Parameter("anonymize", "yes: refused, this archive does not de-identify.", "9.4.1.2.1", options=("yes",)),
+    Parameter(
+        "annotation",
+        "patient, technique, or both divided by a comma: burned in.",
+        "9.5.1.2.2",
+        alias="imageAnnotation",
+    ),
+    Parameter(
+        "imageQuality", "Of a lossy picture, 1 to 100.", "9.5.1.2.3", "integer", minimum=1, maximum=100
+    ),
+    Parameter("frameNumber", "One frame, from 1.", "9.5.1.2.1", "integer", minimum=1),
+    Parameter("rows", "Most rows of the picture.", "9.5.1.2.4.1", "integer", minimum=1),
+    Parameter("columns", "Most columns of the picture.", "9.5.1.2.4.2", "integer", minimum=1),
+    Parameter("region", "xmin,ymin,xmax,ymax of the image, each from 0.0 to 1.0.", "9.5.1.2.5"),
+    Parameter("windowCenter", "Centre of the window; with windowWidth.", "9.5.1.2.6.1", "number"),
+    Parameter("windowWidth", "Width of the window; with windowCenter.", "9.5.1.2.6.2", "number"),
+    Parameter("presentationSeriesUID", "Series of a presentation state.", "9.5.1.2.7.1", pattern=_UID),
+    Parameter("presentationUID", "SOP Instance UID of a presentation state.", "9.5.1.2.7.2", pattern=_UID),
+)
+
 
 def _tag(tag: int) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

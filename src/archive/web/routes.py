@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from archive.web import frames, metadata, qido, rendered, status, stow, transactions, wado
+from archive.web import frames, metadata, qido, rendered, status, stow, transactions, wado, wado_uri
 from archive.web.route import UNDESCRIBED, About, Route
 from archive.web.urls import ROOT
 
@@ -89,6 +89,15 @@ ROUTES: tuple[Route, ...] = (
     _thumbnail(SERIES, "RetrieveSeriesThumbnail"),
     _thumbnail(INSTANCE, "RetrieveInstanceThumbnail"),
     _thumbnail(f"{INSTANCE}/frames/{{frames}}", "RetrieveFrameThumbnail"),
+    Route(
+        "GET",
+        wado_uri.PATH,
+        "RetrieveURI",
+        "9",
+        wado_uri.retrieve,
+        renders=True,
+        about=transactions.RETRIEVE_URI,
+    ),
     Route("GET", "/health/live", "Live", "", status.live, about=transactions.LIVE),
     Route("GET", "/health/ready", "Ready", "", status.ready, about=transactions.READY),
     Route("GET", "/metrics", "Metrics", "", status.metrics_page, about=transactions.METRICS),

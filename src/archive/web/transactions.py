@@ -112,6 +112,12 @@ RETRIEVE_RENDERED = _about(
     parameters.RENDERED,
 )
 RETRIEVE_THUMBNAIL = _about("Retrieve a small picture.", _RETRIEVED, _PICTURES, (ACCEPT, parameters.VIEWPORT))
+RETRIEVE_URI = _about(
+    "Retrieve one instance, named by parameters, as DICOM or as a picture (WADO-URI).",
+    _RETRIEVED,
+    (*_PICTURES, DICOM),
+    parameters.WADO_URI,
+)
 LIVE = _about("Whether this process answers.", (OK,), ("text/plain",), ())
 READY = _about("Whether the store and the index can take work now.", (OK,), ("application/json",), ())
 METRICS = _about("Counters for Prometheus.", (OK,), ("text/plain",), ())
