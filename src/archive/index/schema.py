@@ -241,6 +241,48 @@ outbox = sa.Table(
     _moment("put_at"),
 )
 
+deletion = sa.Table(
+    "deletion",
+    metadata,
+    # What was deleted and is not stored again: an instance; what else it was part of follows from the other two.
+    sa.Column("SOPInstanceUID", TEXT, primary_key=True),
+    _text("SeriesInstanceUID"),
+    _text("StudyInstanceUID"),
+    _moment("deleted_at"),
+)
+
+commitment = sa.Table(
+    "commitment",
+    metadata,
+    _identity(),
+    _text("TransactionUID"),
+    _text("door"),
+    _text("address"),
+    _text("calling_ae_title"),
+    _text("called_ae_title"),
+    _number("number_of_items"),
+    # The items are checked in their order: so many of them were.
+    _number("checked"),
+    _moment("requested_at"),
+    # 0 until every item was checked, or until the result was thrown away.
+    _moment("finished_at"),
+    _moment("expired_at"),
+    sa.UniqueConstraint("TransactionUID"),
+)
+
+commitment_item = sa.Table(
+    "commitment_item",
+    metadata,
+    _part_of("commitment", primary_key=True),
+    sa.Column("item_number", sa.Integer(), primary_key=True, autoincrement=False),
+    _text("StudyInstanceUID"),
+    _text("SeriesInstanceUID"),
+    _text("SOPClassUID"),
+    _text("SOPInstanceUID"),
+    # 0 once it is committed to; of no meaning before the item was checked.
+    sa.Column("FailureReason", sa.Integer(), nullable=False),
+)
+
 study_order = sa.Index("study_order", study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
 for _column in ("PatientID", "PatientName_search"):
     _index(patient, _column)
@@ -266,3 +308,6 @@ _index(request, "ScheduledProcedureStepID")
 _index(request, "RequestedProcedureID")
 sa.Index("outbox_due", outbox.c.given_up, outbox.c.due_at)
 sa.Index("refusal_last_at", refusal.c.last_at)
+_index(deletion, "StudyInstanceUID")
+_index(deletion, "SeriesInstanceUID")
+sa.Index("commitment_requested_at", commitment.c.requested_at)
