@@ -13,6 +13,7 @@
     │   ├── ObjectTooLarge           larger than the configured maximum
     │   └── OutcomeUnknown           the index was asked to commit and did not confirm: stored or not, nobody knows
     ├── NotFound                     nothing stored under these UIDs, frame number or path
+    │   └── Gone                     it was stored, and has been deleted
     ├── InvalidQuery                 a question that cannot be asked
     ├── NotAcceptable                stored, but not in the form asked for
     │   └── CannotRender             the pixel data cannot be made a picture
@@ -101,6 +102,10 @@ class OutcomeUnknown(OutOfResources):
 
 class NotFound(ArchiveError):
     """Nothing is stored there."""
+
+
+class Gone(NotFound):
+    """Something was stored there, and has been deleted (PS3.18 8.5: 410 instead of 404)."""
 
 
 class InvalidQuery(ArchiveError):

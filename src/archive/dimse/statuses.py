@@ -50,6 +50,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Row] = {
     errors.ObjectTooLarge: Row(0xA700, 0xA700, 0xA701),
     errors.OutcomeUnknown: Row(0xA700, 0xA700, 0xA701),
     errors.NotFound: Row(0x0110, 0xC000, 0xA702),
+    errors.Gone: Row(0x0110, 0xC000, 0xA702),
     errors.InvalidQuery: Row(0xA900, 0xA900, 0xA900),
     errors.NotAcceptable: Row(0x0110, 0xC000, 0xA702),
     errors.CannotRender: Row(0x0110, 0xC000, 0xA702),

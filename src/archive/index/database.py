@@ -34,6 +34,7 @@ Connection = sa.Connection
 
 BUSY_TIMEOUT_MS = 10_000
 ATTEMPTS = 20
+FOREIGN_KEY_VIOLATION = "23503"
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -232,8 +233,9 @@ class SessionWriter:
 def _run(change: Callable[[Connection], T], connection: Connection) -> T:
     try:
         return change(connection)
-    except OperationalError as error:
-        if _sqlstate(error).startswith("40"):
+    except DBAPIError as error:
+        # Also when a row that it has seen, and hangs another on, was deleted in the meantime.
+        if _sqlstate(error).startswith("40") or _sqlstate(error) == FOREIGN_KEY_VIOLATION:
             raise Raced from None
         raise
 

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, Instance, Level, Scope, Source, StoredInstance
-from archive.index import filling, rows
+from archive.index import deletions, filling, rows
 from archive.index.database import Connection, Raced
+from archive.index.schema import deletion, instance_detail, patient, request, series, study
 from archive.index.schema import instance as instance_table
-from archive.index.schema import instance_detail, patient, request, series, study
 from archive.index.sql import among, insert_unless_there
 
 
@@ -47,6 +47,8 @@ def record(
     place = _find_place(connection, instance)
     if place.instance_id is not None:
         stored = find_instance(connection, instance.SOPInstanceUID)
+        if stored is None:
+            raise Raced  # deleted since
         return Outcome.ALREADY_THERE if is_same(stored, instance, sha256) else Outcome.OTHER_CONTENT
     if place.study_id is not None and _is_other_patient(place, instance):
         return Outcome.OTHER_PATIENT
@@ -62,6 +64,8 @@ def record(
     }
     _add_instance(connection, instance, series_id, blob, source)
     _count(connection, study_id, series_id, new_series=place.series_id is None)
+    if place.deleted is not None:
+        deletions.forget(connection, instance.SOPInstanceUID)
     return Outcome.STORED
 
 
@@ -173,6 +177,7 @@ class _Place:
     study_of_series: int | None
     of_series: str
     instance_id: int | None
+    deleted: str | None
 
 
 _ONE = sa.select(sa.literal(1).label("one")).subquery()
@@ -185,10 +190,12 @@ _FIND_PLACE = sa.select(
     series.c.study_id,
     series.c.attributes,
     instance_table.c.id,
+    deletion.c.SOPInstanceUID,
 ).select_from(
     _ONE.outerjoin(study, study.c.StudyInstanceUID == sa.bindparam("study_uid"))
     .outerjoin(series, series.c.SeriesInstanceUID == sa.bindparam("series_uid"))
     .outerjoin(instance_table, instance_table.c.SOPInstanceUID == sa.bindparam("instance_uid"))
+    .outerjoin(deletion, deletion.c.SOPInstanceUID == sa.bindparam("instance_uid"))
 )
 _FIND_PATIENT = sa.select(patient.c.id, patient.c.attributes).where(
     patient.c.identity == sa.bindparam("identity")

@@ -32,8 +32,10 @@ class Job:
 _PUT = sa.insert(outbox)
 
 
-def put(connection: Connection, event: str, payload: Mapping[str, Any]) -> None:
-    """Leave something to be done, if and when this transaction commits."""
+def put(
+    connection: Connection, event: str, payload: Mapping[str, Any], *, after_seconds: float = 0.0
+) -> None:
+    """Leave something to be done, if and when this transaction commits, and not before a while if that is given."""
     now = time.time()
     connection.execute(
         _PUT,
@@ -41,7 +43,7 @@ def put(connection: Connection, event: str, payload: Mapping[str, Any]) -> None:
             "event": event,
             "payload": orjson.dumps(payload).decode(),
             "attempts": 0,
-            "due_at": now,
+            "due_at": now + after_seconds,
             "given_up": False,
             "reason": "",
             "put_at": now,

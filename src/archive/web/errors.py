@@ -38,6 +38,7 @@ STATUSES: Mapping[type[errors.ArchiveError], int] = {
     errors.ObjectTooLarge: 413,
     errors.OutcomeUnknown: 503,
     errors.NotFound: 404,
+    errors.Gone: 410,
     errors.InvalidQuery: 400,
     errors.NotAcceptable: 406,
     errors.CannotRender: 406,

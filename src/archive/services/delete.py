@@ -1,0 +1,58 @@
+"""Deleting what is stored: an extension that Google's and Azure's DICOMweb share; PS3.18 knows no DELETE.
+
+The index forgets first, in one transaction that also leaves the job of removing the bytes: a crash leaves at most
+bytes that nobody points to, which that job removes afterwards. It waits a little, so that who has read the index just
+before still finds the bytes; who has a blob open reads it to its end in any case.
+
+Whoever deletes twice is told the second time that it is gone (410), as every retrieve is: PS3.18 8.5 wants that rather
+than 404 where a deletion is known of. Storing an instance again is allowed and undoes that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from archive.dicom.instance import Scope
+from archive.index import deletions, outbox
+from archive.index.database import Database
+from archive.storage.base import BlobStore
+
+BLOBS_DELETED = "BlobsDeleted"
+"""Outbox event: what pointed to these bytes was deleted; payload `{"keys": […]}`."""
+
+KEYS_PER_JOB = 200
+GRACE_SECONDS = 60.0
+"""How long the bytes outlive their entry in the index."""
+
+
+class Deletion:
+    """The one way of taking objects out of the archive."""
+
+    def __init__(self, store: BlobStore, database: Database) -> None:
+        self._store = store
+        self._database = database
+
+    def delete(self, scope: Scope) -> int:
+        """Delete a study, a series or an instance, named from the study down; how many instances that were.
+
+        Raises Gone when it was deleted before, NotFound when nothing is known of it, OutOfResources (nothing done),
+        OutcomeUnknown (done or not: ask again)."""
+
+        def change(connection: Any) -> int:
+            keys = deletions.delete(connection, scope)
+            for start in range(0, len(keys), KEYS_PER_JOB):
+                payload = {"keys": keys[start : start + KEYS_PER_JOB]}
+                outbox.put(connection, BLOBS_DELETED, payload, after_seconds=GRACE_SECONDS)
+            return len(keys)
+
+        number = self._database.write(change)
+        if not number:
+            with self._database.read() as connection:
+                raise deletions.missing(connection, scope)
+        return number
+
+    def discard(self, keys: Sequence[str]) -> None:
+        """Remove the bytes of what was deleted; done by the jobs, any number of times."""
+        for key in keys:
+            self._store.delete(key)
