@@ -1,4 +1,5 @@
-"""Elements of the DICOM JSON Model as bytes: the opposite of `json_model`, for the answers of C-FIND.
+"""Elements of the DICOM JSON Model as bytes: the opposite of `json_model`, for the answers of C-FIND and for objects
+that come as metadata (`assembly`).
 
 Little endian only, implicit or explicit VR, sequences with undefined lengths. A value that the JSON does not
 hold (BulkDataURI) becomes a zero-length one: a query answers with attributes, not with bulk.
@@ -18,7 +19,7 @@ from archive.dicom.charsets import encode
 
 JSONElement = Mapping[str, Any]
 
-_UNDEFINED = 0xFFFFFFFF
+UNDEFINED = 0xFFFFFFFF
 _SHORT = 0xFFFF
 _LONG_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
 _NUL_PADDED = frozenset(("OB", "UI", "UN"))
@@ -26,9 +27,9 @@ _CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 _NUMBERS = {"FL": "f", "FD": "d", "SS": "h", "US": "H", "SL": "i", "UL": "I", "SV": "q", "UV": "Q"}
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
-_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, _UNDEFINED)
-_ITEM_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
-_SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
+ITEM_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 
 
 def encode_element(
@@ -42,11 +43,12 @@ def encode_element(
     value = _value(vr, element, specific_character_set)
     if len(value) % 2:
         value += b"\0" if vr in _NUL_PADDED else b" "
-    return _header(tag, vr, len(value), implicit) + value
+    return header(tag, vr, len(value), implicit) + value
 
 
-def _header(tag: int, vr: str, length: int, implicit: bool) -> bytes:
-    """A value too long for its VR's two bytes of length is sent as UN (PS3.5 6.2.2 note 4)."""
+def header(tag: int, vr: str, length: int, implicit: bool) -> bytes:
+    """What stands before a value of this length. One too long for its VR's two bytes of length is sent as UN (PS3.5
+    6.2.2 note 4)."""
     group, number = tag >> 16, tag & 0xFFFF
     if implicit:
         return struct.pack("<HHI", group, number, length)
@@ -58,14 +60,14 @@ def _header(tag: int, vr: str, length: int, implicit: bool) -> bytes:
 
 def _sequence(tag: int, items: list[Any], implicit: bool, charset: tuple[str, ...]) -> bytes:
     if not items:
-        return _header(tag, "SQ", 0, implicit)
-    body = bytearray(_header(tag, "SQ", _UNDEFINED, implicit))
+        return header(tag, "SQ", 0, implicit)
+    body = bytearray(header(tag, "SQ", UNDEFINED, implicit))
     for item in items:
-        body += _ITEM
+        body += ITEM
         for key in sorted(item or {}):
             body += encode_element(int(key, 16), item[key], implicit=implicit, specific_character_set=charset)
-        body += _ITEM_END
-    return bytes(body + _SEQUENCE_END)
+        body += ITEM_END
+    return bytes(body + SEQUENCE_END)
 
 
 def _value(vr: str, element: JSONElement, charset: tuple[str, ...]) -> bytes:

@@ -47,6 +47,23 @@ class Blob(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
+class Spool(Protocol):
+    """Bytes that are needed for a while and are nobody's blob: written to the end, read anywhere, gone with the process
+    if not before. One thread writes; any thread may read what was written."""
+
+    @property
+    def length(self) -> int: ...
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """Append. Raises OutOfResources."""
+
+    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        """These bytes in pieces of bounded size. Raises OutOfResources."""
+
+    def close(self) -> None:
+        """Give the room back. Safe to call twice."""
+
+
 class BlobStore(Protocol):
     """Where the bytes are."""
 
@@ -55,6 +72,9 @@ class BlobStore(Protocol):
 
     def open(self, key: str) -> Blob:
         """Raises NotFound."""
+
+    def spool(self) -> Spool:
+        """An empty spool. Raises OutOfResources."""
 
     def delete(self, key: str) -> None:
         """Remove for good; a key that is not there is no error."""

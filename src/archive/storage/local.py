@@ -70,6 +70,14 @@ class LocalStore:
             descriptor = os.open(path, _OPEN_FILE)
             return LocalBlob(descriptor, os.fstat(descriptor).st_size)
 
+    def spool(self) -> LocalSpool:
+        self._check_room()
+        with _writing("no spool can be opened in the store"):
+            path = self._spool / f"{secrets.token_hex(16)}.part"
+            descriptor = os.open(path, _NEW_FILE & ~os.O_WRONLY | os.O_RDWR, 0o600)
+            path.unlink()
+        return LocalSpool(self, descriptor)
+
     def delete(self, key: str) -> None:
         path = self._path(key)
         with _writing("a blob cannot be removed"):
@@ -236,6 +244,46 @@ class LocalBlob:
             yield piece
             offset += len(piece)
             length -= len(piece)
+
+
+class LocalSpool:
+    """A file without a name: however this process ends, the system takes it back."""
+
+    def __init__(self, store: LocalStore, descriptor: int) -> None:
+        self._store = store
+        self._descriptor = descriptor
+        self._length = 0
+        self._until_room_check = ROOM_CHECK_INTERVAL
+
+    @property
+    def length(self) -> int:
+        return self._length
+
+    def write(self, piece: Piece) -> None:
+        self._until_room_check -= len(piece)
+        if self._until_room_check < 0:
+            self._until_room_check = ROOM_CHECK_INTERVAL
+            self._store._check_room()
+        with _writing("the spool cannot be written"), memoryview(piece) as view:
+            written = 0
+            while written < len(view):
+                written += os.pwrite(self._descriptor, view[written:], self._length + written)
+        self._length += len(piece)
+
+    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        end = offset + length
+        while offset < end:
+            with _writing("the spool cannot be read"):
+                piece = os.pread(self._descriptor, min(PIECE_SIZE, end - offset), offset)
+            if not piece:
+                raise OutOfResources("the spool is shorter than what was written to it")
+            yield piece
+            offset += len(piece)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _is_abandoned(spooled: Path) -> bool:
