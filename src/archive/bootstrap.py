@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from archive.index.database import Database
 from archive.services.ae_titles import AETitles
+from archive.services.delete import Deletion
 from archive.services.health import Health
 from archive.services.ingest import Ingest
 from archive.services.retrieve import Retrieve
@@ -25,6 +26,7 @@ class Archive:
     ingest: Ingest
     search: Search
     retrieve: Retrieve
+    deletion: Deletion
     ae_titles: AETitles
     health: Health
 
@@ -66,6 +68,7 @@ def build(settings: Settings) -> Archive:
         ingest=Ingest(store, database, settings.limits.maximum_object_bytes),
         search=Search(database),
         retrieve=Retrieve(store, database),
+        deletion=Deletion(store, database),
         ae_titles=AETitles(database, settings.dimse.ae_title),
         health=Health(store, database),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archive.bootstrap import Archive
+from archive.services.delete import BLOBS_DELETED
 from archive.services.ingest import BLOB_ABANDONED
 
 Job = Callable[[Archive, Mapping[str, Any]], None]
@@ -23,8 +24,14 @@ def discard_abandoned(archive: Archive, payload: Mapping[str, Any]) -> None:
     archive.ingest.discard_abandoned(payload["key"])
 
 
+def discard_deleted(archive: Archive, payload: Mapping[str, Any]) -> None:
+    """Bytes whose entries in the index were deleted."""
+    archive.deletion.discard(payload["keys"])
+
+
 JOBS: Mapping[str, Job] = {
     BLOB_ABANDONED: discard_abandoned,
+    BLOBS_DELETED: discard_deleted,
 }
 
 

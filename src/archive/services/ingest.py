@@ -171,8 +171,7 @@ class Reception:
         instance = self._reader.finish()
         self._compare(instance)
         sha256 = self._digest.hexdigest()
-        with self._ingest.database.read() as connection:
-            stored = instances.find_instance(connection, instance.SOPInstanceUID)
+        stored = self._find(instance)
         outcome = self._keep(instance, sha256) if stored is None else self._meet(stored, instance, sha256)
         return _receipt(instance, already_there=outcome is Outcome.ALREADY_THERE)
 
@@ -223,16 +222,20 @@ class Reception:
 
     def _is_recorded(self, instance: Instance) -> bool:
         """Raises OutOfResources when it cannot be told."""
-        with self._ingest.database.read() as connection:
-            stored = instances.find_instance(connection, instance.SOPInstanceUID)
+        stored = self._find(instance)
         return stored is not None and stored.blob_key == self._writer.key
+
+    def _find(self, instance: Instance) -> StoredInstance | None:
+        with self._ingest.database.read() as connection:
+            return instances.find_instance(connection, instance.SOPInstanceUID)
 
     def _meet(self, stored: StoredInstance, instance: Instance, sha256: str) -> Outcome:
         """The UID is known: the same object again is fine, anything else is kept out."""
         if not instances.is_same(stored, instance, sha256):
             self._refuse(instance, sha256, Outcome.OTHER_CONTENT)
         self._check_bytes(stored)
-        return Outcome.ALREADY_THERE
+        # Deleted in the meantime: then these bytes are needed after all.
+        return Outcome.ALREADY_THERE if self._find(instance) else self._keep(instance, sha256)
 
     def _check_bytes(self, stored: StoredInstance) -> None:
         """Never say Success for bytes that are gone."""

@@ -23,7 +23,7 @@ from archive.dicom.greyscale import Window
 from archive.dicom.instance import BulkValue, Scope, StoredInstance
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dicom.viewport import Viewport
-from archive.index import instances
+from archive.index import deletions, instances
 from archive.index.database import Database
 from archive.services.data_set import DataSet
 from archive.storage.base import Blob, BlobStore
@@ -77,11 +77,16 @@ class Retrieve:
             return list(instances.instances(connection, scope))
 
     def instance(self, scope: Scope) -> StoredInstance:
-        """The one instance that the scope means. Raises NotFound."""
+        """The one instance that the scope means. Raises NotFound, Gone."""
         found = self.instances(scope)
         if len(found) != 1:
-            raise NotFound("no such instance: search for it under /instances")
+            raise self.missing(scope)
         return found[0]
+
+    def missing(self, scope: Scope) -> NotFound:
+        """What to raise when a scope holds nothing: Gone if it was deleted, else NotFound."""
+        with self._database.read() as connection:
+            return deletions.missing(connection, scope)
 
     def open(self, instance: StoredInstance) -> Blob:
         """The stored PS3.10 file. Raises NotFound when its bytes are missing or cut short."""
@@ -98,7 +103,7 @@ class Retrieve:
         Raises NotFound when nothing is there."""
         found = self.instances(scope)
         if not found:
-            raise NotFound("nothing is stored under these UIDs: search for it under /studies")
+            raise self.missing(scope)
         return self._metadata(found, url_of)
 
     def frames(self, scope: Scope, numbers: Sequence[int]) -> Frames:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from archive.dicom.errors import NotFound
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope, StoredInstance
 from archive.web import media_types, urls
@@ -30,10 +29,11 @@ def scope_of(asked: Asked) -> Scope:
 
 
 def found(archive: Archive, asked: Asked) -> list[StoredInstance]:
-    """The instances that the path means. Raises NotFound when there are none, InvalidUID."""
-    stored = archive.retrieve.instances(scope_of(asked))
+    """The instances that the path means. Raises NotFound when there are none, Gone, InvalidUID."""
+    scope = scope_of(asked)
+    stored = archive.retrieve.instances(scope)
     if not stored:
-        raise NotFound("nothing is stored under these UIDs: search for it under /studies")
+        raise archive.retrieve.missing(scope)
     return stored
 
 
