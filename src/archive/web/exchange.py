@@ -13,6 +13,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from archive.dicom.errors import InvalidQuery
+from archive.web.media_types import Accept
 
 MAXIMUM_PARAMETERS = 1000
 """Of one query string; more is refused, not cut off."""
@@ -57,13 +58,13 @@ class Asked:
         return values[0] if values else None
 
     @property
-    def accept(self) -> str | None:
-        """What the client takes: the query parameter has priority over the header (PS3.18 8.7.5)."""
+    def accept(self) -> Accept:
+        """What the client takes, for `media_types.choose`. Raises InvalidQuery."""
         named = self.parameter("accept")
-        if not named:
-            return self.headers.get("accept")
-        # In a URL "+" means a space, but nobody who writes application/dicom+json there means one.
-        return named.replace("dicom json", "dicom+json").replace("dicom xml", "dicom+xml")
+        if named:
+            # In a URL "+" means a space, but nobody who writes application/dicom+json there means one.
+            named = named.replace("dicom json", "dicom+json").replace("dicom xml", "dicom+xml")
+        return Accept(self.headers.get("accept"), named, self.strict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from archive.dicom import errors, xml_model
-from archive.dicom.errors import ArchiveError, NotAcceptable, ObjectTooLarge, OutOfResources
+from archive.dicom.errors import ArchiveError, InvalidQuery, NotAcceptable, ObjectTooLarge, OutOfResources
 from archive.web import media_types, urls
 from archive.web.errors import RETRY_AFTER_SECONDS
 from archive.web.exchange import Answer
-from archive.web.media_types import DICOM_JSON, DICOM_XML, Offer
+from archive.web.media_types import DICOM_JSON, DICOM_XML, Accept, Offer
 
 if TYPE_CHECKING:
     from archive.services.ingest import Receipt
@@ -58,7 +58,7 @@ class StoreResponse:
     """Receipts and failures as they come. `broken`: the body could not be read to its end."""
 
     base_url: str
-    accept: str | None
+    accept: Accept | str | None
     receipts: list[Receipt] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     broken: bool = False
@@ -136,13 +136,13 @@ def _value(vr: str, *values: Any) -> dict[str, Any]:
     return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
 
 
-def _encoded(module: Mapping[str, Any], accept: str | None) -> tuple[str, bytes]:
+def _encoded(module: Mapping[str, Any], accept: Accept | str | None) -> tuple[str, bytes]:
     """JSON unless the client takes XML only: after a store nobody is helped by a 406. The type is exact, without a
     charset: dicomweb-client compares it so."""
     offers = (Offer(DICOM_JSON), Offer(_SECOND_CHOICE), Offer(DICOM_XML))
     try:
         chosen = media_types.choose(accept, offers).media_type
-    except NotAcceptable:
+    except (NotAcceptable, InvalidQuery):
         chosen = DICOM_JSON
     if chosen == DICOM_XML:
         return DICOM_XML, xml_model.document(module)
