@@ -78,6 +78,7 @@ class Http:
     maximum_body_bytes: int = setting(68719476736, "Largest request body, of many objects perhaps.", 1)
     idle_deadline: int = setting(60, "Seconds that a body on its way in or out may stand still.", 1)
     strict: bool = setting(False, "True refuses what PS3.18 says to refuse though clients in use send it.")
+    deletion: bool = setting(True, "False refuses to DELETE studies, series and instances.")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from archive.web import frames, metadata, qido, rendered, status, stow, transactions, wado, wado_uri
+from archive.web import (
+    deleting,
+    frames,
+    metadata,
+    qido,
+    rendered,
+    status,
+    stow,
+    transactions,
+    wado,
+    wado_uri,
+)
 from archive.web.route import UNDESCRIBED, About, Route
 from archive.web.urls import ROOT
 
@@ -61,6 +72,10 @@ def _thumbnail(path: str, name: str) -> Route:
     return _picture(f"{path}/thumbnail", name, rendered.thumbnail, transactions.RETRIEVE_THUMBNAIL)
 
 
+def _delete(path: str, name: str) -> Route:
+    return _dicomweb("DELETE", path, name, "", deleting.delete, about=transactions.DELETE)
+
+
 ROUTES: tuple[Route, ...] = (
     _store("/studies", "StoreInstances"),
     _store(STUDY, "StoreStudyInstances"),
@@ -98,6 +113,9 @@ ROUTES: tuple[Route, ...] = (
         renders=True,
         about=transactions.RETRIEVE_URI,
     ),
+    _delete(STUDY, "DeleteStudy"),
+    _delete(SERIES, "DeleteSeries"),
+    _delete(INSTANCE, "DeleteInstance"),
     Route("GET", "/health/live", "Live", "", status.live, about=transactions.LIVE),
     Route("GET", "/health/ready", "Ready", "", status.ready, about=transactions.READY),
     Route("GET", "/metrics", "Metrics", "", status.metrics_page, about=transactions.METRICS),

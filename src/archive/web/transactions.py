@@ -118,6 +118,18 @@ RETRIEVE_URI = _about(
     (*_PICTURES, DICOM),
     parameters.WADO_URI,
 )
+DELETE = _about(
+    "Delete, for everybody and for good.",
+    (
+        Status(204, "It is deleted.", empty=True),
+        Status(400, "A UID that cannot be."),
+        Status(403, "The administrator has set http.deletion to false."),
+        NOT_FOUND,
+        GONE,
+    ),
+    described=(),
+    extension=True,
+)
 LIVE = _about("Whether this process answers.", (OK,), ("text/plain",), ())
 READY = _about("Whether the store and the index can take work now.", (OK,), ("application/json",), ())
 METRICS = _about("Counters for Prometheus.", (OK,), ("text/plain",), ())
