@@ -31,7 +31,7 @@ def create_app(archive: Archive) -> ASGIApp:
     app: ASGIApp = Observed(Router(routes=routes, redirect_slashes=False, default=_not_found))
     alone = http.listen.is_loopback and not http.public_url and not http.behind_proxy
     app = HostGuard(app, loopback_only=alone)
-    return SafeHeaders(CORS(app, http.cors_origins))
+    return SafeHeaders(CORS(app, http.cors_origins, (route.method for route in ROUTES)))
 
 
 def by_path() -> dict[str, dict[str, Route]]:

@@ -7,25 +7,31 @@ with credentials. A long Max-Age spares viewers one preflight for each frame.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
-_ALLOW_HEADERS = ", ".join(
-    ("accept", "accept-charset", "accept-encoding", "authorization", "content-type", "if-none-match", "range")
+_ALLOW_HEADERS = (
+    "accept, accept-charset, accept-encoding, authorization, cache-control, content-type, if-match,"
+    " if-none-match, if-range, range"
 )
-_EXPOSE_HEADERS = "Warning, Content-Location, Content-Type, Content-Range, ETag, Location, Retry-After"
-_ALLOW_METHODS = "GET, HEAD, POST, OPTIONS"
+"""Those of a request that this door reads, and one that pages add to look past their cache."""
+_EXPOSE_HEADERS = (
+    "Accept-Ranges, Allow, Content-Disposition, Content-Encoding, Content-Length, Content-Location, Content-Range,"
+    " Content-Type, ETag, Location, Retry-After, Warning"
+)
 _MAX_AGE_SECONDS = "86400"
 
 
 class CORS:
     """Answers preflights and marks what may be read."""
 
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...], methods: Iterable[str]) -> None:
         self._app = app
+        self._methods = ", ".join(sorted({"GET", "HEAD", "OPTIONS", *methods}))
         self._any = "*" in origins
         self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
 
@@ -36,7 +42,7 @@ class CORS:
             return
         allowed = self._allowed(origin)
         if allowed and _is_preflight(scope):
-            await _answer_preflight(scope, send, allowed)
+            await _answer_preflight(scope, send, allowed, self._methods)
             return
 
         async def marked(message: Message) -> None:
@@ -65,11 +71,11 @@ def _mark(headers: MutableHeaders, allowed: str) -> None:
         headers["Access-Control-Expose-Headers"] = _EXPOSE_HEADERS
 
 
-async def _answer_preflight(scope: Scope, send: Send, allowed: str) -> None:
+async def _answer_preflight(scope: Scope, send: Send, allowed: str, methods: str) -> None:
     message: Message = {"type": "http.response.start", "status": 204, "headers": []}
     headers = MutableHeaders(scope=message)
     _mark(headers, allowed)
-    headers["Access-Control-Allow-Methods"] = _ALLOW_METHODS
+    headers["Access-Control-Allow-Methods"] = methods
     headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
     headers["Access-Control-Max-Age"] = _MAX_AGE_SECONDS
     if "access-control-request-private-network" in Headers(scope=scope):
