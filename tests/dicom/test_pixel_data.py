@@ -36,10 +36,9 @@ def test_every_real_file_becomes_a_picture(fixture: str, request: pytest.Fixture
             data = render(one.frame, one.metadata, one.transfer_syntax_uid, media_type)
             shown = Image.open(BytesIO(data))
             rows, columns = (one.metadata[tag]["Value"][0] for tag in (ROWS, COLUMNS))
-            if "00280034" not in one.metadata:
-                assert shown.size == (columns, rows), one.name
+            assert shown.size == (columns, rows), one.name
             assert f"image/{shown.format.lower()}" == media_type
-            assert shown.mode in ("L", "RGB")
+            assert shown.mode in ("L", "RGB", "P")
 
 
 BANDS = {5: (255, 0, 0), 25: (0, 255, 0), 45: (0, 0, 255), 65: (0, 0, 0), 85: (192, 192, 192)}
@@ -113,13 +112,18 @@ def test_a_region_that_reaches_beyond_the_frame_is_cut() -> None:
     np.testing.assert_array_equal(picture(RAMP, viewport=Viewport(5, 6, 15, 6, 50, 50)), RAMP[6:, 15:])
 
 
+def test_only_the_absolute_value_places_a_region() -> None:
+    """R3, PS3.18 8.3.5.1.3."""
+    np.testing.assert_array_equal(picture(RAMP, viewport=Viewport(4, 3, -2, -1, 4, 3)), RAMP[1:4, 2:6])
+
+
 def test_a_region_outside_the_frame() -> None:
     with pytest.raises(InvalidQuery):
         picture(RAMP, viewport=Viewport(5, 6, 20, 0))
 
 
 @pytest.mark.parametrize(
-    "viewport", [(0, 10), (10, -1), (10**6, 10**6), (9, 9, -1, 0), (9, 9, 0, 0, 0, 5), (9, 9, float("inf"))]
+    "viewport", [(0, 10), (10, -1), (10**6, 10**6), (9, 9, 0, 0, 0, 5), (9, 9, float("inf"))]
 )
 def test_viewports_that_cannot_be(viewport: tuple) -> None:
     with pytest.raises(InvalidQuery):
@@ -127,10 +131,11 @@ def test_viewports_that_cannot_be(viewport: tuple) -> None:
 
 
 def test_pixels_that_are_not_square() -> None:
-    assert picture(RAMP, image(RAMP, PixelAspectRatio=[2, 1])).shape == (24, 20)
-    assert picture(RAMP, image(RAMP, PixelAspectRatio=[1, 2])).shape == (12, 40)
+    """Square in a viewport; without one the matrix is that of the frame (R3, PS3.18 8.3.5.1.3)."""
+    assert picture(RAMP, image(RAMP, PixelAspectRatio=[2, 1])).shape == (12, 20)
+    assert picture(RAMP, image(RAMP, PixelAspectRatio=[2, 1]), viewport=Viewport(40, 24)).shape == (24, 20)
     assert picture(RAMP, image(RAMP, PixelAspectRatio=[1, 2]), viewport=Viewport(20, 20)).shape == (6, 20)
-    assert picture(RAMP, image(RAMP, PixelAspectRatio=[1, 999])).shape == (12, 20)
+    assert picture(RAMP, image(RAMP, PixelAspectRatio=[1, 999]), viewport=Viewport(20, 20)).shape == (12, 20)
 
 
 def test_a_window_narrows_what_is_seen() -> None:

@@ -88,6 +88,7 @@ class _Chain:
     modality: LookupTable | tuple[float, float]
     voi: LookupTable | Window
     inverted: bool
+    presentation: LookupTable | None = None
 
     def apply(self, stored: Array) -> Array:
         values = _modality_values(self.modality, stored)
@@ -95,6 +96,8 @@ class _Chain:
         if isinstance(self.voi, LookupTable):
             shown = shown / ((1 << self.voi.bits) - 1)
         shown = np.clip(np.nan_to_num(shown, nan=0.0), 0, 1)
+        if self.presentation is not None:
+            shown = _through_all(self.presentation, shown)
         return np.asarray((1 - shown if self.inverted else shown) * 255 + 0.5, np.uint8)
 
 
@@ -110,6 +113,7 @@ def to_grey(
         modality,
         window or _voi(attributes, description) or _full(stored, modality, description, attributes),
         _is_inverted(attributes, description),
+        _presentation_lut(attributes, description),
     )
     table = through_table(stored, chain.apply)
     return _computed(stored, chain) if table is None else table
@@ -125,6 +129,26 @@ def frame_attributes(metadata: Metadata, frame_number: int) -> Metadata:
             for item in items(group, sequence)[:1]:
                 merged.update(item)
     return merged
+
+
+def identity_window(attributes: Metadata, description: PixelDescription) -> Window:
+    """The window that leaves modality values as they are: all that a stored value may become is shown."""
+    half = 1 << (description.BitsStored - 1)
+    ends = (-half, half - 1) if description.PixelRepresentation else (0, 2 * half - 1)
+    return _window_over(_modality(attributes, description), *ends)
+
+
+def _through_all(table: LookupTable, shown: Array) -> Array:
+    """0 to 1 over all entries of a table, to 0 to 1 (PS3.3 C.11.6)."""
+    last = len(table.entries) - 1
+    found = table.entries[np.rint(shown * last).astype(np.int32)]
+    return np.asarray(found / ((1 << table.bits) - 1))
+
+
+def _presentation_lut(attributes: Metadata, description: PixelDescription) -> LookupTable | None:
+    for item in items(attributes, "20500010")[:1]:
+        return lookup_table(item, description)
+    return None
 
 
 def _computed(stored: Array, chain: _Chain) -> Array:
@@ -173,7 +197,10 @@ def _full(
     attributes: Metadata,
 ) -> Window:
     """The window that shows everything."""
-    lowest, highest = _limits(stored, description, attributes)
+    return _window_over(modality, *_limits(stored, description, attributes))
+
+
+def _window_over(modality: LookupTable | tuple[float, float], lowest: float, highest: float) -> Window:
     if isinstance(modality, LookupTable):
         ends = modality.apply(np.linspace(lowest, highest, min(int(highest - lowest), 65535) + 1))
     else:

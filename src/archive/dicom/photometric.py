@@ -1,8 +1,8 @@
 """PhotometricInterpretation -> 8-bit grey or RGB (PS3.3 C.7.6.3.1.2): the one table by which values become a
 picture.
 
-Colour goes through neither window nor rescale: the standard has them for grey only (PS3.3 C.11.2). ICC
-profiles and overlays are left alone.
+Colour goes through neither window nor rescale: the standard has them for grey only (PS3.3 C.11.2). Overlays are left
+alone.
 """
 
 from __future__ import annotations
@@ -38,6 +38,13 @@ def to_picture(
     if decoded.PhotometricInterpretation == "PALETTE COLOR":
         return _coloured(decoded.values, palette(metadata, description))
     return to_grey(decoded.values, description, metadata, frame_number, window)
+
+
+def coloured(grey: Array, colours: Metadata, description: PixelDescription) -> Array:
+    """8-bit grey through the palette of a presentation state, whose whole range it has (PS3.3 C.7.9)."""
+    entries = palette(colours, description).entries
+    table = entries[np.rint(np.linspace(0, len(entries) - 1, 256)).astype(np.int32)]
+    return np.asarray(table[grey])
 
 
 def _coloured(values: Array, colours: LookupTable) -> Array:

@@ -1,14 +1,18 @@
 """A stored frame to an array, and to a picture: the face of all that this package knows about pixel data.
 
-    pixel_description  what the data set says of a frame, and the pixel budget
-    codestreams        how large a compressed frame says it is
-    codecs             TABLE transfer syntax -> decoder
-    photometric        TABLE photometric interpretation -> 8-bit picture
-    greyscale          Modality LUT, VOI LUT, windows
-    lookup_tables      LUTs and palettes
-    viewport           cut, flip, scale
+    pixel_description   what the data set says of a frame, and the pixel budget
+    codestreams         how large a compressed frame says it is
+    codecs              TABLE transfer syntax -> decoder
+    photometric         TABLE photometric interpretation -> 8-bit picture
+    greyscale           Modality LUT, VOI LUT, windows, Presentation LUT
+    lookup_tables       LUTs and palettes
+    presentation_state  what a presentation state says of a frame; softcopy draws it
+    viewport            cut, flip, scale
+    colour_profiles     ICC profiles
+    annotation          text that is burned in; lettering draws it
+    gif                 GIF, and animations
 
-imagecodecs writes the pictures: on a 512 x 512 CT it takes 0.4 ms for JPEG and 3 ms for PNG (libpng level 1,
+imagecodecs writes JPEG and PNG: on a 512 x 512 CT it takes 0.4 ms for JPEG and 3 ms for PNG (libpng level 1,
 filter Up), Pillow 0.5 and 6 ms at the same size of file.
 
 Decoders are C code reading a stranger's bytes. What can be checked before they run is checked; a crash inside
@@ -18,21 +22,50 @@ one is for whoever runs them in a process that may die.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from archive.dicom.codecs import decode_frame
-from archive.dicom.errors import CannotRender, InvalidQuery, NotAcceptable
-from archive.dicom.greyscale import Window
+from archive.dicom import annotation, colour_profiles, gif
+from archive.dicom.appearance import USUAL_QUALITY, Appearance
+from archive.dicom.codecs import Decoded, decode_frame
+from archive.dicom.errors import CannotRender, NotAcceptable
+from archive.dicom.greyscale import Window, identity_window
+from archive.dicom.lettering import Lettering
 from archive.dicom.metadata_values import Metadata
-from archive.dicom.photometric import to_picture
-from archive.dicom.pixel_description import describe
+from archive.dicom.photometric import coloured, to_picture
+from archive.dicom.pixel_description import PixelDescription, describe
+from archive.dicom.presentation_state import GRAYSCALE, PSEUDO_COLOR, Presentation
+from archive.dicom.softcopy import presented
 from archive.dicom.viewport import Viewport, shown
 
 Array = NDArray[Any]
+
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One frame as stored: native and little endian, or its codestream, with the DICOM JSON Model of its instance.
+    `number` (from 1) picks the functional groups of an enhanced multi-frame object. `profile` is the ICC profile that
+    the object has for it."""
+
+    data: bytes
+    metadata: Metadata
+    transfer_syntax_uid: str
+    number: int = 1
+    profile: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A frame as it is to be seen, 8 bits, grey or RGB, and its profile if it must hold one."""
+
+    pixels: Array
+    profile: bytes = b""
 
 
 def decode(frame: bytes, metadata: Metadata, transfer_syntax_uid: str) -> Array:
@@ -44,8 +77,42 @@ def decode(frame: bytes, metadata: Metadata, transfer_syntax_uid: str) -> Array:
 
 
 def check(metadata: Metadata) -> None:
-    """Raises CannotRender if `render` would for what the data set says of its frames: before one is read."""
+    """Raises CannotRender if `picture` would for what the data set says of its frames: before one is read."""
     describe(metadata)
+
+
+def picture(
+    frame: StoredFrame,
+    appearance: Appearance,
+    lettering: Lettering,
+    presentation: Presentation | None = None,
+) -> Picture:
+    """One frame as it is to be seen: grey scale or colours first, then geometry, annotations last (PS3.4 N.2). Raises
+    CannotRender, InvalidQuery for a viewport that cannot be."""
+    description = describe(frame.metadata)
+    decoded = decode_frame(frame.data, description, frame.transfer_syntax_uid)
+    if presentation is None:
+        pixels = to_picture(decoded, description, frame.metadata, frame.number, appearance.window)
+    else:
+        pixels = _under(presentation, decoded, description, frame)
+    pixels, profile = _with_profile(pixels, frame, appearance.icc_profile)
+    if presentation is None:
+        pixels = shown(pixels, frame.metadata, appearance.viewport)
+    else:
+        pixels = presented(pixels, presentation, appearance.viewport, lettering)
+    return Picture(_annotated(pixels, frame, appearance, lettering), profile)
+
+
+def encode(made: Picture, media_type: str, quality: int = USUAL_QUALITY) -> bytes:
+    """The picture as `media_type`, a key of PICTURES. Raises CannotRender, NotAcceptable for another media type."""
+    if media_type not in PICTURES:
+        raise NotAcceptable(f"A frame is rendered as {' or '.join(PICTURES)}.")
+    try:
+        data = PICTURES[media_type](np.ascontiguousarray(made.pixels), quality)
+    except (OSError, RuntimeError, ValueError) as failure:
+        raise CannotRender(f"The picture cannot be written as {media_type}.") from failure
+    embed = colour_profiles.EMBEDDERS.get(media_type)
+    return embed(data, made.profile) if made.profile and embed else data
 
 
 def render(
@@ -54,41 +121,78 @@ def render(
     transfer_syntax_uid: str,
     media_type: str,
     *,
-    quality: int = 90,
+    quality: int = USUAL_QUALITY,
     window: Window | None = None,
     viewport: Viewport | None = None,
     frame_number: int = 1,
 ) -> bytes:
-    """One frame as a picture of `media_type`, a key of PICTURES.
-
-    `frame_number` (from 1) picks the functional groups of an enhanced multi-frame object. `quality` (1 to
-    100) is for JPEG. Raises CannotRender, NotAcceptable for another media type, InvalidQuery for a quality or
-    viewport that cannot be."""
+    """One frame as a picture of `media_type`, without anything written on it. Raises as `picture` and `encode`."""
     if media_type not in PICTURES:
         raise NotAcceptable(f"A frame is rendered as {' or '.join(PICTURES)}.")
-    if not 1 <= quality <= 100:
-        raise InvalidQuery("The quality is between 1 and 100.")
-    description = describe(metadata)
-    decoded = decode_frame(frame, description, transfer_syntax_uid)
-    picture = shown(to_picture(decoded, description, metadata, frame_number, window), metadata, viewport)
-    try:
-        return PICTURES[media_type](np.ascontiguousarray(picture), quality)
-    except (RuntimeError, ValueError) as failure:
-        raise CannotRender(f"The picture cannot be written as {media_type}.") from failure
+    stored = StoredFrame(frame, metadata, transfer_syntax_uid, frame_number)
+    return encode(picture(stored, Appearance(quality, window, viewport), Lettering()), media_type, quality)
 
 
-def _jpeg(picture: Array, quality: int) -> bytes:
+def _under(
+    presentation: Presentation, decoded: Decoded, description: PixelDescription, frame: StoredFrame
+) -> Array:
+    """Grey goes through the presentation state's own transformations, colour through none (PS3.4 N.2)."""
+    grey = decoded.PhotometricInterpretation in _GREY and presentation.sop_class in (GRAYSCALE, PSEUDO_COLOR)
+    if not grey:
+        return to_picture(decoded, description, frame.metadata, frame.number, None)
+    description = replace(description, PhotometricInterpretation="MONOCHROME2")
+    metadata = presentation.of_image(frame.metadata)
+    decoded = replace(decoded, PhotometricInterpretation="MONOCHROME2")
+    identity = None if presentation.voi or description.is_float else identity_window(metadata, description)
+    pixels = to_picture(decoded, description, metadata, frame.number, identity)
+    return pixels if presentation.palette is None else coloured(pixels, presentation.palette, description)
+
+
+def _with_profile(pixels: Array, frame: StoredFrame, wanted: str) -> tuple[Array, bytes]:
+    """The picture in the colour space that is asked for, and the profile that says so. Grey becomes RGB, as a profile
+    of an RGB device describes nothing else."""
+    if wanted in ("", "no"):
+        return pixels, b""
+    source = colour_profiles.source_profile(frame.metadata, frame.profile, frame.data)
+    if pixels.ndim == 2:
+        pixels, source = np.repeat(pixels[:, :, np.newaxis], 3, axis=2), colour_profiles.PROFILES["srgb"]()
+    if wanted == "yes":
+        return pixels, source
+    return colour_profiles.transformed(pixels, source, wanted), colour_profiles.PROFILES[wanted]()
+
+
+def _annotated(pixels: Array, frame: StoredFrame, appearance: Appearance, lettering: Lettering) -> Array:
+    top, bottom = (
+        annotation.lines(keyword, frame.metadata, frame.number, lettering)
+        if keyword in appearance.annotation
+        else []
+        for keyword in ("patient", "technique")
+    )
+    return lettering.burn_in(pixels, top, bottom)
+
+
+def _jpeg(pixels: Array, quality: int) -> bytes:
     """Chroma at full resolution: annotations burnt into ultrasound are thin coloured lines."""
-    return bytes(imagecodecs.jpeg8_encode(picture, quality, subsampling="444"))
+    return bytes(imagecodecs.jpeg8_encode(pixels, quality, subsampling="444"))
 
 
-def _png(picture: Array, _quality: int) -> bytes:
+def _png(pixels: Array, _quality: int) -> bytes:
     return bytes(
         imagecodecs.png_encode(
-            picture, level=1, strategy=imagecodecs.PNG.STRATEGY.FILTERED, filter=imagecodecs.PNG.FILTER.UP
+            pixels, level=1, strategy=imagecodecs.PNG.STRATEGY.FILTERED, filter=imagecodecs.PNG.FILTER.UP
         )
     )
 
 
-PICTURES: dict[str, Callable[[Array, int], bytes]] = {"image/jpeg": _jpeg, "image/png": _png}
+def _gif(pixels: Array, _quality: int) -> bytes:
+    if max(pixels.shape[:2]) > gif.MOST_SIDE:
+        raise CannotRender("The picture is larger than a GIF can be: ask for image/png.")
+    return gif.encode(pixels)
+
+
+PICTURES: dict[str, Callable[[Array, int], bytes]] = {
+    "image/jpeg": _jpeg,
+    "image/png": _png,
+    "image/gif": _gif,
+}
 """Media type -> encoder of an 8-bit picture. The first is the default (PS3.18 Table 8.7.4-1)."""

@@ -13,18 +13,20 @@ from PIL import Image
 
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.metadata_values import Metadata, numbers
-from archive.dicom.pixel_description import PIXEL_BUDGET
 
 Array = NDArray[Any]
+
+MOST_PIXELS = 1 << 25
+"""Of a picture that is sent: more than the largest screens have."""
 
 _MOST_ASPECT = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Viewport:
-    """A source region (sx, sy, sw, sh in pixels of the frame) to fit into width x height. A negative sw or sh
-    flips the picture left to right or upside down; None is all that is left. Raises InvalidQuery for what is
-    no viewport."""
+    """A source region (sx, sy, sw, sh in pixels of the frame, whose signs do not place it) to fit into width x height.
+    A negative sw or sh flips the picture left to right or upside down; None is all that is left. Raises InvalidQuery
+    for what is no viewport."""
 
     width: int
     height: int
@@ -34,20 +36,27 @@ class Viewport:
     sh: float | None = None
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1 or self.width * self.height > PIXEL_BUDGET:
-            raise InvalidQuery("The viewport's width and height are at least 1, their product is bounded.")
+        if self.width < 1 or self.height < 1 or self.width * self.height > MOST_PIXELS:
+            raise InvalidQuery(
+                f"The viewport's width and height are at least 1, and their product at most {MOST_PIXELS}."
+            )
         region = (self.sx, self.sy, self.sw or 0.0, self.sh or 0.0)
-        if not all(map(math.isfinite, region)) or self.sx < 0 or self.sy < 0 or 0 in (self.sw, self.sh):
-            raise InvalidQuery("The viewport's source region begins inside the frame and is not empty.")
+        if not all(map(math.isfinite, region)) or 0 in (self.sw, self.sh):
+            raise InvalidQuery("The viewport's source region is not empty.")
+
+    @property
+    def has_region(self) -> bool:
+        """Whether it shows a part of the source, or flips it."""
+        return (self.sx, self.sy, self.sw, self.sh) != (0.0, 0.0, None, None)
 
 
 def shown(picture: Array, metadata: Metadata, viewport: Viewport | None) -> Array:
-    """`picture` with square pixels, cut, flipped and scaled as the viewport says. The aspect is kept, so the
-    result fills the viewport in one direction. Raises InvalidQuery for a region outside the picture."""
-    down, across = _pixel_aspect(metadata)
+    """`picture` cut, flipped and scaled as the viewport says, with square pixels. The aspect is kept, so the result
+    fills the viewport in one direction. Without a viewport the picture has the matrix of the frame, whatever the shape
+    of its pixels (PS3.18 8.3.5.1.3). Raises InvalidQuery for a region outside the picture."""
     if viewport is None:
-        rows, columns = picture.shape[:2]
-        return picture if down == across else _scaled(picture, round(columns * across), round(rows * down))
+        return picture
+    down, across = _pixel_aspect(metadata)
     region = _region(picture, viewport)
     rows, columns = region.shape[0] * down, region.shape[1] * across
     scale = min(viewport.width / columns, viewport.height / rows)
@@ -67,8 +76,8 @@ def _pixel_aspect(metadata: Metadata) -> tuple[float, float]:
 
 def _region(picture: Array, viewport: Viewport) -> Array:
     rows, columns = picture.shape[:2]
-    left, right = _extent(viewport.sx, viewport.sw, columns)
-    top, bottom = _extent(viewport.sy, viewport.sh, rows)
+    left, right = _extent(abs(viewport.sx), viewport.sw, columns)
+    top, bottom = _extent(abs(viewport.sy), viewport.sh, rows)
     region = picture[top:bottom, left:right]
     if not region.size:
         raise InvalidQuery("The viewport's source region lies outside the frame.")
