@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse
@@ -9,6 +10,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from archive.web import capabilities
 from archive.web.cors import CORS
 from archive.web.crossing import Crossing
 from archive.web.endpoint import Endpoint
@@ -19,13 +21,15 @@ from archive.web.urls import ROOT
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
 
+_KNOWN_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
+
 
 def create_app(archive: Archive) -> ASGIApp:
     """The application. It holds nothing but the archive, so one may be made in each worker."""
     http = archive.settings.http
     lane = Crossing()
     routes = [
-        StarletteRoute(path, endpoint=Endpoint(archive, lane, methods), methods=list(methods))
+        StarletteRoute(path, endpoint=Methods(Endpoint(archive, lane, methods), methods))
         for path, methods in by_path().items()
     ]
     app: ASGIApp = Observed(Router(routes=routes, redirect_slashes=False, default=_not_found))
@@ -35,11 +39,32 @@ def create_app(archive: Archive) -> ASGIApp:
 
 
 def by_path() -> dict[str, dict[str, Route]]:
-    """The route table by path and method, so that a wrong method is answered 405 with all right ones."""
-    table: dict[str, dict[str, Route]] = {}
+    """The route table by path and method. Every resource, and the Base URI, can be asked for its capabilities."""
+    table: dict[str, dict[str, Route]] = {ROOT: {}, f"{ROOT}/": {}}
     for route in ROUTES:
         table.setdefault(route.path, {})[route.method] = route
+    for path, methods in table.items():
+        handler = capabilities.handler(ROUTES, path)
+        methods["OPTIONS"] = Route("OPTIONS", path, "RetrieveCapabilities", "8.9", handler)
     return table
+
+
+class Methods:
+    """Refuses the methods that a resource does not have: 405 with those that it has, or 501 for one that nothing
+    here has (PS3.18 8.5)."""
+
+    def __init__(self, app: ASGIApp, methods: Iterable[str]) -> None:
+        self._app = app
+        self._allowed = capabilities.allow(methods)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if method in self._allowed.split(", "):
+            await self._app(scope, receive, send)
+            return
+        sentence = f"this resource can be asked for with: {self._allowed}\n"
+        status = 405 if method in _KNOWN_METHODS else 501
+        await PlainTextResponse(sentence, status, {"Allow": self._allowed})(scope, receive, send)
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
