@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from archive.index.database import Database
 from archive.services.ae_titles import AETitles
 from archive.services.delete import Deletion
+from archive.services.delivery import Delivery
 from archive.services.health import Health
 from archive.services.ingest import Ingest
 from archive.services.retrieve import Retrieve
@@ -26,6 +27,7 @@ class Archive:
     ingest: Ingest
     search: Search
     retrieve: Retrieve
+    delivery: Delivery
     deletion: Deletion
     ae_titles: AETitles
     health: Health
@@ -61,13 +63,15 @@ def build(settings: Settings) -> Archive:
     """The archive in this process. `prepare` must have run."""
     store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
     database = open_database(settings)
+    retrieve = Retrieve(store, database)
     return Archive(
         settings=settings,
         store=store,
         database=database,
         ingest=Ingest(store, database, settings.limits.maximum_object_bytes),
         search=Search(database),
-        retrieve=Retrieve(store, database),
+        retrieve=retrieve,
+        delivery=Delivery(retrieve),
         deletion=Deletion(store, database),
         ae_titles=AETitles(database, settings.dimse.ae_title),
         health=Health(store, database),

@@ -46,7 +46,7 @@ def decode_frame(frame: bytes, description: PixelDescription, transfer_syntax_ui
         raise CannotRender(f"There is no decoder for transfer syntax {transfer_syntax_uid}.")
     try:
         decoded = decoder(bytes(frame), description)
-    except _FAILURES as failure:
+    except FAILURES as failure:
         kind = type(failure).__name__
         raise CannotRender(f"The frame cannot be decoded as {transfer_syntax_uid} ({kind}).") from failure
     if decoded.values.shape != description.shape:
@@ -54,7 +54,8 @@ def decode_frame(frame: bytes, description: PixelDescription, transfer_syntax_ui
     return decoded
 
 
-_FAILURES = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError, zlib.error)
+FAILURES = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError, zlib.error)
+"""What decoders raise for bytes that are no picture."""
 
 
 def _native(frame: bytes, description: PixelDescription) -> Decoded:

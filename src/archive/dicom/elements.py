@@ -1,4 +1,4 @@
-"""The header of an element (PS3.5 7.1): tag, VR and length in their three forms."""
+"""The header of an element (PS3.5 7.1): tag, VR and length in their three forms. And the words of its value."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ LONG = {
     for name in ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
 }
 """VRs with two reserved bytes and a length of four bytes (PS3.5 table 7.1-1)."""
+
+WORD_BYTES = {
+    **dict.fromkeys(("AT", "OW", "SS", "US"), 2),
+    **dict.fromkeys(("FL", "OF", "OL", "SL", "UL"), 4),
+    **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8),
+}
+"""How many bytes of a value are turned round in big endian (PS3.5 7.3); those of other VRs stay as they are."""
 
 EXPLICIT = {False: struct.Struct("<HH2sH").unpack_from, True: struct.Struct(">HH2sH").unpack_from}
 IMPLICIT = {False: struct.Struct("<HHI").unpack_from, True: struct.Struct(">HHI").unpack_from}

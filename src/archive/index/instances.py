@@ -62,8 +62,8 @@ def record(
         "data_set_length": instance.length,
         "sha256": sha256,
     }
-    _add_instance(connection, instance, series_id, blob, source)
     _count(connection, study_id, series_id, new_series=place.series_id is None)
+    _add_instance(connection, instance, series_id, blob, source)
     if place.deleted is not None:
         deletions.forget(connection, instance.SOPInstanceUID)
     return Outcome.STORED
@@ -129,10 +129,13 @@ def frame_table(connection: Connection, sop_instance_uid: str) -> bytes:
 
 def bulk_value(connection: Connection, sop_instance_uid: str, path: str) -> BulkValue | None:
     """The bulk value of this path, if the instance has one. Raises NotFound when the instance is not stored."""
-    for values in orjson.loads(_detail(connection, sop_instance_uid, instance_detail.c.bulk_values)):
-        if values[0] == path:
-            return BulkValue(*values)
-    return None
+    return next((value for value in bulk_values(connection, sop_instance_uid) if value.path == path), None)
+
+
+def bulk_values(connection: Connection, sop_instance_uid: str) -> list[BulkValue]:
+    """All bulk values of an instance. Raises NotFound when it is not stored."""
+    found = orjson.loads(_detail(connection, sop_instance_uid, instance_detail.c.bulk_values))
+    return [BulkValue(*values) for values in found]
 
 
 def _detail(connection: Connection, sop_instance_uid: str, column: sa.Column[Any]) -> bytes:
@@ -333,5 +336,7 @@ _COUNT_SERIES = (
 
 
 def _count(connection: Connection, study_id: int, series_id: int, *, new_series: bool) -> None:
-    connection.execute(_COUNT_STUDY, {"key": study_id, "new_series": int(new_series)})
-    connection.execute(_COUNT_SERIES, {"key": series_id})
+    """Before the instance is entered: so study and series are locked from above, as a deletion does it."""
+    counted = connection.execute(_COUNT_STUDY, {"key": study_id, "new_series": int(new_series)})
+    if not counted.rowcount or not connection.execute(_COUNT_SERIES, {"key": series_id}).rowcount:
+        raise Raced  # deleted since

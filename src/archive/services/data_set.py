@@ -10,20 +10,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-import numpy
-
+from archive.dicom.byte_order import PIECE, turned
+from archive.dicom.elements import WORD_BYTES
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, StoredInstance
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.storage.base import Blob
-
-PIECE = 1 << 20
-
-_WORD_BYTES = {
-    **dict.fromkeys(("OW", "US", "SS"), 2),
-    **dict.fromkeys(("OL", "OF", "FL", "UL", "SL", "AT"), 4),
-    **dict.fromkeys(("OD", "OV", "FD", "SV", "UV"), 8),
-}
 
 
 class DataSet:
@@ -41,23 +33,25 @@ class DataSet:
         most about a megabyte. Raises NotFound when the blob holds less than the index says."""
         if self._inflating is not None:
             return self._inflating.pieces(offset, length)
-        word = _WORD_BYTES.get(value.vr, 1)
+        word = WORD_BYTES.get(value.vr, 1)
         if self._big_endian and word > 1:
-            return self._turned(value.offset, (offset, offset + length), word)
+            return turned(self._read, value.offset, (offset, offset + length), word)
         return self._blob.pieces(self._instance.data_set_offset + offset, length)
 
-    def _turned(self, base: int, span: tuple[int, int], word: int) -> Iterator[bytes]:
-        """Whole words are turned round, counted from `base`, where the value starts; a frame of it may start
-        amid one."""
-        start, end = span
-        while start < end:
-            first = start - (start - base) % word
-            stop = min(first + PIECE, end)
-            padded = first + -(-(stop - first) // word) * word
-            raw = self._blob.read(self._instance.data_set_offset + first, padded - first)
-            turned = numpy.frombuffer(raw, dtype=f">u{word}").astype(f"<u{word}").tobytes()
-            yield turned[start - first : stop - first]
-            start = stop
+    def _read(self, offset: int, length: int) -> bytes:
+        return self._blob.read(self._instance.data_set_offset + offset, length)
+
+
+def inflated(blob: Blob, instance: StoredInstance) -> Iterator[bytes]:
+    """The whole data set of a deflated object, in pieces of at most about a megabyte."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    for piece in blob.pieces(instance.data_set_offset, instance.data_set_length):
+        waiting = piece
+        while waiting and not inflater.eof:
+            yield inflater.decompress(waiting, PIECE)
+            waiting = inflater.unconsumed_tail
+    while not inflater.eof and (rest := inflater.decompress(inflater.unconsumed_tail, PIECE)):
+        yield rest
 
 
 class _Inflating:
@@ -68,7 +62,7 @@ class _Inflating:
         self._instance = instance
         self._position = 0
         self._chunk = b""
-        self._chunks = self._inflated()
+        self._chunks = inflated(self._blob, self._instance)
 
     def pieces(self, offset: int, length: int) -> Iterator[bytes]:
         if offset < self._position:
@@ -90,14 +84,4 @@ class _Inflating:
     def _begin(self) -> None:
         self._position = 0
         self._chunk = b""
-        self._chunks = self._inflated()
-
-    def _inflated(self) -> Iterator[bytes]:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        for piece in self._blob.pieces(self._instance.data_set_offset, self._instance.data_set_length):
-            waiting = piece
-            while waiting and not inflater.eof:
-                yield inflater.decompress(waiting, PIECE)
-                waiting = inflater.unconsumed_tail
-        while not inflater.eof and (rest := inflater.decompress(inflater.unconsumed_tail, PIECE)):
-            yield rest
+        self._chunks = inflated(self._blob, self._instance)

@@ -7,17 +7,17 @@ takes its time.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 import zstandard
 
 from archive.dicom import pixel_data
-from archive.dicom.errors import CannotRender, NotAcceptable, NotFound
+from archive.dicom.errors import CannotRender, NotFound
 from archive.dicom.frames import FrameTable
 from archive.dicom.greyscale import Window
 from archive.dicom.instance import BulkValue, Scope, StoredInstance
@@ -25,29 +25,19 @@ from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dicom.viewport import Viewport
 from archive.index import deletions, instances
 from archive.index.database import Database
+from archive.services import stored_frames
 from archive.services.data_set import DataSet
+from archive.services.stored_frames import Frame
 from archive.storage.base import Blob, BlobStore
 
 MAXIMUM_RENDERED_BYTES = 1 << 28
 """Of one frame as stored; it is in memory while it is decoded."""
-MAXIMUM_RETURNS = 8
-"""How often one request may go back in a deflated object."""
-
 _BATCH = 200
-_PIXEL_DATA = "7FE00010"
 _MARK = b'"BulkDataURI":"'
 """Cannot occur inside a JSON string, where quotation marks are escaped."""
 
 
 UrlOf = Callable[[StoredInstance], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One frame as stored, `length` bytes; take its pieces before the next frame."""
-
-    length: int
-    pieces: Iterable[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +100,19 @@ class Retrieve:
         """These frames (1 is the first) of one instance. Raises NotFound before the first byte is read, and
         NotAcceptable for frames of a deflated object all out of order."""
         instance = self.instance(scope)
-        table = self._frame_table(instance)
+        table = self.frame_table(instance)
         for number in numbers:
             table.ranges(number)
         syntax = transfer_syntax(instance.transfer_syntax_uid)
         if syntax.deflated:
-            _check_order(numbers)
+            stored_frames.check_order(numbers)
         encapsulated = table.encapsulated
         return Frames(
             instance=instance,
             media_type=syntax.media_type if encapsulated else "application/octet-stream",
             transfer_syntax_uid=syntax.uid if encapsulated else "1.2.840.10008.1.2.1",
             numbers=tuple(numbers),
-            frames=self._read_frames(instance, table, numbers),
+            frames=stored_frames.in_order(instance, partial(self.open, instance), table, numbers),
         )
 
     def number_of_frames(self, scope: Scope) -> int:
@@ -139,8 +129,8 @@ class Retrieve:
         if value is None:
             raise NotFound("no bulk data of this name: the metadata has the BulkDataURIs there are")
         words = value
-        if path == _PIXEL_DATA:
-            words = replace(value, vr=_word_vr(self._frame_table(instance)))
+        if path == stored_frames.PIXEL_DATA:
+            words = stored_frames.pixel_value(self.frame_table(instance))
         return value, self._read(instance, words, value.offset, value.length)
 
     def rendered(
@@ -155,12 +145,14 @@ class Retrieve:
     ) -> bytes:
         """One frame as a picture for people. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery."""
         instance = self.instance(scope)
-        metadata: dict[str, Any] = orjson.loads(next(self._metadata([instance], lambda _: "")))
+        metadata = self.attributes(instance)
         pixel_data.check(metadata)
-        table = self._frame_table(instance)
-        if _frame_length(table, frame) > MAXIMUM_RENDERED_BYTES:
+        table = self.frame_table(instance)
+        if stored_frames.frame_length(table, frame) > MAXIMUM_RENDERED_BYTES:
             raise CannotRender("the frame is too large to be rendered here: retrieve it as stored")
-        with closing(self._read_frames(instance, table, (frame,))) as frames:
+        with closing(
+            stored_frames.in_order(instance, partial(self.open, instance), table, (frame,))
+        ) as frames:
             stored = b"".join(next(frames).pieces)
         return pixel_data.render(
             stored,
@@ -187,7 +179,24 @@ class Retrieve:
                 text = decompressor.decompress(compressed[instance.SOPInstanceUID])
                 yield text.replace(_MARK, _MARK + url_of(instance).encode() + b"/")
 
-    def _frame_table(self, instance: StoredInstance) -> FrameTable:
+    def attributes(self, instance: StoredInstance) -> dict[str, Any]:
+        """The DICOM JSON Model of one instance. Raises NotFound."""
+        found: dict[str, Any] = orjson.loads(next(self._metadata([instance], lambda _: "")))
+        return found
+
+    def frame_tables(self, found: Sequence[StoredInstance]) -> Iterator[FrameTable | None]:
+        """That of each instance, None for one without pixel data. Raises NotFound."""
+        for instance in found:
+            packed = self._packed_frame_table(instance)
+            yield FrameTable.unpack(packed) if packed else None
+
+    def bulk_values(self, instance: StoredInstance) -> list[BulkValue]:
+        """All that the metadata of an instance has by BulkDataURI, in their order. Raises NotFound."""
+        with self._database.read() as connection:
+            return instances.bulk_values(connection, instance.SOPInstanceUID)
+
+    def frame_table(self, instance: StoredInstance) -> FrameTable:
+        """Where the frames of an instance lie. Raises NotFound when it has no pixel data."""
         packed = self._packed_frame_table(instance)
         if not packed:
             raise NotFound("this instance has no pixel data, so it has no frames")
@@ -197,50 +206,6 @@ class Retrieve:
         with self._database.read() as connection:
             return instances.frame_table(connection, instance.SOPInstanceUID)
 
-    def _read_frames(
-        self, instance: StoredInstance, table: FrameTable, numbers: Sequence[int]
-    ) -> Generator[Frame]:
-        value = BulkValue(_PIXEL_DATA, _word_vr(table), table.offset, table.length)
-        with self.open(instance) as blob:
-            data_set = DataSet(blob, instance)
-            for number in numbers:
-                found = (data_set.pieces(value, *place) for place in table.ranges(number))
-                stored = itertools.chain.from_iterable(found)
-                yield Frame(_frame_length(table, number), _aligned(stored, table, number))
-
     def _read(self, instance: StoredInstance, value: BulkValue, offset: int, length: int) -> Iterator[bytes]:
         with self.open(instance) as blob:
             yield from DataSet(blob, instance).pieces(value, offset, length)
-
-
-def _word_vr(table: FrameTable) -> str:
-    """The VR whose words are the pixel cells: OW also holds cells of 32 and 64 bits, and in big endian a whole
-    cell is turned round (PS3.5 8.1.1)."""
-    if table.encapsulated:
-        return "OB"
-    vr = table.description.vr
-    return {32: "OL", 64: "OV"}.get(table.description.BitsAllocated, vr) if vr == "OW" else vr
-
-
-def _check_order(numbers: Sequence[int]) -> None:
-    """To go back in a deflated object is to inflate it from the start again: a few times for a viewer that jumps,
-    not ten thousand times for one who wants to keep us busy."""
-    if sum(later <= earlier for earlier, later in itertools.pairwise(numbers)) > MAXIMUM_RETURNS:
-        raise NotAcceptable("the object is deflated: ask for its frames in ascending order")
-
-
-def _frame_length(table: FrameTable, number: int) -> int:
-    if table.encapsulated:
-        return sum(length for _, length in table.ranges(number))
-    return -(-table.description.bits_per_frame // 8)
-
-
-def _aligned(stored: Iterable[bytes], table: FrameTable, number: int) -> Iterable[bytes]:
-    """A native frame of single bits starts where the one before ended, perhaps within a byte (PS3.5 8.1.1): move it
-    to the start of a byte and clear what belongs to the next."""
-    bits = table.description.bits_per_frame
-    if table.encapsulated or bits % 8 == 0:
-        return stored
-    _, _, shift = table.bits(number)
-    value = (int.from_bytes(b"".join(stored), "little") >> shift) & ((1 << bits) - 1)
-    return (value.to_bytes(-(-bits // 8), "little"),)

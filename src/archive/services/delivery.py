@@ -1,0 +1,86 @@
+"""In which form objects, frames and bulk data go out, and what stands in the way: for every door.
+
+As stored, the bytes pass through untouched. In Explicit VR Little Endian they are re-encoded or decoded on the way
+(`explicit`). No other form is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from archive.dicom.errors import NotAcceptable
+from archive.dicom.instance import BulkValue, StoredInstance
+from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
+from archive.services import explicit, stored_frames
+from archive.services.data_set import DataSet
+from archive.services.explicit import DecodedPixels
+from archive.services.readable import Readable
+from archive.services.retrieve import Retrieve
+
+
+class Delivery:
+    """What is behind it stays closed until it is read."""
+
+    def __init__(self, retrieve: Retrieve) -> None:
+        self._retrieve = retrieve
+
+    def stored(self, instance: StoredInstance) -> Readable:
+        """The PS3.10 file as it is stored."""
+        return Readable(instance.blob_length, partial(_from_blob, self._retrieve, instance))
+
+    def explicit(self, instance: StoredInstance) -> Readable:
+        """The object as a PS3.10 file in Explicit VR Little Endian. Raises NotAcceptable, CannotRender, NotFound."""
+        uid = instance.transfer_syntax_uid
+        if uid == EXPLICIT_VR_LITTLE_ENDIAN:
+            return self.stored(instance)
+        opened = partial(self._retrieve.open, instance)
+        if uid in explicit.NATIVE and not transfer_syntax(uid).big_endian:
+            return explicit.of_native(instance, opened)
+        (table,) = self._retrieve.frame_tables((instance,))
+        explicit.check(instance, table)
+        if table is None or uid in explicit.NATIVE:
+            return explicit.of_native(instance, opened, stored_frames.pixel_bytes(table))
+        return explicit.of_compressed(instance, opened, self.decoded(instance))
+
+    def refused(self, found: Sequence[StoredInstance]) -> dict[str, NotAcceptable]:
+        """Why these cannot be had in Explicit VR Little Endian, by SOP Instance UID; asks the index alone. A codestream
+        that is broken shows later."""
+        doubtful = [one for one in found if one.transfer_syntax_uid not in explicit.NATIVE]
+        reasons = {}
+        for instance, table in zip(doubtful, self._retrieve.frame_tables(doubtful), strict=True):
+            try:
+                explicit.check(instance, table)
+            except NotAcceptable as reason:
+                reasons[instance.SOPInstanceUID] = reason
+        return reasons
+
+    def decoded(self, instance: StoredInstance) -> DecodedPixels:
+        """The pixel data of a compressed object. Raises NotFound, NotAcceptable, CannotRender."""
+        table = self._retrieve.frame_table(instance)
+        opened = partial(self._retrieve.open, instance)
+        return DecodedPixels(instance, opened, table, self._retrieve.attributes(instance))
+
+    def stored_frames(self, instance: StoredInstance, numbers: Sequence[int]) -> list[Readable]:
+        """Frames as they are stored, native ones in little endian. Not for deflated objects, which would be inflated
+        anew for each. Raises NotFound."""
+        table = self._retrieve.frame_table(instance)
+        opened = partial(self._retrieve.open, instance)
+        return [stored_frames.readable(instance, opened, table, number) for number in numbers]
+
+    def bulk_value(self, instance: StoredInstance, value: BulkValue) -> Readable:
+        """A value as it is stored, in little endian; not for encapsulated pixel data. Raises NotFound."""
+        if value.path == stored_frames.PIXEL_DATA:
+            value = stored_frames.pixel_value(self._retrieve.frame_table(instance))
+        return Readable(value.length, partial(_from_value, self._retrieve, instance, value))
+
+
+def _from_blob(retrieve: Retrieve, instance: StoredInstance, offset: int, length: int) -> Iterator[bytes]:
+    with retrieve.open(instance) as blob:
+        yield from blob.pieces(offset, length)
+
+
+def _from_value(
+    retrieve: Retrieve, instance: StoredInstance, value: BulkValue, offset: int, length: int
+) -> Iterator[bytes]:
+    with retrieve.open(instance) as blob:
+        yield from DataSet(blob, instance).pieces(value, value.offset + offset, length)

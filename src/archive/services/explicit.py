@@ -1,0 +1,204 @@
+"""A stored object in Explicit VR Little Endian, the form in which every object can be had (PS3.18 8.7.3.4).
+
+Data sets in implicit VR or big endian are re-encoded, deflated ones inflated, and compressed pixel data is decoded
+frame by frame; the length is known before the first byte, and memory does not grow with the object.
+
+Whether a codestream can be decoded to its end is known for sure only when it has been. So what fits in memory is
+decoded before the first byte goes out, and of larger objects the first frame."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from archive.dicom import native, part10
+from archive.dicom.codecs import DECODERS
+from archive.dicom.errors import CannotRender, NotAcceptable
+from archive.dicom.frames import FrameTable
+from archive.dicom.instance import StoredInstance
+from archive.dicom.metadata_values import Metadata
+from archive.dicom.native import NativeFrame, NativeSize
+from archive.dicom.pixel_description import PixelDescription, describe
+from archive.dicom.recoded import Recoded
+from archive.dicom.recoding import Picture, Source
+from archive.dicom.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    transfer_syntax,
+)
+from archive.services.data_set import inflated
+from archive.services.readable import Readable, part
+from archive.storage.base import Blob
+
+AHEAD = 1 << 25
+"""Decoded bytes of one object that are made before its first byte goes out."""
+LONGEST_FRAME = 1 << 28
+"""Of one compressed frame; it is in memory while it is decoded."""
+DECODING = threading.BoundedSemaphore(2)
+"""Each takes a core, and several times its frame in memory; more at a time would be no faster."""
+
+NATIVE = frozenset(
+    (
+        IMPLICIT_VR_LITTLE_ENDIAN,
+        EXPLICIT_VR_LITTLE_ENDIAN,
+        EXPLICIT_VR_BIG_ENDIAN,
+        DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    )
+)
+"""Those that can be said in another way without a decoder."""
+
+
+def head(instance: StoredInstance) -> bytes:
+    """Preamble and File Meta Information of the re-encoded object: we wrote this file (PS3.10 7.1)."""
+    return part10.file_meta(instance.SOPClassUID, instance.SOPInstanceUID, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+def of_native(instance: StoredInstance, opened: Callable[[], Blob], pixel_bytes: int = 2) -> Readable:
+    """An object without compressed pixel data, whose pixel cells have so many bytes."""
+    if instance.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        return _of_deflated(instance, opened)
+    syntax = transfer_syntax(instance.transfer_syntax_uid)
+    with opened() as blob:
+        recoded = Recoded(
+            head(instance),
+            Source(
+                _reader(blob, instance),
+                instance.data_set_length,
+                syntax.implicit,
+                syntax.big_endian,
+                pixel_bytes,
+            ),
+        )
+
+    def read(offset: int, length: int) -> Iterator[bytes]:
+        with opened() as blob:
+            yield from recoded.pieces(_reader(blob, instance), offset, length)
+
+    return Readable(recoded.length, read)
+
+
+def _of_deflated(instance: StoredInstance, opened: Callable[[], Blob]) -> Readable:
+    """The length of what is deflated is known only when it has been inflated, so this happens twice."""
+    first = head(instance)
+    with opened() as blob:
+        length = len(first) + sum(map(len, inflated(blob, instance)))
+
+    def read(offset: int, length: int) -> Iterator[bytes]:
+        with opened() as blob:
+            yield from part(itertools.chain((first,), inflated(blob, instance)), offset, length)
+
+    return Readable(length, read)
+
+
+def check(instance: StoredInstance, table: FrameTable | None) -> None:
+    """Raises NotAcceptable or CannotRender where the two below would, as far as that can be told without reading the
+    object; `table` is None for one without pixel data."""
+    uid = instance.transfer_syntax_uid
+    if uid in NATIVE:
+        return
+    if table is not None:
+        native.check(table, uid)
+    elif uid not in DECODERS:
+        raise NotAcceptable(f"{uid} cannot be converted: ask for transfer-syntax=*")
+
+
+def of_compressed(instance: StoredInstance, opened: Callable[[], Blob], pixels: DecodedPixels) -> Readable:
+    """An object whose pixel data is decoded. Raises CannotRender, NotAcceptable."""
+    with opened() as blob:
+        source = Source(_reader(blob, instance), instance.data_set_length)
+        recoded = Recoded(head(instance), source, pixels.picture())
+
+    def read(offset: int, length: int) -> Iterator[bytes]:
+        with opened() as blob:
+            yield from recoded.pieces(_reader(blob, instance), offset, length, pixels.pieces)
+
+    return Readable(recoded.length, read, pixels.make_sure)
+
+
+class DecodedPixels:
+    """The native pixel data of one compressed object. Raises CannotRender, NotAcceptable."""
+
+    def __init__(
+        self, instance: StoredInstance, opened: Callable[[], Blob], table: FrameTable, metadata: Metadata
+    ) -> None:
+        self.size: NativeSize = native.check(table, instance.transfer_syntax_uid)
+        self._description: PixelDescription = describe(metadata)
+        self._instance = instance
+        self._opened = opened
+        self._table = table
+        self._most = max(1, AHEAD // max(self.size.bytes_per_frame, 1))
+        self._first: NativeFrame | None = None
+        self._ahead: list[bytes] = []
+
+    def picture(self) -> Picture:
+        """What stands in the data set once the frames are decoded; the first one is, to know it."""
+        first = self.first()
+        colour = self._description.SamplesPerPixel > 1
+        return Picture(
+            transfer_syntax_uid=self._instance.transfer_syntax_uid,
+            offset=self._table.offset,
+            end=self._table.offset + self._table.length,
+            length=self.size.length,
+            bits_allocated=self._description.BitsAllocated,
+            PhotometricInterpretation=first.PhotometricInterpretation,
+            PlanarConfiguration=first.PlanarConfiguration if colour else None,
+        )
+
+    def first(self) -> NativeFrame:
+        """The first frame, which tells how all are to be read."""
+        if self._first is None:
+            with self._opened() as blob:
+                self._first = self._decode(blob, 1)
+        return self._first
+
+    def frames(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """These frames, each with its last byte filled up with zero bits. What fits in memory of them is decoded
+        before the first is given."""
+        with self._opened() as blob:
+            frames = (self._decode(blob, number).value for number in numbers)
+            yield from list(itertools.islice(frames, self._most))
+            yield from frames
+
+    def make_sure(self) -> None:
+        """Decode as much as fits in memory, and keep it."""
+        if not self._ahead:
+            self._ahead = list(itertools.islice(self._frames(), self._most))
+
+    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        """These bytes of all frames one behind the other, which end on an even byte."""
+        if offset + length >= self.size.length:
+            self.make_sure()
+        bits, skipped = self.size.bits_per_frame, 0
+        if bits % 8 == 0:
+            skipped = min(offset // self.size.bytes_per_frame, self.size.number_of_frames - 1)
+        frames = native.joined(self._frames(skipped + 1), bits)
+        padding = b"\0" * (self.size.length - self.size.unpadded)
+        yield from part(itertools.chain(frames, (padding,)), offset - skipped * bits // 8, length)
+
+    def _frames(self, first: int = 1) -> Iterator[bytes]:
+        yield from self._ahead[first - 1 :]
+        with self._opened() as blob:
+            for number in range(max(first, len(self._ahead) + 1), self.size.number_of_frames + 1):
+                if number == 1:
+                    yield self.first().value
+                    continue
+                frame = self._decode(blob, number)
+                if frame.PhotometricInterpretation != self.first().PhotometricInterpretation:
+                    raise CannotRender("the frames of the object are not all in the same colours")
+                yield frame.value
+
+    def _decode(self, blob: Blob, number: int) -> NativeFrame:
+        ranges = self._table.ranges(number)
+        if sum(length for _, length in ranges) > LONGEST_FRAME:
+            raise CannotRender("a compressed frame is too large to be decoded: ask for transfer-syntax=*")
+        start = self._instance.data_set_offset
+        stored = b"".join(blob.read(start + offset, length) for offset, length in ranges)
+        with DECODING:
+            return native.native_frame(stored, self._description, self._instance.transfer_syntax_uid)
+
+
+def _reader(blob: Blob, instance: StoredInstance) -> Callable[[int, int], bytes]:
+    return lambda offset, length: blob.read(instance.data_set_offset + offset, length)

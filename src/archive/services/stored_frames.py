@@ -1,0 +1,116 @@
+"""Frames as they are stored, read by offset: codestreams without the fragments around them, native frames in little
+endian and on whole bytes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from archive.dicom.errors import NotAcceptable
+from archive.dicom.frames import FrameTable
+from archive.dicom.instance import BulkValue, StoredInstance
+from archive.services.data_set import DataSet
+from archive.services.readable import Readable, part
+from archive.storage.base import Blob
+
+MAXIMUM_RETURNS = 8
+"""How often one request may go back in a deflated object."""
+
+PIXEL_DATA = "7FE00010"
+
+Opened = Callable[[], Blob]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame as stored, `length` bytes; take its pieces before the next frame."""
+
+    length: int
+    pieces: Iterable[bytes]
+
+
+def frame_length(table: FrameTable, number: int) -> int:
+    """Bytes of a frame. Raises NotFound."""
+    if table.encapsulated:
+        return sum(length for _, length in table.ranges(number))
+    return -(-table.description.bits_per_frame // 8)
+
+
+def in_order(
+    instance: StoredInstance, opened: Opened, table: FrameTable, numbers: Sequence[int]
+) -> Generator[Frame]:
+    """These frames, of an object that is opened once; also of a deflated one, which is inflated once as long as they
+    ascend."""
+    value = pixel_value(table)
+    with opened() as blob:
+        data_set = DataSet(blob, instance)
+        for number in numbers:
+            found = (data_set.pieces(value, *place) for place in table.ranges(number))
+            stored = itertools.chain.from_iterable(found)
+            yield Frame(frame_length(table, number), _aligned(stored, table, number))
+
+
+def readable(instance: StoredInstance, opened: Opened, table: FrameTable, number: int) -> Readable:
+    """One frame, of which any part can be read. Raises NotFound."""
+    value, ranges = pixel_value(table), table.ranges(number)
+
+    def read(offset: int, length: int) -> Iterator[bytes]:
+        with opened() as blob:
+            data_set = DataSet(blob, instance)
+            if is_shifted(table):
+                stored = itertools.chain.from_iterable(data_set.pieces(value, *place) for place in ranges)
+                yield from part(iter(_aligned(stored, table, number)), offset, length)
+                return
+            for place in _within(ranges, offset, length):
+                yield from data_set.pieces(value, *place)
+
+    return Readable(frame_length(table, number), read)
+
+
+def pixel_value(table: FrameTable) -> BulkValue:
+    """The pixel data. Its VR is that whose words are the pixel cells: OW also holds cells of 32 and 64 bits, and in big
+    endian a whole cell is turned round (PS3.5 8.1.1)."""
+    vr = table.description.vr
+    if table.encapsulated:
+        vr = "OB"
+    elif vr == "OW":
+        vr = {32: "OL", 64: "OV"}.get(table.description.BitsAllocated, vr)
+    return BulkValue(PIXEL_DATA, vr, table.offset, table.length)
+
+
+def pixel_bytes(table: FrameTable | None) -> int:
+    """Bytes of a pixel cell, at least one word of OW."""
+    return max(table.description.BitsAllocated // 8, 2) if table is not None else 2
+
+
+def check_order(numbers: Sequence[int]) -> None:
+    """To go back in a deflated object is to inflate it from the start again: a few times for a viewer that jumps,
+    not ten thousand times for one who wants to keep us busy. Raises NotAcceptable."""
+    if sum(later <= earlier for earlier, later in itertools.pairwise(numbers)) > MAXIMUM_RETURNS:
+        raise NotAcceptable("the object is deflated: ask for its frames in ascending order")
+
+
+def is_shifted(table: FrameTable) -> bool:
+    """Whether frames may begin amid a byte: native ones of single bits (PS3.5 8.1.1)."""
+    return not table.encapsulated and table.description.bits_per_frame % 8 != 0
+
+
+def _within(ranges: Iterable[tuple[int, int]], offset: int, length: int) -> Iterator[tuple[int, int]]:
+    """What of the places is in `length` bytes from `offset` of all of them together."""
+    end, position = offset + length, 0
+    for start, size in ranges:
+        first, last = max(offset - position, 0), min(end - position, size)
+        if first < last:
+            yield start + first, last - first
+        position += size
+
+
+def _aligned(stored: Iterable[bytes], table: FrameTable, number: int) -> Iterable[bytes]:
+    """A frame of single bits, moved to the start of a byte and freed of what belongs to the next."""
+    if not is_shifted(table):
+        return stored
+    bits = table.description.bits_per_frame
+    _, _, shift = table.bits(number)
+    value = (int.from_bytes(b"".join(stored), "little") >> shift) & ((1 << bits) - 1)
+    return (value.to_bytes(-(-bits // 8), "little"),)
