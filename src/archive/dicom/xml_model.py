@@ -24,8 +24,13 @@ _NAME_PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffi
 
 
 def document(data_set: DataSet) -> bytes:
-    """One data set as an XML document."""
-    return "".join((_HEAD, *_attributes(data_set), "</NativeDicomModel>")).encode("utf-8")
+    """One data set as an XML document in UTF-8."""
+    return text(data_set).encode("utf-8")
+
+
+def text(data_set: DataSet) -> str:
+    """The same before it is encoded; its XML declaration says UTF-8."""
+    return "".join((_HEAD, *_attributes(data_set), "</NativeDicomModel>"))
 
 
 def _attributes(data_set: DataSet) -> Iterator[str]:

@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import replace
 
+from archive.web.crossing import close
 from archive.web.exchange import Answer, Asked, Sliced, text
 
 REVALIDATED = ("Cache-Control", "private, no-cache")
@@ -67,7 +68,5 @@ def _named(field: str, opaque: str, *, strongly: bool) -> bool:
 
 
 def _instead(answer: Answer, other: Answer) -> Answer:
-    closer = getattr(answer.body, "close", None)
-    if closer is not None:
-        closer()
+    close(answer.body)
     return other

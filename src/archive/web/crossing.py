@@ -122,8 +122,8 @@ def next_batch(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
     return b"".join(batch), True
 
 
-def close(pieces: Iterator[bytes]) -> None:
-    """Let a generator run its clean-up now."""
+def close(pieces: object) -> None:
+    """Let a generator run its clean-up now; anything else has none."""
     closer = getattr(pieces, "close", None)
     if closer is not None:
         closer()

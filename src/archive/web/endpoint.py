@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from archive.web import bodies, conditional, crossing, errors, ranges, urls
+from archive.web import bodies, compression, crossing, delivery, errors, urls
 from archive.web.bodies import ClientGone
 from archive.web.crossing import Crossing, Prepared
 from archive.web.exchange import Answer, Asked, Taker
@@ -40,19 +40,15 @@ class Endpoint:
         scope["archive.route"] = route.path
         asked = asked_of(scope, self._archive.settings.http)
         if route.takes_body:
+            compression.coding(asked)  # what cannot be answered had better not be stored
             answer = await self._take(route, asked, receive)
-            body = answer.body if isinstance(answer.body, bytes) else b""
-            await self._send(route, Prepared(answer, body, None), scope, send)
+            ready = Prepared(answer, answer.body if isinstance(answer.body, bytes) else b"", None)
+            await self._send(route, compression.applied(ready, asked), scope, send)
             return
         async with _while_there(receive):
-            make = partial(crossing.prepared, partial(self._answer, route, asked))
+            make = partial(delivery.prepared, partial(route.handler, self._archive, asked), asked)
             ready = await self._lane.call(make, renders=route.renders)
             await self._send(route, ready, scope, send)
-
-    def _answer(self, route: Route, asked: Asked) -> Answer:
-        """The handler's answer, as far as the client wants it."""
-        answer: Answer = route.handler(self._archive, asked)
-        return ranges.applied(conditional.applied(answer, asked), asked)
 
     async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
         """Feed the body to the handler's taker."""

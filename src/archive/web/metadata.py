@@ -5,17 +5,19 @@ The JSON of each instance was made when it was stored; here it only gets its bra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import orjson
 
 from archive.dicom import xml_model
-from archive.web import media_types
+from archive.web import charset, media_types, urls
+from archive.web.charset import UTF_8, Charset, encoded
+from archive.web.conditional import tag
 from archive.web.exchange import Answer, Asked
 from archive.web.media_types import DICOM_JSON, DICOM_XML, JSON, Offer
 from archive.web.multipart_body import Part, related
-from archive.web.wado import scope_of, url_of
+from archive.web.wado import found, scope_of, url_of
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
@@ -27,10 +29,22 @@ OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
 def metadata(archive: Archive, asked: Asked) -> Answer:
     """All attributes of every instance, bulk data by URI. Raises NotFound, NotAcceptable, InvalidUID."""
     chosen = media_types.choose(asked.accept, OFFERS)
-    texts = archive.retrieve.metadata(scope_of(asked), lambda instance: url_of(asked, instance))
-    if chosen.media_type == DICOM_XML:
-        return related(DICOM_XML, xml_parts(orjson.loads(text) for text in texts))
-    return Answer(200, chosen.media_type, json_array(texts))
+    digests = [instance.sha256 for instance in found(archive, asked)]
+
+    def texts() -> Iterator[bytes]:
+        yield from archive.retrieve.metadata(scope_of(asked), lambda instance: url_of(asked, instance))
+
+    if chosen.media_type != DICOM_XML:
+        return Answer(200, chosen.media_type, json_array(texts()), etag=tag(asked.base_url, *digests))
+    spoken = charset.chosen(asked, DICOM_XML, multipart=True)
+    data_sets = (orjson.loads(text) for text in texts())
+    parts = xml_parts(data_sets, spoken, lambda data_set: _location(asked, data_set))
+    return related(DICOM_XML, parts, etag=tag(asked.base_url, spoken.name, *digests))
+
+
+def _location(asked: Asked, data_set: xml_model.DataSet) -> str:
+    uids = [str(data_set[tag]["Value"][0]) for tag in ("0020000D", "0020000E", "00080018")]
+    return f"{urls.resource_url(asked.base_url, *uids)}/metadata"
 
 
 def json_array(texts: Iterable[bytes]) -> Iterator[bytes]:
@@ -42,8 +56,14 @@ def json_array(texts: Iterable[bytes]) -> Iterator[bytes]:
     yield b"]" if before == b"," else b"[]"
 
 
-def xml_parts(data_sets: Iterable[xml_model.DataSet]) -> Iterator[Part]:
-    """One part for each data set."""
+def xml_parts(
+    data_sets: Iterable[xml_model.DataSet],
+    spoken: Charset = UTF_8,
+    location_of: Callable[[xml_model.DataSet], str] = lambda _: "",
+) -> Iterator[Part]:
+    """One part for each data set, which is a representation of a resource unless it was found by a search
+    (PS3.18 8.6.1.2)."""
+    media_type = DICOM_XML if spoken.is_utf_8 else f"{DICOM_XML}; charset={spoken.name}"
     for data_set in data_sets:
-        document = xml_model.document(data_set)
-        yield Part(DICOM_XML, (document,), length=len(document))
+        document = encoded(xml_model.text(data_set), spoken, markup=True)
+        yield Part(media_type, (document,), location_of(data_set), len(document))

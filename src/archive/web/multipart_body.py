@@ -39,11 +39,13 @@ class SlicedPart:
     location: str = ""
 
 
-def related(media_type: str, parts: Iterable[Part], headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """A multipart/related answer; `media_type` is that of the parts, without parameters."""
-    boundary = secrets.token_hex(16)
+def related(
+    media_type: str, parts: Iterable[Part], headers: tuple[tuple[str, str], ...] = (), etag: str = ""
+) -> Answer:
+    """A multipart/related answer; `media_type` is that of the parts, without parameters, `etag` as in Answer."""
+    boundary = tag("boundary", etag, media_type) if etag else secrets.token_hex(16)
     content_type = f'{MULTIPART}; type="{media_type}"; boundary={boundary}'
-    return Answer(200, content_type, _encoded(boundary.encode("ascii"), parts), headers)
+    return Answer(200, content_type, _encoded(boundary.encode("ascii"), parts), headers, etag=etag)
 
 
 def related_sliced(

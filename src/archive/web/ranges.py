@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from archive.web import conditional
+from archive.web import compression, conditional
 from archive.web.exchange import Answer, Asked, Sliced, text
 
 MAXIMUM_RANGES = 100
@@ -68,7 +68,7 @@ def parse(field: str, total: int) -> list[tuple[int, int]]:
 
 def _counts(answer: Answer, asked: Asked) -> bool:
     """Whether the Range header means this representation (RFC 9110 13.1.5, 14.2)."""
-    if not _UNIT.match(asked.headers.get("range", "")):
+    if not _UNIT.match(asked.headers.get("range", "")) or compression.refuses_identity(asked):
         return False
     condition = asked.headers.get("if-range")
     return condition is None or conditional.is_strongly(condition, answer.etag)
