@@ -18,8 +18,8 @@ from archive.web import (
     status,
     stow,
     transactions,
-    wado,
     wado_uri,
+    zip_download,
 )
 from archive.web.route import UNDESCRIBED, About, Route
 from archive.web.urls import ROOT
@@ -85,9 +85,9 @@ ROUTES: tuple[Route, ...] = (
     _search(f"{STUDY}/series", "SearchStudySeries", qido.series, transactions.SEARCH_SERIES),
     _search(f"{STUDY}/instances", "SearchStudyInstances", qido.instances, transactions.SEARCH_INSTANCES),
     _search(f"{SERIES}/instances", "SearchSeriesInstances", qido.instances, transactions.SEARCH_INSTANCES),
-    _retrieve(STUDY, "RetrieveStudy", wado.instances, transactions.RETRIEVE_INSTANCES),
-    _retrieve(SERIES, "RetrieveSeries", wado.instances, transactions.RETRIEVE_INSTANCES),
-    _retrieve(INSTANCE, "RetrieveInstance", wado.instances, transactions.RETRIEVE_INSTANCE),
+    _retrieve(STUDY, "RetrieveStudy", zip_download.instances, transactions.RETRIEVE_INSTANCES),
+    _retrieve(SERIES, "RetrieveSeries", zip_download.instances, transactions.RETRIEVE_INSTANCES),
+    _retrieve(INSTANCE, "RetrieveInstance", zip_download.instances, transactions.RETRIEVE_INSTANCE),
     _metadata(STUDY, "RetrieveStudyMetadata"),
     _metadata(SERIES, "RetrieveSeriesMetadata"),
     _metadata(INSTANCE, "RetrieveInstanceMetadata"),

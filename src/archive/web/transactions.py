@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from archive.dicom.instance import Level
 from archive.web import metadata, parameters
-from archive.web.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, MULTIPART, OCTET_STREAM
+from archive.web.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, MULTIPART, OCTET_STREAM, ZIP
 from archive.web.parameters import ACCEPT, CHARSET
 from archive.web.route import About, Parameter, Status
 
@@ -96,8 +96,10 @@ STORE = _about(
     (ACCEPT, CHARSET),
     (*related(DICOM, DICOM_JSON, DICOM_XML), DICOM),
 )
-RETRIEVE_INSTANCES = _about("Retrieve all instances, as PS3.10 files.", _RETRIEVED, related(DICOM))
-RETRIEVE_INSTANCE = _about("Retrieve one instance, as a PS3.10 file.", _RETRIEVED, (*related(DICOM), DICOM))
+RETRIEVE_INSTANCES = _about("Retrieve all instances, as PS3.10 files.", _RETRIEVED, (*related(DICOM), ZIP))
+RETRIEVE_INSTANCE = _about(
+    "Retrieve one instance, as a PS3.10 file.", _RETRIEVED, (*related(DICOM), DICOM, ZIP)
+)
 RETRIEVE_METADATA = _about(
     "Retrieve all attributes, bulk data by URI.", _RETRIEVED, _DATA_SETS, (ACCEPT, CHARSET)
 )
