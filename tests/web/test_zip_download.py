@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import ImplicitVRLittleEndian
 
 from archive.dicom.instance import Scope
 from archive.web.media_types import ZIP
@@ -101,6 +102,38 @@ def test_asked_for_in_other_ways(door: Door, parameters: dict[str, str], header:
 def test_nobody_gets_it_who_likes_something_else(door: Door, header: str) -> None:
     answer = door.client.get(store(door, secondary_capture()), headers={"Accept": header})
     assert answer.headers["content-type"].startswith("multipart/related")
+
+
+def test_transfer_syntaxes(door: Door, pydicom_data: Path) -> None:
+    """N5: native objects in Explicit VR Little Endian, compressed ones as they are, unless something else is asked."""
+    image = mr()
+    compressed = (pydicom_data / "test_files" / "JPEG2000.dcm").read_bytes()
+    jpeg = dcmread(io.BytesIO(compressed))
+    assert door.store(compressed).status_code in (200, 409)
+    implicit = part10(image, ImplicitVRLittleEndian)
+    assert door.store(implicit).status_code == 200
+    of_image = f"/dicom-web/studies/{image.StudyInstanceUID}"
+    of_jpeg = f"/dicom-web/studies/{jpeg.StudyInstanceUID}/series/{jpeg.SeriesInstanceUID}/instances/"
+    of_jpeg += jpeg.SOPInstanceUID
+    explicit, stored = "1.2.840.10008.1.2.1", str(jpeg.file_meta.TransferSyntaxUID)
+    for path, wanted, expected in (
+        (of_image, "", explicit),
+        (of_image, "*", str(ImplicitVRLittleEndian)),
+        (of_jpeg, "", stored),
+        (of_jpeg, "*", stored),
+        (of_jpeg, stored, stored),
+        (of_jpeg, explicit, explicit),
+    ):
+        accept = ZIP + (f"; transfer-syntax={wanted}" if wanted else "")
+        with opened(door.client.get(path, headers={"Accept": accept})) as file:
+            directory = dcmread(io.BytesIO(file.read("DICOMDIR")))
+            (content,) = (file.read(name) for name in file.namelist()[1:])
+        assert dcmread(io.BytesIO(content)).file_meta.TransferSyntaxUID == expected
+        assert directory.DirectoryRecordSequence[-1].ReferencedTransferSyntaxUIDInFile == expected
+        assert wanted != "*" or content in (implicit, compressed)
+    refused = door.client.get(of_jpeg, headers={"Accept": f"{ZIP}; transfer-syntax=1.2.840.10008.1.2.5"})
+    assert refused.status_code == 406
+    assert explicit in refused.text
 
 
 def test_the_same_study_is_the_same_file(door: Door) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from archive.dicom.errors import InvalidQuery, NotAcceptable, NotFound
+from archive.dicom.errors import InvalidQuery, NotAcceptable
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope
 from archive.web import media_types, rendered, wado
@@ -262,10 +262,9 @@ def _decimal(text: str, name: str) -> float:
 
 def _metadata(archive: Archive, path: Mapping[str, str]) -> Mapping[str, Any]:
     scope = Scope((path["study"],), (path["series"],), (path["instance"],))
-    text = next(iter(archive.retrieve.metadata(scope, lambda _: "")), None)
-    if text is None:
-        raise NotFound("nothing is stored under these UIDs: search for it under /studies")
-    metadata: Mapping[str, Any] = orjson.loads(text)
+    if not archive.retrieve.instances(scope):
+        raise archive.retrieve.missing(scope)
+    metadata: Mapping[str, Any] = orjson.loads(next(archive.retrieve.metadata(scope, lambda _: "")))
     return metadata
 
 

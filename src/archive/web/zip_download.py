@@ -4,12 +4,15 @@
 the Accept header or as `?accept=application/zip`. Inside is a file-set of PS3.10: names that every file system takes
 (8.2: components of at most eight capitals and digits), and a directory of it at the top. Every instance of the scope
 is in it, or the request fails before the first byte.
+
+What is native is in Explicit VR Little Endian, as PS3.18 wants everything and readers of media know it; what is
+compressed stays as it is. `application/zip; transfer-syntax=` asks for something else: `*` for all as stored, or one
+transfer syntax for all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,9 +20,11 @@ import orjson
 from archive.dicom.dicomdir import FILE_NAME, Directory, ReferencedFile
 from archive.dicom.errors import NotAcceptable, NotFound
 from archive.dicom.instance import StoredInstance
+from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from archive.services.explicit import NATIVE
 from archive.web import media_types, wado
 from archive.web.exchange import Answer, Asked
-from archive.web.media_types import DICOM, ZIP, Offer
+from archive.web.media_types import ANY_SYNTAX, DICOM, ZIP, Offer
 from archive.web.zip_stream import Member, length_of, zipped
 
 if TYPE_CHECKING:
@@ -33,11 +38,11 @@ def instances(archive: Archive, asked: Asked) -> Answer:
     Raises as that does."""
     if not _wanted(asked):
         return wado.instances(archive, asked)
+    syntax = _transfer_syntax(asked)
     stored = wado.found(archive, asked)
-    members = [
-        _member(archive, instance, name) for instance, name in zip(stored, _names(stored), strict=True)
-    ]
-    length, directory = _directory(archive, asked, stored)
+    files = [_file(instance, name, syntax) for instance, name in zip(stored, _names(stored), strict=True)]
+    members = [_member(archive, *each) for each in zip(stored, files, strict=True)]
+    length, directory = _directory(archive, asked, files)
     members.insert(0, Member(FILE_NAME, length, lambda: directory))
     file_name = f"{stored[0].StudyInstanceUID}.zip"
     disposition = ("Content-Disposition", f'attachment; filename="{file_name}"')
@@ -51,6 +56,16 @@ def _wanted(asked: Asked) -> bool:
         return False
 
 
+def _transfer_syntax(asked: Asked) -> str:
+    """What is asked for by name; empty for nothing in particular."""
+    accept = asked.accept
+    for text in (accept.parameter, accept.header):
+        for media_type in media_types.parse_list(text or ""):
+            if media_type.name == ZIP:
+                return media_type.parameters.get("transfer-syntax", "").strip()
+    return ""
+
+
 def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
     """A File ID for each: study, series and instance by number, in the order of the archive's answers."""
     studies: dict[str, int] = {}
@@ -61,33 +76,43 @@ def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
         yield "DICOM", f"S{study:05d}", f"R{of_study:05d}", f"I{number:07d}"
 
 
-def _member(archive: Archive, instance: StoredInstance, name: tuple[str, ...]) -> Member:
-    """Raises NotFound when the bytes are missing or cut short."""
-    archive.retrieve.open(instance).close()
-    return Member("/".join(name), instance.blob_length, partial(_pieces, archive, instance))
+def _file(instance: StoredInstance, name: tuple[str, ...], wanted: str) -> ReferencedFile:
+    """The instance as it will lie in the zip. Raises NotAcceptable."""
+    uid = instance.transfer_syntax_uid
+    if wanted not in ("", ANY_SYNTAX, EXPLICIT_VR_LITTLE_ENDIAN, uid):
+        raise NotAcceptable(
+            "a zip file has what is stored, or Explicit VR Little Endian: ask for application/zip alone, or with "
+            f"transfer-syntax=* or {EXPLICIT_VR_LITTLE_ENDIAN}"
+        )
+    if wanted == EXPLICIT_VR_LITTLE_ENDIAN or (uid in NATIVE and not wanted):
+        uid = EXPLICIT_VR_LITTLE_ENDIAN
+    return ReferencedFile(name, instance.SOPClassUID, instance.SOPInstanceUID, uid)
 
 
-def _pieces(archive: Archive, instance: StoredInstance) -> Iterator[bytes]:
-    with archive.retrieve.open(instance) as blob:
-        yield from blob.pieces(0, instance.blob_length)
+def _member(archive: Archive, instance: StoredInstance, file: ReferencedFile) -> Member:
+    """Raises NotFound when the bytes are missing or cut short, NotAcceptable, CannotRender. How an object is
+    re-encoded is worked out again when its turn comes, as that of all of them would fill the memory."""
+    as_stored = file.transfer_syntax_uid == instance.transfer_syntax_uid
+    form = archive.delivery.stored if as_stored else archive.delivery.explicit
+    readable = form(instance)
+    if as_stored:
+        archive.retrieve.open(instance).close()
+    readable.make_sure()
+    length = readable.length
+    return Member("/".join(file.file_id), length, lambda: form(instance).read(0, length))
 
 
 def _directory(
-    archive: Archive, asked: Asked, stored: Sequence[StoredInstance]
+    archive: Archive, asked: Asked, files: Sequence[ReferencedFile]
 ) -> tuple[int, Iterator[bytes]]:
     """The DICOMDIR. Raises NotFound when an instance goes away meanwhile; one that is new meanwhile is left out."""
-    files = {
-        instance.SOPInstanceUID: ReferencedFile(
-            name, instance.SOPClassUID, instance.SOPInstanceUID, instance.transfer_syntax_uid
-        )
-        for instance, name in zip(stored, _names(stored), strict=True)
-    }
+    waiting = {file.SOPInstanceUID: file for file in files}
     directory = Directory()
     for text in archive.retrieve.metadata(wado.scope_of(asked), lambda _: ""):
         data_set = orjson.loads(text)
-        file = files.pop(data_set["00080018"]["Value"][0], None)
+        file = waiting.pop(data_set["00080018"]["Value"][0], None)
         if file is not None:
             directory.add(data_set, file)
-    if files:
+    if waiting:
         raise NotFound("an instance went away while the directory of the zip file was made: ask again")
     return directory.encoded()
