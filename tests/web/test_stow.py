@@ -134,7 +134,7 @@ def _fitted(uid: str, replaced: str) -> bytes:
         ("multipart/related; type=application/dicom", 400),
         ("multipart/related; type=application/dicom; boundary=" + "x" * 71, 400),
         ('multipart/related; type=application/dicom; boundary=""', 400),
-        ("multipart/related; type=application/dicom+json; boundary=BOUNDARY", 415),
+        ("multipart/related; type=text/plain; boundary=BOUNDARY", 415),
         ("multipart/form-data; boundary=BOUNDARY", 415),
         ("application/json", 415),
         ("nonsense", 415),

@@ -27,10 +27,28 @@ _OFFSET = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """A value that is somewhere else: its length, and its bytes in pieces, as often as they are asked for."""
+    """A value that is somewhere else: its length, and what reads (offset, length) of it in pieces, any number of
+    times."""
 
     length: int
-    pieces: Callable[[], Iterator[bytes]]
+    read: Callable[[int, int], Iterator[bytes]]
+
+    @classmethod
+    def of(cls, raw: bytes) -> Bulk:
+        """A value that is in memory."""
+        return cls(len(raw), lambda offset, length: iter([raw[offset : offset + length]]))
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it."""
+        return self.read(0, self.length)
+
+    def head(self, most: int) -> bytes:
+        """Its first bytes."""
+        return b"".join(self.read(0, min(most, self.length)))
+
+    def part(self, offset: int, length: int) -> Bulk:
+        """A value within it."""
+        return Bulk(length, lambda start, most: self.read(offset + start, most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +76,8 @@ def character_set(data_set: DataSet) -> tuple[str, ...]:
 
 
 def encoded(data_set: DataSet, values: Values, charset: tuple[str, ...]) -> Iterator[bytes]:
-    """The data set, in pieces. A BulkDataURI that is not among `values` is encoded as empty. Raises CannotUnderstand for
-    a value that is too long, UnicodeEncodeError for a text that `charset` cannot say."""
+    """The data set, in pieces. A BulkDataURI that is not among `values` is encoded as empty. Raises CannotUnderstand
+    for a value that is too long, UnicodeEncodeError for a text that `charset` cannot say."""
     waiting = bytearray()
     for piece in _data_set(_declared(data_set, charset), values, charset):
         waiting += piece

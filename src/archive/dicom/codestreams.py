@@ -10,9 +10,9 @@ Sources: ITU-T T.81 annex B and T.87 annex C (markers), T.800 annex A.5.1 (SIZ) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-_FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
+FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
 _JPEG_XL_START = b"\xff\x0a"
 _RGB_COMPONENTS = (b"RGB", b"rgb")
@@ -39,13 +39,13 @@ def read_jpeg(data: bytes) -> Codestream:
         raise ValueError("no SOI marker")
     offset, colour = 2, ""
     while True:
-        marker, segment, offset = _segment(data, offset)
-        if marker in _FRAME_HEADERS:
-            return _jpeg_frame(segment, colour)
-        colour = colour or _marked_colour(marker, segment)
+        marker, content, offset = segment(data, offset)
+        if marker in FRAME_HEADERS:
+            return _jpeg_frame(content, colour)
+        colour = colour or _marked_colour(marker, content)
 
 
-def _segment(data: bytes, offset: int) -> tuple[int, bytes, int]:
+def segment(data: bytes, offset: int) -> tuple[int, bytes, int]:
     """The marker segment at `offset`: its second byte, its content, where the next begins."""
     while data[offset : offset + 2] == b"\xff\xff":
         offset += 1
@@ -124,18 +124,52 @@ def read_jpeg_2000(codestream: bytes) -> Codestream:
 
 def read_jpeg_xl(data: bytes) -> Codestream:
     """The SizeHeader of JPEG XL, bare or in boxes; the number of channels stands deeper and is not read."""
+    return _jpeg_xl_size(_jpeg_xl_bits(data))
+
+
+def read_jpeg_xl_metadata(data: bytes) -> tuple[Codestream, bool]:
+    """The same with samples and precision, and whether it is stored in XYB, which loses something. Samples 0 where that
+    stands deeper than is read here: behind a preview, an animation or extra channels."""
+    bits = _jpeg_xl_bits(data)
+    size = _jpeg_xl_size(bits)
+    if bits.take(1):
+        return replace(size, samples=3, precision=8), True
+    if bits.take(1):
+        bits.take(3)
+        if bits.take(3):
+            return size, False
+    precision = _jpeg_xl_precision(bits)
+    bits.take(1)
+    if bits.take(2):
+        return size, False
+    xyb = bool(bits.take(1))
+    is_grey = not bits.take(1) and not bits.take(1) and bits.take(2) == 1
+    return replace(size, samples=1 if is_grey else 3, precision=precision), xyb
+
+
+def _jpeg_xl_bits(data: bytes) -> _Bits:
     if data[4:8] == b"JXL ":
         head = _box(data, (b"jxlc", b"jxlp"))
         data = head if head[:2] == _JPEG_XL_START else head[4:]
     if data[:2] != _JPEG_XL_START:
         raise ValueError("no JPEG XL codestream")
-    bits = _Bits(int.from_bytes(data[2:14], "little"))
+    return _Bits(int.from_bytes(data[2:34], "little"))
+
+
+def _jpeg_xl_size(bits: _Bits) -> Codestream:
     small = bits.take(1)
     rows = _jpeg_xl_length(bits, small)
     ratio = bits.take(3)
     across, down = _JPEG_XL_RATIOS[ratio]
     columns = rows * across // down if ratio else _jpeg_xl_length(bits, small)
     return Codestream(rows, columns)
+
+
+def _jpeg_xl_precision(bits: _Bits) -> int:
+    if bits.take(1):
+        return (32, 16, 24)[choice] if (choice := bits.take(2)) < 3 else bits.take(6) + 1
+    choice = bits.take(2)
+    return (8, 10, 12)[choice] if choice < 3 else bits.take(6) + 1
 
 
 class _Bits:

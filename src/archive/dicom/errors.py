@@ -7,7 +7,8 @@
     │   ├── MissingAttribute         a Type 1 attribute of the hierarchy is absent or empty
     │   ├── InvalidUID               a UID that PS3.5 9.1 does not allow
     │   ├── ObjectMismatch           data set, command and presentation context disagree
-    │   └── UnsupportedSOPClass      not a composite object of the patient-study-series hierarchy
+    │   ├── UnsupportedSOPClass      not a composite object of the patient-study-series hierarchy
+    │   └── UnsupportedTransferSyntax  bulk data that no transfer syntax is for, or another than was said
     ├── InstanceConflict             this SOP Instance UID is stored already, with other content
     ├── OutOfResources               no room, or the store or the index cannot take it now: try again later
     │   ├── ObjectTooLarge           larger than the configured maximum
@@ -15,6 +16,7 @@
     ├── NotFound                     nothing stored under these UIDs, frame number or path
     │   └── Gone                     it was stored, and has been deleted
     ├── InvalidQuery                 a question that cannot be asked
+    │   └── TooBroad                 a question whose answer would take too long to find: it needs narrower keys
     ├── NotAcceptable                stored, but not in the form asked for
     │   └── CannotRender             the pixel data cannot be made a picture
     ├── UnknownDestination           a move destination that is no configured AE title
@@ -80,6 +82,10 @@ class UnsupportedSOPClass(InvalidObject):
     """A SOP class outside the composite storage classes of PS3.4 annex B."""
 
 
+class UnsupportedTransferSyntax(InvalidObject):
+    """Bulk data that cannot be stored in the transfer syntax that was named, or in any (PS3.18 table I.2-2: C122)."""
+
+
 @dataclass(eq=False)
 class InstanceConflict(ArchiveError):
     """Kept out: the identifier is taken by other content. `conflict_id` names the record for the administrator."""
@@ -110,6 +116,10 @@ class Gone(NotFound):
 
 class InvalidQuery(ArchiveError):
     """A key, value or parameter that cannot be matched."""
+
+
+class TooBroad(InvalidQuery):
+    """More would have to be examined than one search may (PS3.18 10.6.3.1: 413)."""
 
 
 class NotAcceptable(ArchiveError):

@@ -29,7 +29,7 @@ from archive.dicom.reader import DataSetReader
 from archive.index import conflicts, instances, outbox
 from archive.index.database import Database
 from archive.index.instances import Outcome
-from archive.storage.base import BlobStore, BlobWriter
+from archive.storage.base import BlobStore, BlobWriter, Spool
 
 BLOB_ABANDONED = "BlobAbandoned"
 """Outbox event: these bytes lost a race and nobody points to them; payload `{"key": …}`."""
@@ -39,13 +39,15 @@ Piece = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An object that is safe. `already_there`: the same bytes were stored before, and nothing was written now."""
+    """An object that is safe. `already_there`: the same bytes were stored before, and nothing was written now.
+    `warning`: the Warning Reason (PS3.18 table I.2-1) that the sender is to hear, 0 for none."""
 
     SOPClassUID: str
     SOPInstanceUID: str
     SeriesInstanceUID: str
     StudyInstanceUID: str
     already_there: bool
+    warning: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,15 @@ class Ingest:
         self.maximum_object_bytes = maximum_object_bytes
 
     def data_set(
-        self, transfer_syntax_uid: str, sop_class_uid: str, sop_instance_uid: str, source: Source
+        self,
+        transfer_syntax_uid: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        source: Source,
+        study_instance_uid: str = "",
     ) -> Reception:
-        """Receive an encoded data set without File Meta Information, as C-STORE sends it; we write the header.
+        """Receive an encoded data set without File Meta Information, as C-STORE sends it; we write the header. With
+        `study_instance_uid` an object of another study is an ObjectMismatch.
 
         Raises OutOfResources when nothing can be taken now."""
         header = part10.file_meta(
@@ -87,13 +95,18 @@ class Ingest:
             calling_ae_title=source.calling_ae_title,
             called_ae_title=source.called_ae_title,
         )
-        reception = Reception(self, Expected(sop_class_uid, sop_instance_uid), source)
+        expected = Expected(sop_class_uid, sop_instance_uid, study_instance_uid)
+        reception = Reception(self, expected, source)
         reception.begin(header, transfer_syntax_uid)
         return reception
 
     def part10(self, source: Source, study_instance_uid: str = "") -> Reception:
         """Receive a PS3.10 file. With `study_instance_uid` an object of another study is an ObjectMismatch."""
         return Reception(self, Expected(StudyInstanceUID=study_instance_uid), source)
+
+    def spool(self) -> Spool:
+        """Room for parts of objects that are put together later. Raises OutOfResources."""
+        return self.store.spool()
 
     def conflicts(self, limit: int = 1000) -> list[conflicts.Conflict]:
         """The last objects that were kept out, newest first."""

@@ -120,6 +120,11 @@ def parse(text: str) -> MediaType:
     return next(iter(parse_list(text)), MediaType(""))
 
 
+def synonym(name: str) -> str:
+    """The name in the standard of a media type that used to have another."""
+    return _SYNONYMS.get(name, name)
+
+
 def choose(accept: Accept | str | None, offers: Sequence[Offer]) -> Offer:
     """The offer that the client likes best; among equals the one it names first, and for `*/*` the first offer. What
     the query parameter names comes before all of the header (8.7.8.1).

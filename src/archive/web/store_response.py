@@ -2,7 +2,8 @@
 
 Table I.2-2 leaves two choices to us. Failure Reason of an identifier that is taken by other content is 0111
 (Duplicate SOP Instance, PS3.7 Annex C), as C-STORE answers it; a part that cannot be read at all is C000. The
-sentences go into Warning headers in the form that 10.5.3.2 recommends, as the module has no place for them.
+sentences go into Warning headers in the form that 10.5.3.2 recommends, as the module has no place for them. What was
+coerced is told by its Warning Reason only: the Original Attributes Sequence is in the stored object.
 """
 
 from __future__ import annotations
@@ -30,13 +31,22 @@ FAILURE_REASONS: Mapping[type[ArchiveError], int] = {
     errors.InvalidUID: 0xA900,
     errors.ObjectMismatch: 0xA900,
     errors.UnsupportedSOPClass: 0x0122,
+    errors.UnsupportedTransferSyntax: 0xC122,
     errors.InstanceConflict: 0x0111,
     errors.OutOfResources: 0xA700,
 }
 """Failure Reason (0008,1197) by error class; a class without a row takes that of the class it descends from."""
 
+WARNING_REASONS: Mapping[int, str] = {
+    0xB000: "Coercion of Data Elements: the original values are in the Original Attributes Sequence",
+    0xB006: "Elements Discarded: offset tables, as the pixel data were put together anew",
+    0xB007: "Data Set does not match SOP Class: Lossy Image Compression is 00, and the pixel data are lossy",
+}
+"""Warning Reason (0008,1196) and what is said of it (table I.2-1)."""
+
 MAXIMUM_WARNINGS = 5
 _SECOND_CHOICE = "application/json"
+_OFFERS = (Offer(DICOM_JSON), Offer(_SECOND_CHOICE), Offer(DICOM_XML))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +68,21 @@ class StoreResponse:
     """Receipts and failures as they come. `broken`: the body could not be read to its end."""
 
     base_url: str
-    accept: Accept | str | None
+    media_type: str
     receipts: list[Receipt] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     broken: bool = False
 
     def answer(self) -> Answer:
         """The whole answer."""
-        media_type, body = _encoded(self._module(), self.accept)
-        return Answer(self._status(), media_type, body, (*self._warnings(), *self._locations()))
+        is_xml = self.media_type == DICOM_XML
+        body = xml_model.document(self._module()) if is_xml else orjson.dumps(self._module())
+        return Answer(self._status(), self.media_type, body, (*self._warnings(), *self._locations()))
 
     def _status(self) -> int:
         """Table 10.5.3-1; with nothing stored and one cause for all, what HTTP says for that cause."""
         if self.receipts:
-            return 202 if self.failures else 200
+            return 202 if self.failures or any(receipt.warning for receipt in self.receipts) else 200
         if self.broken or not self.failures:
             return 400
         if all(isinstance(failure.error, ObjectTooLarge) for failure in self.failures):
@@ -104,24 +115,28 @@ class StoreResponse:
         url = urls.resource_url(
             self.base_url, receipt.StudyInstanceUID, receipt.SeriesInstanceUID, receipt.SOPInstanceUID
         )
-        return {
+        item = {
             "00081150": _value("UI", receipt.SOPClassUID),
             "00081155": _value("UI", receipt.SOPInstanceUID),
             "00081190": _value("UR", url),
         }
+        return item | ({"00081196": _value("US", receipt.warning)} if receipt.warning else {})
 
     def _warnings(self) -> list[tuple[str, str]]:
-        """One Warning for each kind of failure, the first few kinds."""
-        texts = dict.fromkeys(
-            f"{fail.reason:04X} {self.base_url}: {fail.error.reason}" for fail in self.failures
-        )
-        return [("Warning", warning[:1000]) for warning in list(texts)[:MAXIMUM_WARNINGS]]
+        """One Warning for each kind of failure and of warning, the first few kinds."""
+        texts = [f"{fail.reason:04X} {self.base_url}: {fail.error.reason}" for fail in self.failures]
+        reasons = (receipt.warning for receipt in self.receipts if receipt.warning)
+        texts += [f"{reason:04X} {self.base_url}: {WARNING_REASONS[reason]}" for reason in reasons]
+        return [("Warning", warning[:1000]) for warning in list(dict.fromkeys(texts))[:MAXIMUM_WARNINGS]]
 
     def _locations(self) -> list[tuple[str, str]]:
         if self._status() == 503:
             return [("Retry-After", str(RETRY_AFTER_SECONDS))]
         studies = self._studies()
-        return [("Location", urls.resource_url(self.base_url, studies[0]))] if len(studies) == 1 else []
+        if len(studies) != 1:
+            return []
+        url = urls.resource_url(self.base_url, studies[0])
+        return [("Location", url), ("Content-Location", url)]
 
 
 def _failed_item(failure: Failure) -> dict[str, Any]:
@@ -136,14 +151,15 @@ def _value(vr: str, *values: Any) -> dict[str, Any]:
     return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
 
 
-def _encoded(module: Mapping[str, Any], accept: Accept | str | None) -> tuple[str, bytes]:
-    """JSON unless the client takes XML only: after a store nobody is helped by a 406. The type is exact, without a
-    charset: dicomweb-client compares it so."""
-    offers = (Offer(DICOM_JSON), Offer(_SECOND_CHOICE), Offer(DICOM_XML))
+def answer_type(accept: Accept) -> str:
+    """The media type of the answer: JSON unless the client takes XML only, and JSON for one that takes neither, as
+    after a store nobody is helped by a 406. The type is exact, without a charset: dicomweb-client compares it so.
+
+    In strict mode it raises NotAcceptable and InvalidQuery, before anything is stored."""
     try:
-        chosen = media_types.choose(accept, offers).media_type
+        chosen = media_types.choose(accept, _OFFERS).media_type
     except (NotAcceptable, InvalidQuery):
+        if accept.strict:
+            raise
         chosen = DICOM_JSON
-    if chosen == DICOM_XML:
-        return DICOM_XML, xml_model.document(module)
-    return DICOM_JSON, orjson.dumps(module)
+    return DICOM_XML if chosen == DICOM_XML else DICOM_JSON
