@@ -71,10 +71,12 @@ def test_another_transfer_syntax_is_406_and_nothing_is_left_out(door: Door) -> N
     path = f"/dicom-web/studies/{first.StudyInstanceUID}"
     explicit = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'
     answer = door.client.get(path, headers={"Accept": explicit})
-    assert answer.status_code == 406
-    assert IMPLICIT in answer.text
-    both = f'{explicit}, multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}'
-    assert len(parts(door.client.get(path, headers={"Accept": both}))) == 2
+    assert len(parts(answer)) == 2
+    lossless = explicit.replace("2.1", "2.4.90")
+    refused = door.client.get(path, headers={"Accept": lossless})
+    assert refused.status_code == 406
+    assert "1.2.840.10008.1.2.1" in refused.text
+    assert len(parts(door.client.get(path, headers={"Accept": f"{lossless}, {explicit}"}))) == 2
 
 
 def test_the_same_file_again_and_a_file_alone(door: Door) -> None:
@@ -166,12 +168,8 @@ def test_compressed_frames_have_the_type_of_their_transfer_syntax(door: Door, py
         "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.4."
     )
     assert same == jpeg
-    uncompressed = door.client.get(
-        f"{url}/frames/1", headers={"Accept": "multipart/related; type=application/octet-stream"}
-    )
-    assert uncompressed.status_code == 406
     [bulk] = parts(
-        door.client.get(f"{url}/bulkdata/7FE00010", headers={"Accept": 'multipart/related; type="*/*"'})
+        door.client.get(f"{url}/bulkdata/7FE00010", headers={"Accept": 'multipart/related; type="image/*"'})
     )
     assert bulk[1] == jpeg
     assert bulk[0]["Content-Location"] == f"{url}/bulkdata/7FE00010"

@@ -14,7 +14,6 @@ stream holds all frames, so all fragments together count as frame 1.
 
 from __future__ import annotations
 
-import itertools
 import struct
 from array import array
 from collections.abc import Sequence
@@ -72,6 +71,7 @@ class FrameTable:
     first_fragment: int = 0
     fragments: Sequence[int] = ()
     starts: Sequence[int] = ()
+    _offsets: list[NDArray[numpy.int64]] = field(default_factory=list, repr=False, compare=False)
 
     def pack(self) -> bytes:
         """The table as bytes for the index."""
@@ -114,11 +114,20 @@ class FrameTable:
             return ((offset, length),)
         first = self.starts[frame - 1] if self.starts else frame - 1
         last = self._first_of_next(frame)
-        lengths = numpy.frombuffer(array("I", self.fragments), dtype=numpy.uint32).astype(numpy.int64)
-        offset = self.first_fragment + _ITEM_HEADER + int(lengths[:first].sum()) + _ITEM_HEADER * first
-        wanted = [int(length) for length in lengths[first:last]]
-        offsets = itertools.accumulate(wanted, lambda at, length: at + length + _ITEM_HEADER, initial=offset)
-        return tuple((at, length) for at, length in zip(offsets, wanted, strict=False) if length)
+        offsets = self._fragment_offsets()
+        return tuple(
+            (int(offsets[place]), self.fragments[place])
+            for place in range(first, last)
+            if self.fragments[place]
+        )
+
+    def _fragment_offsets(self) -> NDArray[numpy.int64]:
+        """Where the content of each fragment begins; worked out once for all frames."""
+        if not self._offsets:
+            taken = numpy.frombuffer(array("I", self.fragments), dtype=numpy.uint32).astype(numpy.int64)
+            taken += _ITEM_HEADER
+            self._offsets.append(self.first_fragment + _ITEM_HEADER + numpy.cumsum(taken) - taken)
+        return self._offsets[0]
 
     def bits(self, frame: int) -> tuple[int, int, int]:
         """A native frame as (offset of its first byte in the data set, number of bytes touched, number of low

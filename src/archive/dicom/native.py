@@ -67,7 +67,9 @@ def check(table: FrameTable, transfer_syntax_uid: str) -> NativeSize:
     """How large the pixel data will be. Raises CannotRender when there is no decoder or the pixels are such that none
     could be asked, NotAcceptable when no element can hold them (PS3.18 8.7.8.1)."""
     if transfer_syntax_uid not in codecs.DECODERS or not transfer_syntax(transfer_syntax_uid).encapsulated:
-        raise CannotRender(f"there is no decoder for transfer syntax {transfer_syntax_uid}")
+        raise CannotRender(
+            f"there is no decoder for transfer syntax {transfer_syntax_uid}: ask for transfer-syntax=*"
+        )
     declared = max(table.description.NumberOfFrames, 1)
     if table.number_of_frames != declared:
         raise CannotRender(f"{declared} frames are declared and {table.number_of_frames} are there")

@@ -134,6 +134,20 @@ TRANSFER_SYNTAXES: dict[str, TransferSyntax] = {
     row.uid: row for row in (*_NATIVE, *_IMAGES, *_VIDEO, *_RETIRED)
 }
 
+DEFAULT_OF_MEDIA_TYPE: dict[str, frozenset[str]] = {
+    _JPEG: frozenset((_J + "70",)),
+    _JLS: frozenset((_J + "80",)),
+    _JP2: frozenset((_J + "90",)),
+    _JPX: frozenset((_J + "92",)),
+    _JPHC: frozenset((_J + "201",)),
+    _JXL: frozenset((_J + "110",)),
+    _RLE: frozenset(("1.2.840.10008.1.2.5",)),
+    _MPEG: frozenset((_J + "101",)),
+    _MP4: frozenset((_J + "102", _J + "102.1")),
+    _H265: frozenset((_J + "107",)),
+}
+"""What a media type of compressed bulk data means without a transfer syntax (PS3.18 Table 8.7.3-5)."""
+
 
 def transfer_syntax(uid: str) -> TransferSyntax:
     """The row of `uid`; for a UID that is not in the table, what can be assumed of it: explicit VR little

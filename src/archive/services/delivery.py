@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from archive.dicom.errors import NotAcceptable
+from archive.dicom.frames import FrameTable
 from archive.dicom.instance import BulkValue, StoredInstance
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services import explicit, stored_frames
@@ -42,9 +43,14 @@ class Delivery:
             return explicit.of_native(instance, opened, stored_frames.pixel_bytes(table))
         return explicit.of_compressed(instance, opened, self.decoded(instance))
 
+    def check(self, instance: StoredInstance, table: FrameTable | None) -> None:
+        """Raises NotAcceptable or CannotRender if an instance, with this frame table, cannot be had in Explicit VR
+        Little Endian. A codestream that is broken shows later."""
+        explicit.check(instance, table)
+
     def refused(self, found: Sequence[StoredInstance]) -> dict[str, NotAcceptable]:
-        """Why these cannot be had in Explicit VR Little Endian, by SOP Instance UID; asks the index alone. A codestream
-        that is broken shows later."""
+        """Why these cannot be had in Explicit VR Little Endian, by SOP Instance UID; asks the index
+        alone, as `check` does."""
         doubtful = [one for one in found if one.transfer_syntax_uid not in explicit.NATIVE]
         reasons = {}
         for instance, table in zip(doubtful, self._retrieve.frame_tables(doubtful), strict=True):

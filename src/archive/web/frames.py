@@ -1,33 +1,38 @@
-"""WADO-RS: frames and bulk data as stored (PS3.18 10.4.1.1.5, 10.4.1.1.6), read by offset.
+"""WADO-RS: frames (PS3.18 10.4.1.1.6), as stored by offset, or decoded one by one.
 
-Compressed frames have the media type of their transfer syntax; as `application/octet-stream`, which means
-uncompressed, they are sent only to who asks for `transfer-syntax=*` or for the stored one: viewers do, and find the
-real syntax in the part's header. Native frames are Explicit VR Little Endian to the reader, however they came in.
+Each frame is a part of its own, also of native ones: 8.6.1.2 speaks of that, and every client counts on it. 8.7.3.3
+asks for one representation of all native frames that are wanted, single bits without padding between them; in strict
+mode it comes so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archive.dicom.errors import InvalidQuery
-from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
-from archive.web import media_types
-from archive.web.exchange import Answer, Asked
-from archive.web.media_types import OCTET_STREAM, Offer
-from archive.web.multipart_body import Part, related, with_syntax
-from archive.web.wado import scope_of, url_of
+from archive.dicom.errors import InvalidQuery, NotFound
+from archive.dicom.frames import FrameTable
+from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
+from archive.dicom.instance import StoredInstance
+from archive.dicom.native import joined
+from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.services.explicit import DecodedPixels
+from archive.services.readable import part
+from archive.web import pixel_forms
+from archive.web.conditional import tag
+from archive.web.exchange import Answer, Asked, Sliced
+from archive.web.multipart_body import Part, SlicedPart, related, related_sliced
+from archive.web.pixel_forms import PixelForm
+from archive.web.targets import scope_of, url_of
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
-    from archive.services.retrieve import Frame, Frames
 
 MAXIMUM_FRAMES = 10_000
 """Of one request."""
-
-PIXEL_DATA = "7FE00010"
 
 _FRAME_LIST = re.compile(r"[0-9]{1,10}(,[0-9]{1,10})*", re.ASCII)
 
@@ -44,60 +49,113 @@ def frame_numbers(text: str) -> list[int]:
 
 def frames(archive: Archive, asked: Asked) -> Answer:
     """These frames, in this order. Raises NotFound, NotAcceptable, InvalidQuery, InvalidUID."""
-    wanted = archive.retrieve.frames(scope_of(asked), frame_numbers(asked.path["frames"]))
-    url = url_of(asked, wanted.instance)
-    return _answer(asked, wanted, [f"{url}/frames/{number}" for number in wanted.numbers])
+    numbers = frame_numbers(asked.path["frames"])
+    instance = archive.retrieve.instance(scope_of(asked))
+    table = archive.retrieve.frame_table(instance)
+    _check(numbers, table)
+    kinds = (True, False) if len(numbers) == 1 else (True,)
+    form = pixel_forms.choose(archive, asked, instance, table, kinds, kinds)
+    url = f"{url_of(asked, instance)}/frames"
+    etag = tag(
+        IMPLEMENTATION_VERSION_NAME,
+        instance.sha256,
+        instance.blob_key,
+        form.part_type,
+        f"{url}/{numbers} {asked.strict}",
+    )
+    if asked.strict and form.native and len(numbers) > 1:
+        return _one_behind_the_other(archive, instance, table, form, numbers, url, etag)
+    if form.decoded:
+        return _decoded(form, archive.delivery.decoded(instance), numbers, url, etag)
+    if transfer_syntax(instance.transfer_syntax_uid).deflated:
+        return _inflated(archive, asked, form, numbers, url)
+    return _stored(archive, instance, form, numbers, url, etag)
 
 
-def bulk_data(archive: Archive, asked: Asked) -> Answer:
-    """What a BulkDataURI names. Raises NotFound, NotAcceptable, InvalidUID."""
-    path = asked.path["path"]
-    scope = scope_of(asked)
-    instance = archive.retrieve.instance(scope)
-    location = f"{url_of(asked, instance)}/bulkdata/{path}"
-    if path == PIXEL_DATA and transfer_syntax(instance.transfer_syntax_uid).encapsulated:
-        # Compressed bulk data are the codestreams without the fragments around them (8.7.3.3.2): the frames.
-        wanted = archive.retrieve.frames(scope, range(1, archive.retrieve.number_of_frames(scope) + 1))
-        return _answer(asked, wanted, [location] * len(wanted.numbers))
-    value, pieces = archive.retrieve.bulk_data(scope, path)
-    syntaxes = frozenset((EXPLICIT_VR_LITTLE_ENDIAN,))
-    offers = [Offer(OCTET_STREAM, multipart, syntaxes) for multipart in (False, True)]
-    chosen = media_types.choose(asked.accept, offers)
-    if chosen.multipart:
-        part = Part(with_syntax(OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN), pieces, location, value.length)
-        return related(OCTET_STREAM, (part,))
-    return Answer(200, OCTET_STREAM, iter(pieces), (("Content-Location", location),), length=value.length)
+def _check(numbers: Sequence[int], table: FrameTable) -> None:
+    for number in numbers:
+        if number > table.number_of_frames:
+            raise NotFound(f"frame {number} of {table.number_of_frames}")
 
 
-def _answer(asked: Asked, wanted: Frames, locations: list[str]) -> Answer:
-    chosen = media_types.choose(asked.accept, _offers(wanted))
-    media_type = with_syntax(chosen.media_type, wanted.transfer_syntax_uid)
-    if chosen.multipart:
-        return related(chosen.media_type, _parts(media_type, wanted.frames, locations))
-    return _alone(media_type, wanted.frames, locations[0])
+def _stored(
+    archive: Archive,
+    instance: StoredInstance,
+    form: PixelForm,
+    numbers: Sequence[int],
+    url: str,
+    etag: str,
+) -> Answer:
+    found = archive.delivery.stored_frames(instance, numbers)
+    bodies = [Sliced(readable.length, readable.read) for readable in found]
+    if not form.offer.multipart:
+        return _alone(form, bodies[0], f"{url}/{numbers[0]}", etag)
+    parts = [
+        SlicedPart(form.part_type, body, f"{url}/{number}")
+        for body, number in zip(bodies, numbers, strict=True)
+    ]
+    return related_sliced(form.offer.media_type, parts, etag)
 
 
-def _offers(wanted: Frames) -> list[Offer]:
-    """As a multipart first, which `*/*` gets; alone when there is one (8.6.1)."""
-    syntaxes = frozenset((wanted.transfer_syntax_uid,))
-    kinds = (True, False) if len(wanted.numbers) == 1 else (True,)
-    offers = [Offer(wanted.media_type, multipart, syntaxes) for multipart in kinds]
-    if wanted.media_type != OCTET_STREAM:
-        offers += [Offer(OCTET_STREAM, multipart, syntaxes, by_name_only=True) for multipart in kinds]
-    return offers
+def _decoded(form: PixelForm, pixels: DecodedPixels, numbers: Sequence[int], url: str, etag: str) -> Answer:
+    length = pixels.size.bytes_per_frame
+    if not form.offer.multipart:
+        sliced = Sliced(length, lambda start, count: part(pixels.frames(numbers), start, count))
+        return _alone(form, sliced, f"{url}/{numbers[0]}", etag)
+
+    def parts() -> Iterator[Part]:
+        for number, frame in zip(numbers, pixels.frames(numbers), strict=True):
+            yield Part(form.part_type, (frame,), f"{url}/{number}", length)
+
+    return replace(related(form.offer.media_type, parts()), etag=etag)
 
 
-def _parts(media_type: str, frames: Iterable[Frame], locations: Iterable[str]) -> Iterator[Part]:
-    for frame, location in zip(frames, locations, strict=True):
-        yield Part(media_type, frame.pieces, location, frame.length)
+def _inflated(archive: Archive, asked: Asked, form: PixelForm, numbers: Sequence[int], url: str) -> Answer:
+    """Of a deflated object, which is inflated once for all frames in ascending order."""
+    wanted = archive.retrieve.frames(scope_of(asked), numbers)
+    if not form.offer.multipart:
+        frame = next(wanted.frames)
+        location = ("Content-Location", f"{url}/{numbers[0]}")
+        body = _closing(wanted.frames, frame.pieces)
+        return Answer(200, form.part_type, body, (location,), length=frame.length)
+
+    def parts() -> Iterator[Part]:
+        with closing(wanted.frames):
+            for number, frame in zip(numbers, wanted.frames, strict=True):
+                yield Part(form.part_type, frame.pieces, f"{url}/{number}", frame.length)
+
+    return related(form.offer.media_type, parts())
 
 
-def _alone(media_type: str, frames: Generator[Frame], location: str) -> Answer:
-    """One frame as the whole body; whoever closes the body closes the frames behind it."""
-    first = next(frames)
+def _one_behind_the_other(
+    archive: Archive,
+    instance: StoredInstance,
+    table: FrameTable,
+    form: PixelForm,
+    numbers: Sequence[int],
+    url: str,
+    etag: str,
+) -> Answer:
+    """Native frames as one part."""
+    bits = table.description.bits_per_frame
+    if form.decoded:
+        pixels = archive.delivery.decoded(instance)
+        bits, found = pixels.size.bits_per_frame, pixels.frames(numbers)
+    else:
+        readables = archive.delivery.stored_frames(instance, numbers)
+        found = (b"".join(one.read(0, one.length)) for one in readables)
+    location = f"{url}/{','.join(map(str, numbers))}"
+    length = -(-bits * len(numbers) // 8)
+    one_part = Part(form.part_type, joined(found, bits), location, length)
+    return replace(related(form.offer.media_type, (one_part,)), etag=etag)
 
-    def body() -> Iterator[bytes]:
-        with closing(frames):
-            yield from first.pieces
 
-    return Answer(200, media_type, body(), (("Content-Location", location),), length=first.length)
+def _alone(form: PixelForm, body: Sliced, location: str, etag: str) -> Answer:
+    """One frame as the whole body."""
+    return Answer(200, form.part_type, body, (("Content-Location", location),), etag=etag)
+
+
+def _closing(frames: Generator[object], pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Whoever closes the body closes the frames behind it."""
+    with closing(frames):
+        yield from pieces

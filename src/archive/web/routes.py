@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archive.web import (
+    bulk_data,
     deleting,
     frames,
     metadata,
@@ -62,6 +63,14 @@ def _metadata(path: str, name: str) -> Route:
     return _retrieve(f"{path}/metadata", name, metadata.metadata, transactions.RETRIEVE_METADATA)
 
 
+def _bulk(path: str, name: str) -> Route:
+    return _retrieve(f"{path}/bulkdata", name, bulk_data.all_of_target, transactions.RETRIEVE_ALL_BULKDATA)
+
+
+def _pixels(path: str, name: str) -> Route:
+    return _retrieve(f"{path}/pixeldata", name, bulk_data.pixel_data, transactions.RETRIEVE_PIXEL_DATA)
+
+
 def _picture(
     path: str, name: str, handler: Handler, described: About = transactions.RETRIEVE_RENDERED
 ) -> Route:
@@ -94,9 +103,15 @@ ROUTES: tuple[Route, ...] = (
     _retrieve(
         f"{INSTANCE}/bulkdata/{{path:path}}",
         "RetrieveBulkdata",
-        frames.bulk_data,
+        bulk_data.bulk_data,
         transactions.RETRIEVE_BULKDATA,
     ),
+    _bulk(STUDY, "RetrieveStudyBulkdata"),
+    _bulk(SERIES, "RetrieveSeriesBulkdata"),
+    _bulk(INSTANCE, "RetrieveInstanceBulkdata"),
+    _pixels(STUDY, "RetrieveStudyPixelData"),
+    _pixels(SERIES, "RetrieveSeriesPixelData"),
+    _pixels(INSTANCE, "RetrieveInstancePixelData"),
     _retrieve(f"{INSTANCE}/frames/{{frames}}", "RetrieveFrames", frames.frames, transactions.RETRIEVE_FRAMES),
     _picture(f"{INSTANCE}/rendered", "RetrieveRenderedInstance", rendered.instance),
     _picture(f"{INSTANCE}/frames/{{frames}}/rendered", "RetrieveRenderedFrames", rendered.frames),

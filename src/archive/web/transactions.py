@@ -96,9 +96,11 @@ STORE = _about(
     (ACCEPT, CHARSET),
     (*related(DICOM, DICOM_JSON, DICOM_XML), DICOM),
 )
-RETRIEVE_INSTANCES = _about("Retrieve all instances, as PS3.10 files.", _RETRIEVED, (*related(DICOM), ZIP))
+RETRIEVE_INSTANCES = _about(
+    "Retrieve all instances, as PS3.10 files.", _RETRIEVED, (*related(DICOM, OCTET_STREAM), ZIP)
+)
 RETRIEVE_INSTANCE = _about(
-    "Retrieve one instance, as a PS3.10 file.", _RETRIEVED, (*related(DICOM), DICOM, ZIP)
+    "Retrieve one instance, as a PS3.10 file.", _RETRIEVED, (*related(DICOM, OCTET_STREAM), DICOM, ZIP)
 )
 RETRIEVE_METADATA = _about(
     "Retrieve all attributes, bulk data by URI.", _RETRIEVED, _DATA_SETS, (ACCEPT, CHARSET)
@@ -106,6 +108,8 @@ RETRIEVE_METADATA = _about(
 RETRIEVE_BULKDATA = _about(
     "Retrieve the bulk data.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED)
 )
+RETRIEVE_ALL_BULKDATA = _about("Retrieve all bulk data.", _RETRIEVED, related(OCTET_STREAM, *_COMPRESSED))
+RETRIEVE_PIXEL_DATA = _about("Retrieve all pixel data.", _RETRIEVED, related(OCTET_STREAM, *_COMPRESSED))
 RETRIEVE_FRAMES = _about("Retrieve frames.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED))
 RETRIEVE_RENDERED = _about(
     "Retrieve as pictures or text for people.",
