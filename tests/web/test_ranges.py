@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archive.web import conditional, ranges
 from archive.web.exchange import Answer, Asked, Sliced
-from archive.web.multipart_body import SlicedPart, related_sliced
+from archive.web.multipart_body import Part, SlicedPart, related, related_sliced
 
 BODY = bytes(range(200))
 ANSWER = Answer(200, "application/octet-stream", Sliced.of(BODY), etag="state")
@@ -147,6 +147,15 @@ def test_a_stream_has_a_weak_tag_and_is_closed_when_it_is_not_wanted() -> None:
 def test_representations_have_tags_of_their_own() -> None:
     other = answered(replace(ANSWER, media_type="image/jls"))[2]["ETag"]
     assert other != ETAG
+
+
+def test_a_boundary_by_chance_makes_no_other_state() -> None:
+    parts = [Part("image/jls", (b"x",), length=1)]
+    first, second = (replace(related("image/jls", parts), etag="state") for _ in range(2))
+    assert first.media_type != second.media_type
+    tag = answered(first)[2]["ETag"]
+    assert tag.startswith('W/"')
+    assert answered(second, if_none_match=tag)[0] == 304
 
 
 def test_errors_and_other_methods_have_no_conditions() -> None:
