@@ -103,6 +103,8 @@ def test_text_answers_are_transcoded_and_say_so() -> None:
     assert done.media_type == "text/html; charset=ISO-8859-1"
     assert html.unescape(bytes(done.body).decode("latin-1")) == TEXT  # type: ignore[arg-type]
     assert applied(answer, asked()) == answer
+    document = Answer(200, "text/xml", b'<?xml version="1.0" encoding="ISO-8859-2"?><a>\xb1</a>')
+    assert applied(document, asked(accept_charset="iso-8859-1")) == document
     image = Answer(200, "image/png", b"\x89", length=1)
     assert applied(image, asked(accept_charset="iso-8859-1")) == image
 

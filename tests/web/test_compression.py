@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from archive.dicom.errors import NotAcceptable
 from archive.web import compression, delivery
-from archive.web.crossing import Prepared
+from archive.web.crossing import Prepared, close
 from archive.web.exchange import Answer, Asked, Sliced
 
 LONG = b'{"a": 1}' * 1000
@@ -161,6 +161,22 @@ def test_a_stream_in_any_pieces_comes_back_the_same(pieces: list[bytes], coding:
     assert ready.rest is not None
     body = ready.first + b"".join(ready.rest)
     assert decoded(coding, body) == b"first" + b"".join(pieces)
+    assert closed == [True]
+
+
+def test_what_is_not_wanted_any_more_is_closed_unread() -> None:
+    closed: list[bool] = []
+
+    def rest() -> Iterator[bytes]:
+        try:
+            yield b"more"
+        finally:
+            closed.append(True)
+
+    begun = rest()
+    next(begun)
+    ready = compression.applied(Prepared(Answer(200, "text/xml"), b"first", begun), asked("gzip"))
+    close(ready.rest)
     assert closed == [True]
 
 

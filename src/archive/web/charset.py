@@ -111,11 +111,13 @@ def encoded(text: str, charset: Charset, *, markup: bool) -> bytes:
 
 
 def applied(answer: Answer, asked: Asked) -> Answer:
-    """The answer, whose text is UTF-8, in the character set that the client asks for. Raises as `chosen` and
-    `encoded`. Parts of multipart answers are their makers' business."""
-    name = media_types.parse(answer.media_type).name
+    """The answer in the character set that the client asks for, if it is JSON or text of ours, which says that it is
+    UTF-8: a stored document is not rewritten. Raises as `chosen` and `encoded`. Parts of multipart answers are their
+    makers' business."""
+    said = media_types.parse(answer.media_type)
+    name, is_utf_8 = said.name, said.parameters.get("charset", "").lower() == "utf-8"
     json = name.endswith(("/json", "+json"))
-    if answer.status != 200 or not (json or name.startswith("text/")):
+    if answer.status != 200 or not (json or (is_utf_8 and name.startswith("text/"))):
         return answer
     charset = chosen(asked, name)
     if charset.is_utf_8:

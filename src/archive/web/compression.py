@@ -80,7 +80,7 @@ def applied(ready: Prepared, asked: Asked) -> Prepared:
     kept = tuple((name, value) for name, value in ready.answer.headers if name != "Accept-Ranges")
     headers = tuple((name, _weak(value) if name == "ETag" else value) for name, value in kept)
     answer = replace(ready.answer, headers=(*headers, ("Content-Encoding", chosen)), length=None)
-    return Prepared(answer, first, None if ready.rest is None else _encoded(ready.rest, encoder))
+    return Prepared(answer, first, None if ready.rest is None else _begun(_encoded(ready.rest, encoder)))
 
 
 def is_text(media_type: str) -> bool:
@@ -105,8 +105,15 @@ def _weak(etag: str) -> str:
     return etag if etag.startswith("W/") else f"W/{etag}"
 
 
+def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Past its first, empty piece: of a generator that has not begun, closing closes nothing."""
+    next(pieces)
+    return pieces
+
+
 def _encoded(rest: Iterator[bytes], encoder: _Encoder) -> Iterator[bytes]:
     try:
+        yield b""
         for piece in rest:
             yield encoder.compress(piece)
         yield encoder.flush()
