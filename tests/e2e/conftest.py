@@ -11,6 +11,7 @@ import pytest
 
 import dcmtk
 from archive_process import ArchiveServer, start
+from npm_packages import PackageMissing
 
 # The lists of refused files and the oracle of metadata are those of the dicom tests.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dicom"))
@@ -50,10 +51,16 @@ def ohif_viewer() -> Iterator[object]:
 
     try:
         ohif.distribution()
-    except ohif.OhifMissing as missing:
+    except PackageMissing as missing:
         pytest.skip(str(missing))
     with ohif.viewer() as viewer:
         yield viewer
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Debian's Node.js."""
+    return _program("node", "nodejs")
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,8 @@ The package is fetched once with npm and kept in `.test-cache/`, which git ignor
 
 from __future__ import annotations
 
-import fcntl
 import json
 import mimetypes
-import shutil
-import subprocess
-import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +18,9 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from npm_packages import package
+
 VERSION = "3.13.2"
-CACHE = Path(__file__).resolve().parents[2] / ".test-cache"
 PAINT_SECONDS = 60
 
 CHROMIUM_OPTIONS = (
@@ -54,46 +51,15 @@ _COUNT_SHADES = """() => {
 }"""
 
 
-class OhifMissing(Exception):
-    """The package could not be had; the text says why."""
-
-
 def distribution() -> Path:
-    """The folder with OHIF's prebuilt files, fetched at the first call. Raises OhifMissing."""
-    CACHE.mkdir(exist_ok=True)
-    folder = CACHE / f"ohif-{VERSION}"
-    with (CACHE / "ohif.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            _fetch(folder)
-    return folder
+    """The folder with OHIF's prebuilt files, fetched at the first call. Raises PackageMissing."""
+    return package("@ohif/app", VERSION, _is_needed) / "package" / "dist"
 
 
-def _fetch(folder: Path) -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise OhifMissing("npm is not installed")
-    command = [npm, "pack", "--silent", f"@ohif/app@{VERSION}"]
-    done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, timeout=300, check=False)
-    archive = CACHE / f"ohif-app-{VERSION}.tgz"
-    if done.returncode or not archive.is_file():
-        raise OhifMissing(f"npm could not fetch @ohif/app {VERSION} (exit code {done.returncode})")
-    unpacked = CACHE / f"ohif-{VERSION}.part"
-    shutil.rmtree(unpacked, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            if _is_needed(member):
-                member.name = member.name.removeprefix("package/dist/")
-                tar.extract(member, unpacked, filter="data")
-    unpacked.rename(folder)
-    archive.unlink()
-
-
-def _is_needed(member: tarfile.TarInfo) -> bool:
+def _is_needed(name: str) -> bool:
     """Leaves out source maps and the segmentation models' run-time, three quarters of the package."""
-    name = member.name
     wanted = name.startswith("package/dist/") and not name.startswith("package/dist/ort/")
-    return member.isfile() and wanted and not name.endswith(".map")
+    return wanted and not name.endswith(".map")
 
 
 @contextmanager

@@ -248,6 +248,10 @@ def test_transfer_syntax(door: Door) -> None:
     refused = ask(door, implicit, contentType="application/dicom", transferSyntax="1.2.840.10008.1.2.4.201")
     assert refused.status_code == 406
     assert "1.2.840.10008.1.2" in refused.text
+    default = ask(door, implicit, contentType="application/dicom")
+    found = dcmread(BytesIO(default.content))
+    assert found.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert found == implicit
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""Packages of npm that tests use as clients: fetched once, kept in `.test-cache/`, which git ignores."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+CACHE = Path(__file__).resolve().parents[2] / ".test-cache"
+
+
+class PackageMissing(Exception):
+    """The package could not be had; the text says why."""
+
+
+def package(name: str, version: str, needed: Callable[[str], bool] = lambda _: True) -> Path:
+    """The folder with the files of a package that are needed, fetched at the first call. Raises PackageMissing."""
+    CACHE.mkdir(exist_ok=True)
+    plain = name.removeprefix("@").replace("/", "-")
+    folder = CACHE / f"{plain}-{version}"
+    with (CACHE / f"{plain}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _fetch(f"{name}@{version}", CACHE / f"{plain}-{version}.tgz", folder, needed)
+    return folder
+
+
+def _fetch(what: str, archive: Path, folder: Path, needed: Callable[[str], bool]) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise PackageMissing("npm is not installed")
+    command = [npm, "pack", "--silent", what]
+    done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode or not archive.is_file():
+        raise PackageMissing(f"npm could not fetch {what} (exit code {done.returncode})")
+    unpacked = folder.with_suffix(".part")
+    shutil.rmtree(unpacked, ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.isfile() and needed(member.name):
+                tar.extract(member, unpacked, filter="data")
+    unpacked.rename(folder)
+    archive.unlink()
