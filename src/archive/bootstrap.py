@@ -8,10 +8,13 @@ from archive.index.database import Database
 from archive.services.ae_titles import AETitles
 from archive.services.delete import Deletion
 from archive.services.delivery import Delivery
+from archive.services.fonts import lettering
 from archive.services.health import Health
 from archive.services.ingest import Ingest
+from archive.services.rendering import Rendering
 from archive.services.retrieve import Retrieve
 from archive.services.search import Search
+from archive.services.thumbnails import Thumbnails
 from archive.settings import Settings
 from archive.storage.base import BlobStore
 from archive.storage.local import LocalStore
@@ -27,6 +30,8 @@ class Archive:
     ingest: Ingest
     search: Search
     retrieve: Retrieve
+    rendering: Rendering
+    thumbnails: Thumbnails
     delivery: Delivery
     deletion: Deletion
     ae_titles: AETitles
@@ -64,6 +69,8 @@ def build(settings: Settings) -> Archive:
     store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
     database = open_database(settings)
     retrieve = Retrieve(store, database)
+    delivery = Delivery(retrieve)
+    rendering = Rendering(retrieve, delivery, lettering)
     return Archive(
         settings=settings,
         store=store,
@@ -71,7 +78,9 @@ def build(settings: Settings) -> Archive:
         ingest=Ingest(store, database, settings.limits.maximum_object_bytes),
         search=Search(database),
         retrieve=retrieve,
-        delivery=Delivery(retrieve),
+        rendering=rendering,
+        thumbnails=Thumbnails(retrieve, rendering),
+        delivery=delivery,
         deletion=Deletion(store, database),
         ae_titles=AETitles(database, settings.dimse.ae_title),
         health=Health(store, database),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import zlib
 from pathlib import Path
@@ -207,18 +206,3 @@ def test_metadata_of_more_than_one_batch_keeps_its_order(archive: Archive) -> No
 def test_nothing_stored_under_a_study(archive: Archive) -> None:
     with pytest.raises(NotFound):
         archive.retrieve.metadata(Scope(study_instance_uids=("1.2.3",)), url_of)
-
-
-@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png"])
-def test_rendered(archive: Archive, media_type: str) -> None:
-    import io
-
-    from PIL import Image
-
-    scope = store(archive, part10(multi_frame(2)))
-    pictures = [archive.retrieve.rendered(scope, number, media_type) for number in (1, 2)]
-    for picture in pictures:
-        with Image.open(io.BytesIO(picture)) as image:
-            assert Image.MIME[image.format] == media_type
-            assert image.size == (64, 64)
-    assert len(set(itertools.chain(pictures))) == 2

@@ -201,16 +201,13 @@ def test_rendered_and_thumbnail(door: Door) -> None:
     assert headers["Content-Type"] == "image/jpeg"
     assert body == jpeg.content
     assert door.client.get(f"{path}/rendered", headers={"Accept": "image/webp"}).status_code == 406
-    annotated = door.client.get(f"{path}/rendered", params={"annotation": "patient,technique"})
-    assert annotated.headers["warning"] == (
-        f"299 {door.base}: The following annotation values are not supported: patient,technique"
-    )
 
 
 @pytest.mark.parametrize(
     "query",
     ["quality=0", "quality=101", "quality=x", "window=1", "window=a,b", "window=1,1,curved", "window=1,nan,linear",
-     "viewport=1", "viewport=0,5", "viewport=99999999,99999999", "viewport=a,b", "quality=1&quality=2"],
+     "viewport=1", "viewport=0,5", "viewport=99999999,99999999", "viewport=a,b", "quality=1&quality=2",
+     "window=40,400"],
 )  # fmt: skip
 def test_malformed_rendering_parameters(door: Door, query: str) -> None:
     data_set = mr()

@@ -12,4 +12,6 @@ reader                            one pass over an encoded data set, in pieces:
 encoder  xml_model                JSON Model to bytes for C-FIND, to XML for DICOMweb
 attribute_ids  key_matching       names of attributes and kinds of matching, as requests spell them
 pixel_data                        frames to arrays and pictures; its own docstring has the map
+rendition                         TABLE category -> media types; reports, documents and symbols of what is no picture:
+  structured_report  report_text  encapsulated  pictogram
 """

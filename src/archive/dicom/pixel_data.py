@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from archive.dicom import annotation, colour_profiles, gif
 from archive.dicom.appearance import USUAL_QUALITY, Appearance
-from archive.dicom.codecs import Decoded, decode_frame
+from archive.dicom.codecs import DECODERS, Decoded, decode_frame
 from archive.dicom.errors import CannotRender, NotAcceptable
 from archive.dicom.greyscale import Window, identity_window
 from archive.dicom.lettering import Lettering
@@ -40,6 +40,7 @@ from archive.dicom.photometric import coloured, to_picture
 from archive.dicom.pixel_description import PixelDescription, describe
 from archive.dicom.presentation_state import GRAYSCALE, PSEUDO_COLOR, Presentation
 from archive.dicom.softcopy import presented
+from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from archive.dicom.viewport import Viewport, shown
 
 Array = NDArray[Any]
@@ -76,9 +77,11 @@ def decode(frame: bytes, metadata: Metadata, transfer_syntax_uid: str) -> Array:
     return decode_frame(frame, describe(metadata), transfer_syntax_uid).values
 
 
-def check(metadata: Metadata) -> None:
+def check(metadata: Metadata, transfer_syntax_uid: str = EXPLICIT_VR_LITTLE_ENDIAN) -> None:
     """Raises CannotRender if `picture` would for what the data set says of its frames: before one is read."""
     describe(metadata)
+    if transfer_syntax_uid not in DECODERS:
+        raise CannotRender(f"There is no decoder for transfer syntax {transfer_syntax_uid}.")
 
 
 def picture(

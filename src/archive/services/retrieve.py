@@ -8,7 +8,6 @@ takes its time.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,13 +15,10 @@ from typing import Any
 import orjson
 import zstandard
 
-from archive.dicom import pixel_data
-from archive.dicom.errors import CannotRender, NotFound
+from archive.dicom.errors import NotFound
 from archive.dicom.frames import FrameTable
-from archive.dicom.greyscale import Window
 from archive.dicom.instance import BulkValue, Scope, StoredInstance
 from archive.dicom.transfer_syntaxes import transfer_syntax
-from archive.dicom.viewport import Viewport
 from archive.index import deletions, instances
 from archive.index.database import Database
 from archive.services import stored_frames
@@ -30,8 +26,6 @@ from archive.services.data_set import DataSet
 from archive.services.stored_frames import Frame
 from archive.storage.base import Blob, BlobStore
 
-MAXIMUM_RENDERED_BYTES = 1 << 28
-"""Of one frame as stored; it is in memory while it is decoded."""
 _BATCH = 200
 _MARK = b'"BulkDataURI":"'
 """Cannot occur inside a JSON string, where quotation marks are escaped."""
@@ -132,38 +126,6 @@ class Retrieve:
         if path == stored_frames.PIXEL_DATA:
             words = stored_frames.pixel_value(self.frame_table(instance))
         return value, self._read(instance, words, value.offset, value.length)
-
-    def rendered(
-        self,
-        scope: Scope,
-        frame: int,
-        media_type: str,
-        *,
-        quality: int = 90,
-        window: Window | None = None,
-        viewport: Viewport | None = None,
-    ) -> bytes:
-        """One frame as a picture for people. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery."""
-        instance = self.instance(scope)
-        metadata = self.attributes(instance)
-        pixel_data.check(metadata)
-        table = self.frame_table(instance)
-        if stored_frames.frame_length(table, frame) > MAXIMUM_RENDERED_BYTES:
-            raise CannotRender("the frame is too large to be rendered here: retrieve it as stored")
-        with closing(
-            stored_frames.in_order(instance, partial(self.open, instance), table, (frame,))
-        ) as frames:
-            stored = b"".join(next(frames).pieces)
-        return pixel_data.render(
-            stored,
-            metadata,
-            instance.transfer_syntax_uid,
-            media_type,
-            quality=quality,
-            window=window,
-            viewport=viewport,
-            frame_number=frame,
-        )
 
     def _metadata(self, found: Sequence[StoredInstance], url_of: UrlOf) -> Iterator[bytes]:
         for start in range(0, len(found), _BATCH):

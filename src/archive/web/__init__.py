@@ -4,6 +4,6 @@ routes                        TABLE of every resource; app, server and protocol 
 endpoint  crossing  bodies    from asynchronous to synchronous and back, in one place
 exchange  errors              a request, an answer, TABLE error -> status
 stow  qido  wado  metadata    DICOMweb, one file for each transaction; the others serve them
-frames  rendered
+frames  rendered              rendering_parameters are read for it, renditions are its parts
 status  metrics               health and numbers
 """

@@ -89,7 +89,7 @@ def search(level: Level) -> tuple[Parameter, ...]:
     return (ACCEPT, CHARSET, *keys, _ANY_ATTRIBUTE, *_PAGING)
 
 
-_RECTANGLE = r"^[0-9]+,[0-9]+(,[^,]*,[^,]*,[^,]*,[^,]*)?$"
+_RECTANGLE = r"^[0-9]+,[0-9]+(,[^,]*){0,4}$"
 VIEWPORT = Parameter(
     "viewport",
     "vw,vh or vw,vh,sx,sy,sw,sh: width and height in pixels, and the region shown in it, which a negative width or "
@@ -107,7 +107,7 @@ RENDERED = (
         "window",
         "center,width,function; the function is linear, linear-exact or sigmoid.",
         "8.3.5.1.4",
-        pattern=r"^[-+.0-9eE]+,[-+.0-9eE]+(,(linear|linear-exact|sigmoid))?$",
+        pattern=r"^[-+.0-9eE]+,[-+.0-9eE]+,(linear|linear-exact|sigmoid)$",
     ),
     Parameter(
         "iccprofile",

@@ -1,128 +1,238 @@
-"""WADO-RS: pictures for people (PS3.18 10.4.1.1.3, 8.3.5): instances and frames as JPEG or PNG, and thumbnails.
+"""WADO-RS: pictures and text for people (PS3.18 10.4.1.1.3, 10.4.1.1.4, 8.3.5) at every level.
 
-An instance of several frames is shown by its first; a series or study by the instance in its middle, as the first
-of a stack is often air.
+One instance or frame is a body of its own unless the client takes multipart only; a study, a series or several frames
+are multipart, however few they are (10.4.4). Instances that cannot be rendered in an acceptable media type are left out
+of an answer for many, which says so; in strict mode they make it 406. A frame whose bytes turn out to be broken is a
+picture that says so, as the answer has begun by then.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from archive.dicom.errors import InvalidQuery
-from archive.dicom.greyscale import Window
-from archive.dicom.instance import Scope
-from archive.dicom.pixel_data import PICTURES
-from archive.dicom.viewport import Viewport
-from archive.web import media_types
-from archive.web.exchange import Answer, Asked
+from archive.dicom.appearance import Appearance
+from archive.dicom.errors import CannotRender, InvalidQuery
+from archive.dicom.identifiers import check_uid
+from archive.dicom.instance import Scope, StoredInstance
+from archive.dicom.rendition import ANIMATION, STILLS, Category, representative_frame
+from archive.services.rendering import Rendering, Shown, Subject, scope_of
+from archive.web import conditional, media_types, renditions, urls
+from archive.web.exchange import Answer, Asked, Sliced
 from archive.web.frames import frame_numbers
 from archive.web.media_types import Offer
-from archive.web.multipart_body import Part, related
-from archive.web.wado import found, scope_of
+from archive.web.multipart_body import related
+from archive.web.rendering_parameters import NAMES, annotation_values, appearance, thumbnail_viewport
+from archive.web.renditions import STORED, Rendition, types_of
+from archive.web.wado import found, url_of
+from archive.web.wado import scope_of as scope_of_path
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
 
-MAXIMUM_FRAMES = 100
-"""Of one request: each costs a decoder's time."""
+REVISION = "1"
+"""Part of every entity tag: to be counted up when pictures of the same object change."""
 
-THUMBNAIL = Viewport(128, 128)
+ONLY_TEXT = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+"""For what a browser shows as a page: a stranger's document must not act in our name."""
 
-_NUMBER = re.compile(r"[+-]?([0-9]{1,12}(\.[0-9]{0,12})?|\.[0-9]{1,12})([eE][+-]?[0-9]{1,2})?", re.ASCII)
-_KEYWORDS = re.compile(r"[A-Za-z0-9_, -]{1,100}", re.ASCII)
+Headers = tuple[tuple[str, str], ...]
+
+
+def instances(archive: Archive, asked: Asked) -> Answer:
+    """Every instance of a study or series. Raises NotFound, NotAcceptable, InvalidQuery, InvalidUID, RequestRefused."""
+    wanted = appearance(asked)
+    keywords = annotation_values(asked)
+    subjects = list(archive.rendering.subjects(scope_of_path(asked), keywords))
+    chosen, left_out = renditions.chosen(archive, asked, subjects, wanted)
+    warnings = _unsupported(asked, keywords, [one.subject for one in chosen])
+    if left_out:
+        sentence = (
+            f"{left_out} of {len(subjects)} instances cannot be had in an acceptable media type: left out"
+        )
+        warnings += (("Warning", f"299 {asked.base_url}: {sentence}"),)
+    parts = itertools.chain.from_iterable(renditions.parts(archive, asked, one, wanted) for one in chosen)
+    return related(chosen[0].media_type, parts, warnings)
 
 
 def instance(archive: Archive, asked: Asked) -> Answer:
-    """One instance. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery, InvalidUID."""
-    return _pictures(archive, asked, scope_of(asked), [1], _options(asked))
+    """One instance. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery, InvalidUID, RequestRefused."""
+    wanted = appearance(asked)
+    if state := _state(archive, asked):
+        return _frames(
+            archive, asked, [Shown(archive.retrieve.instance(scope_of_path(asked)), 1, state)], wanted
+        )
+    subject = _subject(archive, asked)
+    _check(subject, wanted)
+    location = f"{url_of(asked, subject.instance)}/rendered"
+    if subject.category is Category.SINGLE_FRAME:
+        return _frames(archive, asked, [Shown(subject.instance, 1)], wanted, location)
+    if subject.category is Category.PRESENTATION_STATE:
+        return _frames(archive, asked, archive.rendering.shown_under(subject.instance), wanted, location)
+    return _whole(archive, asked, subject, wanted)
 
 
 def frames(archive: Archive, asked: Asked) -> Answer:
     """A list of frames. Raises as `instance`."""
     numbers = frame_numbers(asked.path["frames"])
-    if len(numbers) > MAXIMUM_FRAMES:
-        raise InvalidQuery(f"more than {MAXIMUM_FRAMES} rendered frames in one request")
-    return _pictures(archive, asked, scope_of(asked), numbers, _options(asked))
+    wanted = appearance(asked)
+    subject = _subject(archive, asked)
+    if subject.category is Category.PRESENTATION_STATE:
+        raise InvalidQuery(
+            "a presentation state has no frames: ask for it without /frames (PS3.18 8.3.5.1.6)"
+        )
+    if subject.category is Category.VIDEO:
+        raise CannotRender(
+            f"frames of a video are not available here; the video is, as {subject.document_type}"
+        )
+    archive.retrieve.frames(scope_of(subject.instance), numbers).frames.close()
+    state = _state(archive, asked)
+    return _frames(archive, asked, [Shown(subject.instance, number, state) for number in numbers], wanted)
 
 
 def thumbnail(archive: Archive, asked: Asked) -> Answer:
-    """A small picture of a study, series, instance or frame. Raises as `instance`."""
+    """One small picture of a study, series, instance or frame. Raises NotFound, NotAcceptable, InvalidQuery,
+    InvalidUID."""
+    viewport = thumbnail_viewport(asked)
     stored = found(archive, asked)
-    middle = stored[len(stored) // 2]
-    scope = Scope((middle.StudyInstanceUID,), (middle.SeriesInstanceUID,), (middle.SOPInstanceUID,))
-    numbers = frame_numbers(asked.path.get("frames", "1"))[:1]
-    return _pictures(archive, asked, scope, numbers, {"viewport": THUMBNAIL} | _options(asked))
+    offers = [Offer(name, multipart) for name in STILLS for multipart in (False, True)]
+    chosen = media_types.choose(asked.accept, offers)
+    numbers = frame_numbers(asked.path["frames"])[:1] if "frames" in asked.path else []
+    thumbnails = archive.thumbnails
+
+    def picture() -> Iterator[bytes]:
+        if numbers:
+            yield thumbnails.of_frame(stored[0], numbers[0], chosen.media_type, viewport)
+        else:
+            yield thumbnails.of(stored, chosen.media_type, viewport)
+
+    facts = ("thumbnail", str(numbers), *(one.sha256 for one in stored))
+    uids = (asked.path[level] for level in ("study", "series", "instance") if level in asked.path)
+    frame = f"/frames/{numbers[0]}" if numbers else ""
+    location = f"{urls.resource_url(asked.base_url, *uids)}{frame}/thumbnail"
+    return _answer(chosen, picture(), _tag(asked, facts), (("Content-Location", location),))
 
 
-def _pictures(
-    archive: Archive, asked: Asked, scope: Scope, numbers: list[int], options: dict[str, Any]
-) -> Answer:
-    warnings = _warnings(asked)
-    kinds = (False, True) if len(numbers) == 1 else (True,)
-    chosen = media_types.choose(asked.accept, [Offer(name, kind) for kind in kinds for name in PICTURES])
-
-    def pictures() -> Iterator[bytes]:
-        for number in numbers:
-            yield archive.retrieve.rendered(scope, number, chosen.media_type, **options)
-
-    if not chosen.multipart:
-        return Answer(200, chosen.media_type, pictures(), warnings)
-    parts = (Part(chosen.media_type, (picture,), length=len(picture)) for picture in pictures())
-    return related(chosen.media_type, parts, warnings)
+def _subject(archive: Archive, asked: Asked) -> Subject:
+    archive.retrieve.instance(scope_of_path(asked))
+    return next(archive.rendering.subjects(scope_of_path(asked), annotation_values(asked)))
 
 
-def _warnings(asked: Asked) -> tuple[tuple[str, str], ...]:
-    """Nothing is burned in yet, and 8.3.5.1.1 has the words for that. Raises InvalidQuery."""
-    values = asked.parameter("annotation")
-    if not values:
-        return ()
-    if not _KEYWORDS.fullmatch(values):
-        raise InvalidQuery("annotation is a list of keywords, divided by commas")
-    return (
-        ("Warning", f"299 {asked.base_url}: The following annotation values are not supported: {values}"),
+def _state(archive: Archive, asked: Asked) -> StoredInstance | None:
+    """The presentation state that WADO-URI names beside an image (PS3.18 9.5.1.2.7). Raises NotFound, InvalidQuery."""
+    uid = asked.path.get("presentation")
+    if not uid:
+        return None
+    series = asked.path.get("presentation_series", "")
+    scope = Scope(
+        (asked.path["study"],),
+        (check_uid(series, 0x0020000E),) if series else (),
+        (check_uid(uid, 0x00080018),),
     )
+    if asked.parameter("window") is not None:
+        raise InvalidQuery(
+            "there is no window beside a presentation state, which has its own (PS3.18 8.3.5.1.4)"
+        )
+    return archive.retrieve.instance(scope)
 
 
-def _options(asked: Asked) -> dict[str, Any]:
-    """The rendering parameters of PS3.18 8.3.5. Raises InvalidQuery."""
-    options: dict[str, Any] = {}
-    if quality := asked.parameter("quality"):
-        if not (quality.isascii() and quality.isdecimal() and len(quality) <= 3):
-            raise InvalidQuery("quality is a number from 1 to 100")
-        options["quality"] = int(quality)
-    if window := asked.parameter("window"):
-        options["window"] = _window(window)
-    if viewport := asked.parameter("viewport"):
-        options["viewport"] = _viewport(viewport)
-    return options
+def _check(subject: Subject, wanted: Appearance) -> None:
+    """What the target does not take. Raises InvalidQuery."""
+    if subject.category is Category.PRESENTATION_STATE:
+        if wanted.window is not None:
+            raise InvalidQuery("a presentation state has its own window: ask without one (PS3.18 8.3.5.1.4)")
+        if wanted.viewport is not None and wanted.viewport.has_region:
+            raise InvalidQuery("the viewport of a presentation state is width,height (PS3.18 8.3.5.1.3)")
+    if subject.category is Category.VIDEO and (wanted.viewport or wanted.window or wanted.wants_profile):
+        raise InvalidQuery("a video goes out as it is stored: ask without viewport, window and iccprofile")
 
 
-def _window(text: str) -> Window:
-    parts = text.split(",")
-    if len(parts) not in (2, 3):
-        raise InvalidQuery("window is center,width,function")
-    center, width = _numbers(parts[:2])
-    function = parts[2].strip() if len(parts) == 3 else "linear"
-    if center is None or width is None:
-        raise InvalidQuery("window is center,width,function")
-    return Window(center, width, function)
+def _frames(
+    archive: Archive, asked: Asked, shown: Sequence[Shown], wanted: Appearance, location: str = ""
+) -> Answer:
+    """Frames, each a picture: alone if it is one. Raises as `instance`."""
+    renditions.check_bounds(len(shown), 0)
+    alone = len(shown) == 1
+    kinds = (False, True) if alone else (True,)
+    chosen = media_types.choose(asked.accept, [Offer(name, kind) for name in STILLS for kind in kinds])
+    wanted.check_media_type(chosen.media_type)
+    subject = archive.rendering.subject(shown[0].instance, annotation_values(asked))
+    warnings = _unsupported(asked, annotation_values(asked), [subject])
+    if not alone:
+        return related(
+            chosen.media_type, renditions.pictures(archive, asked, shown, chosen.media_type, wanted), warnings
+        )
+    one = shown[0]
+    location = location or f"{url_of(asked, one.instance)}/frames/{one.frame}/rendered"
+    picture = _one(archive.rendering, one, chosen.media_type, wanted)
+    facts = (one.instance.sha256, str(one.frame), one.under.sha256 if one.under else "")
+    return _answer(chosen, picture, _tag(asked, facts), (("Content-Location", location), *warnings))
 
 
-def _viewport(text: str) -> Viewport:
-    """`vw,vh` or `vw,vh,sx,sy,sw,sh`, where an empty one of the last four is as if it were not there."""
-    parts = text.split(",")
-    if len(parts) not in (2, 6):
-        raise InvalidQuery("viewport is width,height or width,height,sx,sy,sw,sh")
-    width, height, *region = _numbers(parts)
-    if width is None or height is None:
-        raise InvalidQuery("viewport is width,height or width,height,sx,sy,sw,sh")
-    sx, sy, sw, sh = region or (None, None, None, None)
-    return Viewport(int(width), int(height), sx or 0.0, sy or 0.0, sw, sh)
+def _one(rendering: Rendering, shown: Shown, media_type: str, wanted: Appearance) -> Iterator[bytes]:
+    yield rendering.picture(shown, media_type, wanted)
 
 
-def _numbers(parts: list[str]) -> list[float | None]:
-    if any(part.strip() and not _NUMBER.fullmatch(part.strip()) for part in parts):
-        raise InvalidQuery("a rendering parameter holds something else than a number")
-    return [float(part) if part.strip() else None for part in parts]
+def _whole(archive: Archive, asked: Asked, subject: Subject, wanted: Appearance) -> Answer:
+    """A multi-frame image, video, report or document, in one piece or in parts."""
+    types = types_of(subject, wanted)
+    if not types:
+        raise CannotRender(
+            subject.refused
+            or f"this object ({subject.category.value}) cannot be rendered: retrieve it as stored"
+        )
+    chosen = media_types.choose(asked.accept, [Offer(name, kind) for name in types for kind in (False, True)])
+    if subject.category is Category.MULTI_FRAME:
+        wanted.check_media_type(chosen.media_type)
+    warnings = _unsupported(asked, annotation_values(asked), [subject])
+    rendition = Rendition(subject, chosen.media_type)
+    if chosen.multipart:
+        count = renditions.number_of_pictures(rendition)
+        renditions.check_bounds(count, count * subject.samples)
+        return related(chosen.media_type, renditions.parts(archive, asked, rendition, wanted), warnings)
+    headers = (("Content-Location", f"{url_of(asked, subject.instance)}/rendered"), *warnings)
+    etag = _tag(asked, (subject.instance.sha256,))
+    if subject.category in STORED:
+        return _stored(archive, subject, etag, headers)
+    if subject.category is Category.REPORT:
+        text = (piece.encode() for piece in archive.rendering.report(subject.instance, chosen.media_type))
+        return Answer(200, f"{chosen.media_type}; charset=utf-8", text, (*headers, ONLY_TEXT), etag=etag)
+    if chosen.media_type == ANIMATION:
+        return _answer(chosen, archive.rendering.animation(subject, wanted), etag, headers)
+    frame = representative_frame(archive.rendering.metadata(subject.instance), subject.number_of_frames)
+    picture = _one(archive.rendering, Shown(subject.instance, frame), chosen.media_type, wanted)
+    return _answer(chosen, picture, etag, headers)
+
+
+def _stored(archive: Archive, subject: Subject, etag: str, headers: Headers) -> Answer:
+    whole = renditions.stored(archive, subject)
+    if subject.document_type.startswith("text/"):
+        headers = (*headers, ONLY_TEXT)
+    return Answer(200, subject.document_type, Sliced(whole.length, whole.read), headers, whole.length, etag)
+
+
+def _answer(chosen: Offer, pieces: Iterator[bytes], etag: str, headers: Headers) -> Answer:
+    """One picture, alone or as the only part of a multipart answer."""
+    if not chosen.multipart:
+        return Answer(200, chosen.media_type, pieces, headers, etag=etag)
+    location = dict(headers)["Content-Location"]
+    others = tuple(header for header in headers if header[0] != "Content-Location")
+    parts = (renditions.measured(chosen.media_type, part, location) for part in (pieces,))
+    return related(chosen.media_type, parts, others)
+
+
+def _tag(asked: Asked, facts: Iterable[str]) -> str:
+    parameters = (f"{name}={asked.parameter(name)}" for name in NAMES)
+    return conditional.tag("rendered", REVISION, *facts, *parameters)
+
+
+def _unsupported(asked: Asked, keywords: Sequence[str], subjects: Sequence[Subject]) -> Headers:
+    """The Warning of 8.3.5.1.1, where one of the annotations is not written on one of the pictures."""
+    pictures = [one for one in subjects if one.category not in (Category.REPORT, Category.DOCUMENT)]
+    written = [set() if one.category is Category.VIDEO else set(one.annotations) for one in pictures]
+    missing = [keyword for keyword in keywords if any(keyword not in one for one in written)]
+    if not missing:
+        return ()
+    sentence = f"The following annotation values are not supported: {','.join(missing)}"
+    return (("Warning", f"299 {asked.base_url}: {sentence}"),)

@@ -77,6 +77,10 @@ def _picture(
     return Route("GET", ROOT + path, name, "10.4", handler, renders=True, about=described)
 
 
+def _all_rendered(path: str, name: str) -> Route:
+    return _picture(f"{path}/rendered", name, rendered.instances, transactions.RETRIEVE_ALL_RENDERED)
+
+
 def _thumbnail(path: str, name: str) -> Route:
     return _picture(f"{path}/thumbnail", name, rendered.thumbnail, transactions.RETRIEVE_THUMBNAIL)
 
@@ -113,6 +117,8 @@ ROUTES: tuple[Route, ...] = (
     _pixels(SERIES, "RetrieveSeriesPixelData"),
     _pixels(INSTANCE, "RetrieveInstancePixelData"),
     _retrieve(f"{INSTANCE}/frames/{{frames}}", "RetrieveFrames", frames.frames, transactions.RETRIEVE_FRAMES),
+    _all_rendered(STUDY, "RetrieveRenderedStudy"),
+    _all_rendered(SERIES, "RetrieveRenderedSeries"),
     _picture(f"{INSTANCE}/rendered", "RetrieveRenderedInstance", rendered.instance),
     _picture(f"{INSTANCE}/frames/{{frames}}/rendered", "RetrieveRenderedFrames", rendered.frames),
     _thumbnail(STUDY, "RetrieveStudyThumbnail"),

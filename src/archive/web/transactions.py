@@ -111,10 +111,19 @@ RETRIEVE_BULKDATA = _about(
 RETRIEVE_ALL_BULKDATA = _about("Retrieve all bulk data.", _RETRIEVED, related(OCTET_STREAM, *_COMPRESSED))
 RETRIEVE_PIXEL_DATA = _about("Retrieve all pixel data.", _RETRIEVED, related(OCTET_STREAM, *_COMPRESSED))
 RETRIEVE_FRAMES = _about("Retrieve frames.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED))
+_TEXTS = ("text/html", "text/plain", "text/xml")
+_AS_STORED = ("application/pdf", "model/stl", "model/obj", "model/mtl", "video/mp4", "video/mpeg", "video/*")
+_TOO_MANY = Status(413, "More pictures than one answer may have: ask for series, instances or frames.")
 RETRIEVE_RENDERED = _about(
-    "Retrieve as pictures or text for people.",
-    _RETRIEVED,
-    (*_PICTURES, *related(*_PICTURES)),
+    "Retrieve as pictures, videos or text for people.",
+    (*_RETRIEVED, _TOO_MANY),
+    (*_PICTURES, *_TEXTS, *_AS_STORED, *related(*_PICTURES, *_TEXTS, *_AS_STORED)),
+    parameters.RENDERED,
+)
+RETRIEVE_ALL_RENDERED = _about(
+    "Retrieve every instance as pictures, video or text for people.",
+    (*_RETRIEVED, _TOO_MANY),
+    related(*_PICTURES, *_TEXTS, *_AS_STORED),
     parameters.RENDERED,
 )
 RETRIEVE_THUMBNAIL = _about("Retrieve a small picture.", _RETRIEVED, _PICTURES, (ACCEPT, parameters.VIEWPORT))

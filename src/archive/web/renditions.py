@@ -1,0 +1,230 @@
+"""What can be sent for the instances that a request means: media types, and parts made one at a time.
+
+Which instance goes out as what is decided before the first byte (PS3.18 8.7.8.1: for each part by itself), so that
+what cannot be rendered at all is known while there is still a status to give.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archive.dicom.appearance import Appearance
+from archive.dicom.errors import NotAcceptable
+from archive.dicom.rendition import ANIMATION, MEDIA_TYPES, Category
+from archive.services.readable import Readable
+from archive.services.rendering import Shown, Subject
+from archive.web import charset, media_types
+from archive.web.errors import RequestRefused
+from archive.web.exchange import Asked
+from archive.web.media_types import Offer
+from archive.web.multipart_body import Part
+from archive.web.wado import url_of
+
+if TYPE_CHECKING:
+    from archive.bootstrap import Archive
+
+MAXIMUM_PICTURES = 10_000
+"""Of one answer; and samples of all of its frames together, as each costs a decoder's time."""
+MAXIMUM_SAMPLES = 1 << 33
+MAXIMUM_ANIMATED_FRAMES = 1_000
+MAXIMUM_ANIMATED_SAMPLES = 1 << 29
+
+_HELD = 64 << 20
+
+STORED = (Category.VIDEO, Category.DOCUMENT)
+"""Go out as they are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One instance on its way out as `media_type`; `shown` are the frames of a presentation state."""
+
+    subject: Subject
+    media_type: str
+    shown: tuple[Shown, ...] = ()
+
+
+def types_of(subject: Subject, appearance: Appearance) -> tuple[str, ...]:
+    """The media types in which an instance can be had, the default first; nothing when it cannot be rendered."""
+    if subject.category in STORED:
+        return (subject.document_type,) if subject.document_type else ()
+    types = () if subject.refused else MEDIA_TYPES[subject.category]
+    if not types or subject.category is not Category.MULTI_FRAME:
+        return types
+    stills = tuple(name for name in types if name != ANIMATION)
+    if not _is_short(subject, appearance):
+        return stills
+    return (*stills, ANIMATION) if appearance.wants_profile else (ANIMATION, *stills)
+
+
+def _is_short(subject: Subject, appearance: Appearance) -> bool:
+    """Whether it may become an animation."""
+    viewport = appearance.viewport
+    samples = max(subject.samples, viewport.width * viewport.height if viewport else 0)
+    frames = subject.number_of_frames
+    return frames <= MAXIMUM_ANIMATED_FRAMES and frames * samples <= MAXIMUM_ANIMATED_SAMPLES
+
+
+class Chooser:
+    """Chooses among media types as often as there are instances, and decides only once for the same types."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._chosen: dict[tuple[str, ...], str] = {}
+        self._offered: dict[str, None] = {}
+
+    def choose(self, types: tuple[str, ...]) -> str:
+        """The media type for parts of a multipart answer; empty when none is acceptable. Raises in strict mode."""
+        if types not in self._chosen:
+            self._offered |= dict.fromkeys(types)
+            try:
+                offers = [Offer(name, multipart=True) for name in types]
+                self._chosen[types] = (
+                    media_types.choose(self._asked.accept, offers).media_type if types else ""
+                )
+            except NotAcceptable:
+                if self._asked.strict:
+                    raise
+                self._chosen[types] = ""
+        return self._chosen[types]
+
+    def refuse(self) -> None:
+        """Raises NotAcceptable, which says what there is."""
+        offers = [Offer(name, multipart=True) for name in self._offered]
+        if not offers:
+            raise NotAcceptable("nothing here can be rendered: retrieve it as application/dicom")
+        media_types.choose(self._asked.accept, offers)
+        raise AssertionError("what no part could be, the answer cannot be")
+
+
+def chosen(
+    archive: Archive, asked: Asked, subjects: Iterable[Subject], appearance: Appearance
+) -> tuple[list[Rendition], int]:
+    """What goes out, and how many instances do not, because they cannot be rendered in an acceptable media type.
+    Raises NotAcceptable when none can, RequestRefused (413) when they are too many."""
+    chooser, found, left_out, pictures, samples = Chooser(asked), [], 0, 0, 0
+    for subject in subjects:
+        media_type = chooser.choose(types_of(subject, appearance))
+        if not media_type:
+            left_out += 1
+            continue
+        rendition = _rendition(archive, subject, media_type)
+        found.append(rendition)
+        pictures += number_of_pictures(rendition)
+        samples += max(subject.number_of_frames, len(rendition.shown)) * subject.samples
+        check_bounds(pictures, samples)
+    if not found:
+        chooser.refuse()
+    return found, left_out
+
+
+def check_bounds(pictures: int, samples: int) -> None:
+    """Raises RequestRefused (413)."""
+    if pictures > MAXIMUM_PICTURES or samples > MAXIMUM_SAMPLES:
+        raise RequestRefused(
+            f"these are more than {MAXIMUM_PICTURES} pictures or {MAXIMUM_SAMPLES} samples: "
+            "ask for series, instances or frames one after the other",
+            status=413,
+        )
+
+
+def _rendition(archive: Archive, subject: Subject, media_type: str) -> Rendition:
+    shown = (
+        archive.rendering.shown_under(subject.instance)
+        if subject.category is Category.PRESENTATION_STATE
+        else ()
+    )
+    return Rendition(subject, media_type, tuple(shown))
+
+
+def number_of_pictures(rendition: Rendition) -> int:
+    """How many parts it makes."""
+    if rendition.subject.category is Category.MULTI_FRAME and rendition.media_type != ANIMATION:
+        return rendition.subject.number_of_frames
+    return max(1, len(rendition.shown))
+
+
+def parts(archive: Archive, asked: Asked, rendition: Rendition, appearance: Appearance) -> Iterator[Part]:
+    """The parts of one instance, each made when its turn has come."""
+    subject = rendition.subject
+    url = url_of(asked, subject.instance)
+    if (
+        subject.category in (Category.SINGLE_FRAME, Category.MULTI_FRAME)
+        and rendition.media_type != ANIMATION
+    ):
+        yield from _stills(archive, asked, rendition, appearance)
+    elif rendition.shown:
+        yield from _under(archive, asked, rendition, appearance)
+    elif subject.category is Category.REPORT:
+        name = charset.chosen(asked, rendition.media_type, multipart=True)
+        data = charset.encoded(
+            "".join(archive.rendering.report(subject.instance, rendition.media_type)),
+            name,
+            markup=rendition.media_type != "text/plain",
+        )
+        yield Part(f"{rendition.media_type}; charset={name.name}", (data,), f"{url}/rendered", len(data))
+    elif subject.category in STORED:
+        whole = stored(archive, subject)
+        yield Part(rendition.media_type, whole.read(0, whole.length), f"{url}/rendered", whole.length)
+    else:
+        yield measured(
+            rendition.media_type, archive.rendering.animation(subject, appearance), f"{url}/rendered"
+        )
+
+
+def measured(media_type: str, pieces: Iterator[bytes], location: str) -> Part:
+    """A part with its length, unless it is longer than should be in memory."""
+    held: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        held.append(piece)
+        length += len(piece)
+        if length > _HELD:
+            return Part(media_type, itertools.chain(held, pieces), location)
+    return Part(media_type, held, location, length)
+
+
+def stored(archive: Archive, subject: Subject) -> Readable:
+    """A video or a document as it is stored."""
+    rendering = archive.rendering
+    return rendering.video(subject) if subject.category is Category.VIDEO else rendering.document(subject)
+
+
+def pictures(
+    archive: Archive,
+    asked: Asked,
+    shown: Sequence[Shown],
+    media_type: str,
+    appearance: Appearance,
+    *,
+    first_must: bool = False,
+) -> Iterator[Part]:
+    """One part for each frame; neighbours of one instance are read together."""
+    for _, group in itertools.groupby(shown, key=lambda one: (one.instance.SOPInstanceUID, one.under)):
+        frames = list(group)
+        url = url_of(asked, frames[0].instance)
+        made = archive.rendering.pictures(frames, media_type, appearance, first_must=first_must)
+        for one, picture in zip(frames, made, strict=True):
+            yield Part(media_type, (picture,), f"{url}/frames/{one.frame}/rendered", len(picture))
+        first_must = False
+
+
+def _stills(archive: Archive, asked: Asked, rendition: Rendition, appearance: Appearance) -> Iterator[Part]:
+    subject = rendition.subject
+    shown = [Shown(subject.instance, number) for number in range(1, subject.number_of_frames + 1)]
+    made = pictures(archive, asked, shown, rendition.media_type, appearance)
+    if subject.category is Category.MULTI_FRAME:
+        yield from made
+        return
+    location = f"{url_of(asked, subject.instance)}/rendered"
+    yield from (Part(part.media_type, part.pieces, location, part.length) for part in made)
+
+
+def _under(archive: Archive, asked: Asked, rendition: Rendition, appearance: Appearance) -> Iterator[Part]:
+    """Frames under a presentation state are parts of its own resource, which they all name."""
+    location = f"{url_of(asked, rendition.subject.instance)}/rendered"
+    made = pictures(archive, asked, rendition.shown, rendition.media_type, appearance)
+    yield from (Part(part.media_type, part.pieces, location, part.length) for part in made)
