@@ -1,4 +1,4 @@
-"""The command: `python -m conformance --dicomweb URL`. Ends with 0 when nothing failed, 1 otherwise, 2 when unreachable."""
+"""The command, `python -m conformance --dicomweb URL`: 0 when nothing failed, 1 otherwise, 2 when nobody answers."""
 
 from __future__ import annotations
 

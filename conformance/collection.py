@@ -161,7 +161,7 @@ def document_study(run: str) -> list[Object]:
     return [Object("sr", report), Object("pdf", paper), Object("shown", picture), Object("pr", state)]
 
 
-REPORT_TEXT = "A kingfisher of the conformance suite: Grün & «übel»"
+REPORT_TEXT = "A kingfisher of the conformance suite: Grün & <übel>"
 
 
 def _presentation(state: Dataset, picture: Dataset) -> None:

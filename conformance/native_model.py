@@ -141,7 +141,7 @@ def _attribute(element: ElementTree.Element, vr: str) -> dict[str, Any]:
         elif kind == "InlineBinary":
             attribute["InlineBinary"] = (child.text or "").strip()
         else:
-            values[int(child.get("number", "0"))] = _value(child, kind)
+            values.setdefault(int(child.get("number", "0")), _value(child, kind))
     if values:
         expect(sorted(values) == list(range(1, len(values) + 1)), "values in the XML are not numbered from 1")
         attribute["Value"] = [values[number] for number in sorted(values)]
@@ -162,6 +162,23 @@ def _components(group: ElementTree.Element) -> str:
     expect(_local(group) in GROUPS, f"the XML has <{_local(group)}> inside PersonName")
     found = {_local(part): part.text or "" for part in group}
     return "^".join(found.get(name, "") for name in COMPONENTS).rstrip("^")
+
+
+def schema_faults(body: bytes) -> list[str]:
+    """Where a NativeDicomModel departs from the schema of PS3.19 A.1.6 though its meaning can be guessed."""
+    faults = []
+    for element in ElementTree.fromstring(body).iter():  # noqa: S314 (`read_xml` refused a DOCTYPE before)
+        if _local(element) != "DicomAttribute":
+            continue
+        tag, children = element.get("tag"), [_local(child) for child in element]
+        numbers = [child.get("number") for child in element if child.get("number")]
+        if len(set(numbers)) != len(numbers):
+            faults.append(f"{tag} has two children of one number")
+        if element.get("vr") == "SQ" and set(children) - {"Item"}:
+            faults.append(f"{tag} is a sequence with {sorted(set(children) - {'Item'})}")
+        if "BulkData" in children and not any(child.get("uri") or child.get("uuid") for child in element):
+            faults.append(f"BulkData of {tag} has neither uri nor uuid")
+    return faults
 
 
 def write_xml(item: Item) -> bytes:

@@ -91,11 +91,11 @@ def study(run: str, tag: str, **attributes: object) -> Dataset:
     """Patient and study attributes, the same for all instances of a study."""
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
-    ds.PatientName, ds.PatientID = "Suite^Conformance", f"CONF{run}-{tag}"
+    ds.PatientName, ds.PatientID = "Plover", f"CONF{run}-{tag}"
     ds.PatientBirthDate, ds.PatientSex = "19700102", "O"
     ds.StudyInstanceUID, ds.StudyID = new_uid(), f"S{tag}"
     ds.StudyDate, ds.StudyTime = "20240229", "101530"
-    ds.AccessionNumber, ds.ReferringPhysicianName = f"A{run}{tag}", "Heron^Otto"
+    ds.AccessionNumber, ds.ReferringPhysicianName = f"A{run}{tag}", "Heron"
     ds.StudyDescription = "Conformance suite"
     for keyword, value in attributes.items():
         setattr(ds, keyword, value)

@@ -97,7 +97,7 @@ CHOICES = {
 def _choice(number: int, title: str, accept: str, kind: str) -> None:
     level = Level.OPTIONAL if kind == "any" else Level.MANDATORY
 
-    @check(f"N2.{number}", title, "8.7.7, 8.7.8.1, RFC 7231 5.3.2", level, needs=["ct1"])
+    @check(f"N2.{number}", title, "8.7, 8.7.7, 8.7.8.1, RFC 7231 5.3.2", level, needs=["ct1"])
     def run(w: World) -> None:
         answer = w.get(f"{w['ct1'].instance}/metadata", accept).must(200)
         wanted = {"xml": ["multipart/related"], "json": [JSON], "any": [JSON, "multipart/related"]}[kind]
@@ -265,6 +265,16 @@ def _same(xml: native_model.Item, json: native_model.Item) -> None:
         not different,
         f"{different[:5]} differ" + "".join(f"; {t}: {left.get(t)} / {right.get(t)}" for t in different[:1]),
     )
+
+
+@check("N9.11", "XML metadata follows the schema", "PS3.19 A.1.6, F.3.1", needs=["ct1", "ct3"])
+def xml_schema(w: World) -> None:
+    """The attribute of BulkData is `uri` in lower case, and a sequence holds Items alone: Table F.3.1-1 shows both."""
+    for name in ("ct1", "ct3"):
+        body = w.get(w[name].instance + "/metadata", XML).must(200).parts()[0].body
+        native_model.read_xml(body)
+        faults = native_model.schema_faults(body)
+        expect(not faults, "; ".join(faults[:3]))
 
 
 @check("N9.10", "names of three groups in XML", "PS3.19 A.1.5, F.3.1", needs=["jp"])
