@@ -133,6 +133,39 @@ def test_metadata_are_sent_once_and_encoded(stored: tuple[Door, str], headers: d
     assert other.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("{instance}", "application/dicom"),
+        ("{instance}", 'multipart/related; type="application/dicom"; transfer-syntax=*'),
+        ("{study}", 'multipart/related; type="application/dicom"'),
+        ("{instance}/frames/1", MULTI + "; transfer-syntax=*"),
+        ("{instance}/frames/1", "application/octet-stream"),
+        ("{instance}/bulkdata/7FE00010", "*/*"),
+        ("{instance}/bulkdata/7FE00010", MULTI),
+    ],
+)
+def test_what_is_stored_can_be_had_in_pieces(stored: tuple[Door, str], path: str, accept: str) -> None:
+    """N14: of instances, frames and bulk data, alone and in parts."""
+    door, study = stored
+    [found, *_] = door.client.get(f"{study}/instances").json()
+    url = path.format(study=study, instance=found["00081190"]["Value"][0].removeprefix(door.url))
+    headers = {"Accept": accept}
+    whole = door.client.get(url, headers=headers)
+    head = door.client.head(url, headers=headers)
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert head.headers["etag"] == whole.headers["etag"]
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    middle = len(whole.content) // 2
+    asked = [f"bytes=0-{middle - 1}", f"bytes={middle}-"]
+    pieces = [door.client.get(url, headers=headers | {"Range": one}) for one in asked]
+    assert [piece.status_code for piece in pieces] == [206, 206]
+    assert b"".join(piece.content for piece in pieces) == whole.content
+    assert {piece.headers["content-type"] for piece in pieces} == {whole.headers["content-type"]}
+    held = door.client.get(url, headers=headers | {"If-None-Match": whole.headers["etag"]})
+    assert held.status_code == 304
+
+
 def test_one_more_instance_makes_other_metadata(empty_door: Door) -> None:
     first, second = series(mr, 2)
     assert empty_door.store(part10(first)).status_code == 200
