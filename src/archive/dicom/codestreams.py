@@ -153,7 +153,7 @@ def _jpeg_xl_bits(data: bytes) -> _Bits:
         data = head if head[:2] == _JPEG_XL_START else head[4:]
     if data[:2] != _JPEG_XL_START:
         raise ValueError("no JPEG XL codestream")
-    return _Bits(int.from_bytes(data[2:34], "little"))
+    return _Bits(data[2:34])
 
 
 def _jpeg_xl_size(bits: _Bits) -> Codestream:
@@ -173,12 +173,16 @@ def _jpeg_xl_precision(bits: _Bits) -> int:
 
 
 class _Bits:
-    """Bits of a number, lowest first."""
+    """The bits of some bytes, lowest first."""
 
-    def __init__(self, number: int) -> None:
-        self._number = number
+    def __init__(self, data: bytes) -> None:
+        self._number = int.from_bytes(data, "little")
+        self._left = 8 * len(data)
 
     def take(self, count: int) -> int:
+        self._left -= count
+        if self._left < 0:
+            raise ValueError("header too short")
         taken = self._number & ((1 << count) - 1)
         self._number >>= count
         return taken

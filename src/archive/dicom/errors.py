@@ -10,6 +10,7 @@
     │   ├── UnsupportedSOPClass      not a composite object of the patient-study-series hierarchy
     │   └── UnsupportedTransferSyntax  bulk data that no transfer syntax is for, or another than was said
     ├── InstanceConflict             this SOP Instance UID is stored already, with other content
+    ├── TransactionInUse             a Transaction UID that was used before
     ├── OutOfResources               no room, or the store or the index cannot take it now: try again later
     │   ├── ObjectTooLarge           larger than the configured maximum
     │   └── OutcomeUnknown           the index was asked to commit and did not confirm: stored or not, nobody knows
@@ -92,6 +93,10 @@ class InstanceConflict(ArchiveError):
 
     sop_instance_uid: str = ""
     conflict_id: int = 0
+
+
+class TransactionInUse(ArchiveError):
+    """Another request has this Transaction UID (PS3.18 13.4.3: 409, PS3.4 J.3.2: 0131)."""
 
 
 class OutOfResources(ArchiveError):

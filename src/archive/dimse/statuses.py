@@ -47,6 +47,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Row] = {
     errors.UnsupportedSOPClass: Row(0x0122, 0x0122, 0x0122),
     errors.UnsupportedTransferSyntax: Row(0xC122, 0xC000, 0xC000),
     errors.InstanceConflict: Row(0x0111, 0xC000, 0xC000),
+    errors.TransactionInUse: Row(0x0110, 0xC000, 0xC000),
     errors.OutOfResources: Row(0xA700, 0xA700, 0xA701),
     errors.ObjectTooLarge: Row(0xA700, 0xA700, 0xA701),
     errors.OutcomeUnknown: Row(0xA700, 0xA700, 0xA701),

@@ -35,6 +35,7 @@ STATUSES: Mapping[type[errors.ArchiveError], int] = {
     errors.UnsupportedSOPClass: 409,
     errors.UnsupportedTransferSyntax: 409,
     errors.InstanceConflict: 409,
+    errors.TransactionInUse: 409,
     errors.OutOfResources: 503,
     errors.ObjectTooLarge: 413,
     errors.OutcomeUnknown: 503,
