@@ -16,7 +16,7 @@ import orjson
 from archive.dicom import colour_profiles, encapsulated, gif, pixel_data, presentation_state, report_text
 from archive.dicom.annotation import supported
 from archive.dicom.appearance import Appearance
-from archive.dicom.errors import CannotRender, NotFound
+from archive.dicom.errors import CannotRender, InvalidQuery, NotFound
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.lettering import Lettering
 from archive.dicom.metadata_values import Metadata, binary, integer
@@ -164,6 +164,14 @@ class Rendering:
         if not ordered:
             raise NotFound("the images that this presentation state is for are not stored here")
         return [shown for _, shown in sorted(ordered, key=lambda pair: pair[0])]
+
+    def check_state(self, state: StoredInstance, image: StoredInstance) -> None:
+        """Raises CannotRender for what is no presentation state that is carried out here, InvalidQuery for one that is
+        not for this image."""
+        if state.SOPClassUID not in presentation_state.RENDERED_CLASSES:
+            raise CannotRender("this is no presentation state that can be carried out here")
+        if all(found.SOPInstanceUID != image.SOPInstanceUID for found, _ in self._referenced(state)):
+            raise InvalidQuery("the presentation state does not refer to this image")
 
     def _subject(self, instance: StoredInstance, metadata: Metadata, annotations: Sequence[str]) -> Subject:
         kind = category(instance.SOPClassUID, instance.transfer_syntax_uid, metadata)

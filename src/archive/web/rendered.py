@@ -59,7 +59,7 @@ def instances(archive: Archive, asked: Asked) -> Answer:
 def instance(archive: Archive, asked: Asked) -> Answer:
     """One instance. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery, InvalidUID, RequestRefused."""
     wanted = appearance(asked)
-    if state := _state(archive, asked):
+    if state := _state(archive, asked, wanted):
         return _frames(
             archive, asked, [Shown(archive.retrieve.instance(scope_of_path(asked)), 1, state)], wanted
         )
@@ -87,7 +87,7 @@ def frames(archive: Archive, asked: Asked) -> Answer:
             f"frames of a video are not available here; the video is, as {subject.document_type}"
         )
     archive.retrieve.frames(scope_of(subject.instance), numbers).frames.close()
-    state = _state(archive, asked)
+    state = _state(archive, asked, wanted)
     return _frames(archive, asked, [Shown(subject.instance, number, state) for number in numbers], wanted)
 
 
@@ -119,22 +119,21 @@ def _subject(archive: Archive, asked: Asked) -> Subject:
     return next(archive.rendering.subjects(scope_of_path(asked), annotation_values(asked)))
 
 
-def _state(archive: Archive, asked: Asked) -> StoredInstance | None:
-    """The presentation state that WADO-URI names beside an image (PS3.18 9.5.1.2.7). Raises NotFound, InvalidQuery."""
+def _state(archive: Archive, asked: Asked, wanted: Appearance) -> StoredInstance | None:
+    """The presentation state that WADO-URI names beside an image (PS3.18 9.5.1.2.7). Raises NotFound, InvalidQuery,
+    CannotRender."""
     uid = asked.path.get("presentation")
     if not uid:
         return None
-    series = asked.path.get("presentation_series", "")
-    scope = Scope(
-        (asked.path["study"],),
-        (check_uid(series, 0x0020000E),) if series else (),
-        (check_uid(uid, 0x00080018),),
-    )
-    if asked.parameter("window") is not None:
+    if wanted.window is not None:
         raise InvalidQuery(
             "there is no window beside a presentation state, which has its own (PS3.18 8.3.5.1.4)"
         )
-    return archive.retrieve.instance(scope)
+    series = asked.path.get("presentation_series", "")
+    of_series = (check_uid(series, 0x0020000E),) if series else ()
+    state = archive.retrieve.instance(Scope((asked.path["study"],), of_series, (check_uid(uid, 0x00080018),)))
+    archive.rendering.check_state(state, archive.retrieve.instance(scope_of_path(asked)))
+    return state
 
 
 def _check(subject: Subject, wanted: Appearance) -> None:
@@ -152,12 +151,12 @@ def _frames(
     archive: Archive, asked: Asked, shown: Sequence[Shown], wanted: Appearance, location: str = ""
 ) -> Answer:
     """Frames, each a picture: alone if it is one. Raises as `instance`."""
-    renditions.check_bounds(len(shown), 0)
+    subject = archive.rendering.subject(shown[0].instance, annotation_values(asked))
+    renditions.check_bounds(len(shown), len(shown) * subject.samples)
     alone = len(shown) == 1
     kinds = (False, True) if alone else (True,)
     chosen = media_types.choose(asked.accept, [Offer(name, kind) for name in STILLS for kind in kinds])
     wanted.check_media_type(chosen.media_type)
-    subject = archive.rendering.subject(shown[0].instance, annotation_values(asked))
     warnings = _unsupported(asked, annotation_values(asked), [subject])
     if not alone:
         return related(
