@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 from archive import bootstrap, config
 from archive.bootstrap import Archive
+
+# The oracles of the dicom tests are those of the services too.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "dicom"))
 
 
 @pytest.fixture
