@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from archive.index.database import Database
 from archive.services.ae_titles import AETitles
+from archive.services.commitment import Commitment
 from archive.services.delete import Deletion
 from archive.services.delivery import Delivery
 from archive.services.fonts import lettering
@@ -34,6 +35,7 @@ class Archive:
     thumbnails: Thumbnails
     delivery: Delivery
     deletion: Deletion
+    commitment: Commitment
     ae_titles: AETitles
     health: Health
 
@@ -82,6 +84,7 @@ def build(settings: Settings) -> Archive:
         thumbnails=Thumbnails(retrieve, rendering),
         delivery=delivery,
         deletion=Deletion(store, database),
+        commitment=Commitment(store, database),
         ae_titles=AETitles(database, settings.dimse.ae_title),
         health=Health(store, database),
     )

@@ -8,15 +8,17 @@ no job follows from it: it would cost each object three changes of the index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from archive.bootstrap import Archive
+from archive.services.commitment import COMMITMENT_REQUESTED
 from archive.services.delete import BLOBS_DELETED
 from archive.services.ingest import BLOB_ABANDONED
 
-Job = Callable[[Archive, Mapping[str, Any]], None]
+Job = Callable[[Archive, Mapping[str, Any]], Iterable[None] | None]
+"""A long one comes in steps, between which the worker shows that it lives."""
 
 
 def discard_abandoned(archive: Archive, payload: Mapping[str, Any]) -> None:
@@ -29,9 +31,15 @@ def discard_deleted(archive: Archive, payload: Mapping[str, Any]) -> None:
     archive.deletion.discard(payload["keys"])
 
 
+def check_commitment(archive: Archive, payload: Mapping[str, Any]) -> Iterable[None]:
+    """Instances whose safekeeping was asked for."""
+    return archive.commitment.work(payload["id"])
+
+
 JOBS: Mapping[str, Job] = {
     BLOB_ABANDONED: discard_abandoned,
     BLOBS_DELETED: discard_deleted,
+    COMMITMENT_REQUESTED: check_commitment,
 }
 
 
@@ -53,4 +61,12 @@ def sweep_spool(archive: Archive) -> int:
     return archive.store.sweep(SPOOL_AGE_SECONDS)
 
 
-RECURRING: tuple[Recurring, ...] = (Recurring("sweep spool", 60.0, sweep_spool),)
+def expire_commitments(archive: Archive) -> None:
+    """Results of storage commitment that nobody fetches any more."""
+    archive.commitment.expire()
+
+
+RECURRING: tuple[Recurring, ...] = (
+    Recurring("sweep spool", 60.0, sweep_spool),
+    Recurring("expire commitments", 3600.0, expire_commitments),
+)

@@ -63,7 +63,8 @@ def work(
         if stop is not None and stop.is_set():
             break
         heartbeat()
-        _settle(archive, entry, _attempt(archive, entry, jobs[entry.event]), policy, now())
+        failure = _attempt(archive, entry, jobs[entry.event], heartbeat)
+        _settle(archive, entry, failure, policy, now())
     return len(claimed)
 
 
@@ -84,10 +85,11 @@ def _dismiss(archive: Archive, entries: Sequence[outbox.Job]) -> None:
         archive.database.write(change)
 
 
-def _attempt(archive: Archive, entry: outbox.Job, job: Job) -> str:
+def _attempt(archive: Archive, entry: outbox.Job, job: Job, heartbeat: Callable[[], None]) -> str:
     """Run one job; why it failed, or nothing."""
     try:
-        job(archive, entry.payload)
+        for _ in job(archive, entry.payload) or ():
+            heartbeat()
     except ArchiveError as error:
         return error.reason
     except Exception as error:  # one of the three places: a job must not end the worker

@@ -128,6 +128,7 @@ class Retrieve:
         return value, self._read(instance, words, value.offset, value.length)
 
     def _metadata(self, found: Sequence[StoredInstance], url_of: UrlOf) -> Iterator[bytes]:
+        decompressor = zstandard.ZstdDecompressor()  # one: to make it takes longer than to use it
         for start in range(0, len(found), _BATCH):
             batch = found[start : start + _BATCH]
             scope = Scope(sop_instance_uids=tuple(instance.SOPInstanceUID for instance in batch))
@@ -137,8 +138,7 @@ class Retrieve:
             for instance in batch:
                 if instance.SOPInstanceUID not in compressed:
                     raise NotFound("an instance went away while its metadata was being read: ask again")
-                decompressor = zstandard.ZstdDecompressor().decompressobj()
-                text = decompressor.decompress(compressed[instance.SOPInstanceUID])
+                text = decompressor.decompressobj().decompress(compressed[instance.SOPInstanceUID])
                 yield text.replace(_MARK, _MARK + url_of(instance).encode() + b"/")
 
     def attributes(self, instance: StoredInstance) -> dict[str, Any]:

@@ -1,0 +1,204 @@
+"""Storage commitment: the promise to keep an instance, given after its bytes were read again (PS3.18 13, PS3.4 J).
+
+An instance is committed to when it is stored under the UIDs that were named and the SHA-256 of its bytes, read now from
+the store, is the one that was noted when it came in. Whatever keeps us from seeing that is a failure, never a promise.
+
+A few small objects are read at once. For more, the request is entered into the index together with a job, which checks
+some items, notes how far it came, and leaves a job for the rest: no restart loses it, and no worker is away for long.
+The same decision serves both doors; who has to send N-EVENT-REPORT finds in the index who asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any
+
+from archive.dicom.commitment import (
+    CLASS_INSTANCE_CONFLICT,
+    COMMITTED,
+    NO_SUCH_OBJECT_INSTANCE,
+    PROCESSING_FAILURE,
+    RESOURCE_LIMITATION,
+    Reference,
+    Verdict,
+)
+from archive.dicom.errors import Gone, NotFound, OutOfResources, TransactionInUse
+from archive.dicom.instance import Scope, Source, StoredInstance
+from archive.index import commitments, instances, outbox
+from archive.index.commitments import State
+from archive.index.database import Database
+from archive.storage.base import BlobStore
+
+COMMITMENT_REQUESTED = "CommitmentRequested"
+"""Outbox event: items of a request are to be checked; payload `{"id": …}`."""
+
+AT_ONCE_BYTES = 64 << 20
+AT_ONCE_ITEMS = 200
+"""A request within both is answered at once."""
+
+ITEMS_PER_TRANSACTION = 200
+SECONDS_PER_JOB = 20.0
+"""After so long a job leaves the rest to the next one."""
+
+DAY = 86_400.0
+RESULT_DAYS = 30
+"""A result is kept so long after it was found."""
+RECORD_DAYS = 365
+"""So long it is known that a Transaction UID was used."""
+
+Verdicts = list[Verdict]
+
+
+class Commitment:
+    """The one decision about storage commitment, for every door."""
+
+    def __init__(
+        self, store: BlobStore, database: Database, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._database = database
+        self._clock = clock
+
+    def request(
+        self, transaction_uid: str, references: Sequence[Reference], source: Source
+    ) -> Verdicts | None:
+        """Decide about these instances: the verdicts, or None when it takes longer and `result` will have them.
+
+        Raises TransactionInUse, OutOfResources."""
+        self._check_unused(transaction_uid)
+        found = self._find(references)
+        size = sum(stored.data_set_length for stored in found.values())
+        if len(references) > AT_ONCE_ITEMS or size > AT_ONCE_BYTES:
+            self.begin(transaction_uid, references, source)
+            return None
+        verdicts = _result(self._verdicts(references, found))
+        self._enter(transaction_uid, references, source, verdicts)
+        return verdicts
+
+    def begin(self, transaction_uid: str, references: Sequence[Reference], source: Source) -> None:
+        """Leave the decision to the jobs. Raises TransactionInUse, OutOfResources."""
+        self._enter(transaction_uid, references, source, [])
+
+    def result(self, transaction_uid: str) -> Verdicts | None:
+        """The verdicts, or None as long as there is more to be checked. Raises NotFound, Gone."""
+        with self._database.read() as connection:
+            state = commitments.find(connection, transaction_uid)
+            if state is None:
+                raise NotFound("no storage commitment was requested under this Transaction UID")
+            if state.expired:
+                raise Gone("the result is not kept any longer: request storage commitment again")
+            return list(commitments.verdicts(connection, state)) if state.finished else None
+
+    def work(self, key: int) -> Iterator[None]:
+        """Check some items of a request, and leave a job for the rest; done by the jobs, any number of times. A pause
+        after each piece that was read lets the worker show that it lives.
+
+        Raises OutOfResources when the index cannot be used: the job is tried again."""
+        deadline = self._clock() + SECONDS_PER_JOB
+        with self._database.read() as connection:
+            state = commitments.get(connection, key)
+        while state is not None and not state.finished:
+            state = yield from self._step(state, deadline)
+            if self._clock() >= deadline:
+                return
+
+    def expire(self) -> None:
+        """Throw old results away, and forget older requests."""
+        now = time.time()
+        before = {"finished_before": now - RESULT_DAYS * DAY, "requested_before": now - RECORD_DAYS * DAY}
+        self._database.write(lambda connection: commitments.expire(connection, **before))
+
+    def _check_unused(self, transaction_uid: str) -> None:
+        with self._database.read() as connection:
+            if commitments.find(connection, transaction_uid) is not None:
+                raise TransactionInUse("this Transaction UID is in use: take another one for a new request")
+
+    def _enter(
+        self, transaction_uid: str, references: Sequence[Reference], source: Source, verdicts: Verdicts
+    ) -> None:
+        def change(connection: Any) -> bool:
+            key = commitments.begin(connection, transaction_uid, references, source)
+            if key is None:
+                return False
+            if verdicts:
+                state = State(key, len(references), 0, expired=False)
+                commitments.conclude(connection, state, verdicts)
+            else:
+                outbox.put(connection, COMMITMENT_REQUESTED, {"id": key})
+            return True
+
+        if not self._database.write(change):
+            raise TransactionInUse("this Transaction UID is in use: take another one for a new request")
+
+    def _step(self, state: State, deadline: float) -> Generator[None, None, State | None]:
+        with self._database.read() as connection:
+            asked = commitments.references(connection, state, ITEMS_PER_TRANSACTION)
+        verdicts = yield from self._verdicts(asked, self._find(asked), deadline)
+        late = self._clock() >= deadline
+
+        def change(connection: Any) -> State | None:
+            after = commitments.conclude(connection, state, verdicts)
+            if late and after is not None and not after.finished:
+                outbox.put(connection, COMMITMENT_REQUESTED, {"id": state.id})
+            return after
+
+        after = self._database.write(change)
+        return None if late else after
+
+    def _verdicts(
+        self, asked: Sequence[Reference], found: Mapping[str, StoredInstance], deadline: float = math.inf
+    ) -> Generator[None, None, Verdicts]:
+        """The verdicts of as many as can be checked until then, of one at least."""
+        verdicts: Verdicts = []
+        for one in asked:
+            verdicts.append(Verdict(one, (yield from self._reason(one, found.get(one.SOPInstanceUID)))))
+            if self._clock() >= deadline:
+                break
+        return verdicts
+
+    def _find(self, references: Sequence[Reference]) -> dict[str, StoredInstance]:
+        uids = tuple({one.SOPInstanceUID for one in references})
+        with self._database.read() as connection:
+            found = list(instances.instances(connection, Scope(sop_instance_uids=uids)))
+        return {stored.SOPInstanceUID: stored for stored in found}
+
+    def _reason(self, reference: Reference, stored: StoredInstance | None) -> Generator[None, None, int]:
+        """Failure Reason, or COMMITTED."""
+        if stored is None or not _is_there(reference, stored):
+            return NO_SUCH_OBJECT_INSTANCE
+        if reference.SOPClassUID != stored.SOPClassUID:
+            return CLASS_INSTANCE_CONFLICT
+        try:
+            digest = yield from self._digest(stored)
+        except NotFound:
+            return PROCESSING_FAILURE
+        except OutOfResources:
+            return RESOURCE_LIMITATION
+        return COMMITTED if digest == stored.sha256 else PROCESSING_FAILURE
+
+    def _digest(self, stored: StoredInstance) -> Generator[None, None, str]:
+        digest = hashlib.sha256()
+        with self._store.open(stored.blob_key) as blob:
+            for piece in blob.pieces(stored.data_set_offset, stored.data_set_length):
+                digest.update(piece)
+                yield
+        return digest.hexdigest()
+
+
+def _result(steps: Generator[None, None, Verdicts]) -> Verdicts:
+    """All steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return list(end.value)
+
+
+def _is_there(reference: Reference, stored: StoredInstance) -> bool:
+    return reference.StudyInstanceUID in ("", stored.StudyInstanceUID) and reference.SeriesInstanceUID in (
+        "",
+        stored.SeriesInstanceUID,
+    )
