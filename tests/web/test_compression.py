@@ -84,6 +84,12 @@ def test_who_takes_none_of_ours_gets_406(field: str) -> None:
         prepared(lambda: Answer(200, "image/jpeg", b""), asked(field))
 
 
+def test_what_has_no_body_needs_no_coding() -> None:
+    """A deletion is not refused, and not carried out and then refused, for the coding of an answer without a body."""
+    ready = prepared(lambda: Answer(204), asked("identity;q=0", "DELETE"))
+    assert ready.answer.status == 204
+
+
 @pytest.mark.parametrize("coding", compression.CODINGS)
 def test_text_is_encoded_and_has_a_weak_tag(coding: str) -> None:
     plain, body, headers = sent(Answer(200, "application/dicom+json", LONG, etag="x"), asked(None))

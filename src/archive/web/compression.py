@@ -69,9 +69,9 @@ def refuses_identity(asked: Asked) -> bool:
 
 
 def applied(ready: Prepared, asked: Asked) -> Prepared:
-    """The answer in the coding that the client likes. Raises NotAcceptable, if `coding` does."""
-    chosen = coding(asked)
-    if chosen == IDENTITY or not _is_encodable(ready, asked):
+    """The answer in the coding that the client likes. Raises NotAcceptable, if `coding` does, for one that has a
+    body."""
+    if not _is_encodable(ready, asked) or (chosen := coding(asked)) == IDENTITY:
         return ready
     encoder = _ENCODERS[chosen]()
     first = encoder.compress(ready.first)

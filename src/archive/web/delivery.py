@@ -19,7 +19,8 @@ _VARY = ("Vary", "Accept, Accept-Charset, Accept-Encoding")
 def prepared(make: Callable[[], Answer], asked: Asked) -> Prepared:
     """The answer that `make` makes, as far as the client wants it, with the first batch of its body. Raises what
     `make` raises, and NotAcceptable."""
-    compression.coding(asked)
+    if asked.method in ("GET", "HEAD"):
+        compression.coding(asked)
     ready = _named_by_content(crossing.prepared(lambda: _negotiated(make(), asked)), asked)
     return compression.applied(ready, asked)
 
