@@ -6,6 +6,7 @@ divided into what is committed to and what is not. DIMSE's N-ACTION and N-EVENT-
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,13 +53,14 @@ class Verdict:
     failure_reason: int
 
 
-def references(data_set: DataSet) -> list[Reference]:
+def references(data_sets: Iterable[DataSet]) -> list[Reference]:
     """What a request asks for, in its order. Raises CannotUnderstand, MissingAttribute, InvalidUID, ObjectTooLarge."""
     found = []
-    for reference in (*_flat(data_set), *_by_study(data_set)):
-        found.append(reference)
-        if len(found) > MAXIMUM_REFERENCES:
-            raise ObjectTooLarge(f"more than {MAXIMUM_REFERENCES} instances in one request: make several")
+    for data_set in data_sets:
+        for reference in itertools.chain(_flat(data_set), _by_study(data_set)):
+            found.append(reference)
+            if len(found) > MAXIMUM_REFERENCES:
+                raise ObjectTooLarge(f"more than {MAXIMUM_REFERENCES} instances in one request: make several")
     if not found:
         raise MissingAttribute(
             "neither Referenced SOP Sequence nor Referenced Study Sequence names an instance",

@@ -11,6 +11,7 @@ from typing import Any
 
 from archive.web import (
     bulk_data,
+    commitment,
     deleting,
     frames,
     metadata,
@@ -30,6 +31,7 @@ __all__ = ["ROUTES", "Route"]
 STUDY = "/studies/{study}"
 SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
+COMMITMENT = "/commitment-requests/{transaction}"
 
 Handler = Callable[[Any, Any], Any]
 
@@ -137,6 +139,23 @@ ROUTES: tuple[Route, ...] = (
     _delete(STUDY, "DeleteStudy"),
     _delete(SERIES, "DeleteSeries"),
     _delete(INSTANCE, "DeleteInstance"),
+    _dicomweb(
+        "POST",
+        COMMITMENT,
+        "RequestStorageCommitment",
+        "13.4",
+        commitment.request,
+        takes_body=True,
+        about=transactions.REQUEST_COMMITMENT,
+    ),
+    _dicomweb(
+        "GET",
+        COMMITMENT,
+        "CheckStorageCommitment",
+        "13.5",
+        commitment.result,
+        about=transactions.CHECK_COMMITMENT,
+    ),
     Route("GET", "/health/live", "Live", "", status.live, about=transactions.LIVE),
     Route("GET", "/health/ready", "Ready", "", status.ready, about=transactions.READY),
     Route("GET", "/metrics", "Metrics", "", status.metrics_page, about=transactions.METRICS),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from archive.dicom.instance import Level
-from archive.web import metadata, parameters
+from archive.web import commitment, metadata, parameters
 from archive.web.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, MULTIPART, OCTET_STREAM, ZIP
 from archive.web.parameters import ACCEPT, CHARSET
 from archive.web.route import About, Parameter, Status
@@ -17,6 +17,7 @@ from archive.web.route import About, Parameter, Status
 OK = Status(200, "Here it is.")
 NOT_MODIFIED = Status(304, "The representation that If-None-Match names is up to date.", empty=True)
 PARTIAL = Status(206, "The part that Range names, and only for a request with Range.")
+PRECONDITION_FAILED = Status(412, "What is stored is not what If-Match names.")
 NOT_SATISFIABLE = Status(416, "Range names nothing that is there.")
 BAD_REQUEST = Status(400, "A parameter, UID or header that cannot be.")
 NOT_FOUND = Status(
@@ -60,7 +61,17 @@ def _about(
     return About(summary, offers, described, tuple(every), takes, extension)
 
 
-_RETRIEVED = (OK, PARTIAL, NOT_MODIFIED, BAD_REQUEST, NOT_FOUND, NOT_ACCEPTABLE, GONE, NOT_SATISFIABLE)
+_RETRIEVED = (
+    OK,
+    PARTIAL,
+    NOT_MODIFIED,
+    BAD_REQUEST,
+    NOT_FOUND,
+    NOT_ACCEPTABLE,
+    GONE,
+    PRECONDITION_FAILED,
+    NOT_SATISFIABLE,
+)
 _DATA_SETS = tuple(str(offer) for offer in metadata.OFFERS)
 _BULK = (*related(OCTET_STREAM), OCTET_STREAM)
 _COMPRESSED = ("image/*", "video/*")
@@ -74,6 +85,7 @@ def _search(level: Level, noun: str) -> About:
         NOT_MODIFIED,
         BAD_REQUEST,
         NOT_ACCEPTABLE,
+        PRECONDITION_FAILED,
         Status(413, "The search is too broad to be carried out."),
     )
     return _about(f"Search for {noun}.", statuses, _DATA_SETS, parameters.search(level))
@@ -144,6 +156,36 @@ DELETE = _about(
     ),
     described=(),
     extension=True,
+)
+_WORKING = Status(202, "It takes longer: ask for the result after Retry-After.", empty=True)
+_COMMITMENT_OFFERS = tuple(str(offer) for offer in commitment.OFFERS)
+REQUEST_COMMITMENT = _about(
+    "Ask for the safekeeping of instances.",
+    (
+        Status(200, "The verdict about each instance, which may be that it is not committed to."),
+        _WORKING,
+        Status(400, "The request cannot be read, names no instance, or has a UID that cannot be."),
+        NOT_ACCEPTABLE,
+        Status(409, "The Transaction UID is in use."),
+    ),
+    _COMMITMENT_OFFERS,
+    (ACCEPT, CHARSET),
+    (*commitment.TAKES, *related(DICOM_JSON, DICOM_XML)),
+)
+CHECK_COMMITMENT = _about(
+    "Ask what became of a request for safekeeping.",
+    (
+        Status(200, "The verdict about each instance."),
+        _WORKING,
+        NOT_MODIFIED,
+        BAD_REQUEST,
+        Status(404, "No request has this Transaction UID, or it was too long ago."),
+        NOT_ACCEPTABLE,
+        Status(410, "There was such a request, but its result is not kept any longer."),
+        PRECONDITION_FAILED,
+    ),
+    _COMMITMENT_OFFERS,
+    (ACCEPT, CHARSET),
 )
 LIVE = _about("Whether this process answers.", (OK,), ("text/plain",), ())
 READY = _about("Whether the store and the index can take work now.", (OK,), ("application/json",), ())
