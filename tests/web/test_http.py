@@ -13,6 +13,7 @@ from archive.web.app import by_path
 from archive.web.errors import STATUSES, RequestRefused, status_of, worded
 from archive.web.protocol import HEAD_BYTES
 from archive.web.routes import ROUTES
+from archive.web.urls import ROOT
 from web_door import Door
 
 ORIGIN = {"Origin": "http://localhost:3000"}
@@ -44,7 +45,9 @@ def test_a_fault_of_ours_says_nothing_of_itself() -> None:
 def test_routes_are_unique_and_named_once() -> None:
     assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
     assert len({route.name for route in ROUTES}) == len(ROUTES)
-    assert sum(len(methods) for methods in by_path().values()) == len(ROUTES)
+    paths = {route.path for route in ROUTES} | {ROOT, f"{ROOT}/"}
+    assert set(by_path()) == paths
+    assert sum(len(methods) for methods in by_path().values()) == len(ROUTES) + len(paths), "OPTIONS each"
 
 
 def test_unknown_resources_and_methods(door: Door) -> None:

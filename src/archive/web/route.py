@@ -46,7 +46,8 @@ class Status:
 @dataclass(frozen=True, slots=True)
 class About:
     """What a client has to know of a transaction: `offers` are the media types of the answer, the default first,
-    `takes` those of the request, `statuses` everything that comes back. An `extension` is not in PS3.18."""
+    `takes` those of the request, `statuses` everything that comes back. An `extension` is not in PS3.18. `schema` is
+    that of an answer in JSON, by its name in `openapi`."""
 
     summary: str = ""
     offers: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class About:
     statuses: tuple[Status, ...] = ()
     takes: tuple[str, ...] = ()
     extension: bool = False
+    schema: str = ""
 
 
 UNDESCRIBED = About()

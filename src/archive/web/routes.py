@@ -15,6 +15,7 @@ from archive.web import (
     deleting,
     frames,
     metadata,
+    openapi,
     qido,
     rendered,
     status,
@@ -91,7 +92,7 @@ def _delete(path: str, name: str) -> Route:
     return _dicomweb("DELETE", path, name, "", deleting.delete, about=transactions.DELETE)
 
 
-ROUTES: tuple[Route, ...] = (
+_RESOURCES: tuple[Route, ...] = (
     _store("/studies", "StoreInstances"),
     _store(STUDY, "StoreStudyInstances"),
     _search("/studies", "SearchStudies", qido.studies, transactions.SEARCH_STUDIES),
@@ -159,4 +160,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health/live", "Live", "", status.live, about=transactions.LIVE),
     Route("GET", "/health/ready", "Ready", "", status.ready, about=transactions.READY),
     Route("GET", "/metrics", "Metrics", "", status.metrics_page, about=transactions.METRICS),
+)
+
+ROUTES = (
+    *_RESOURCES,
+    Route("GET", openapi.PATH, "OpenAPI", "", openapi.handler(_RESOURCES), about=transactions.OPENAPI),
 )

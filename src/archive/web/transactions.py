@@ -30,6 +30,8 @@ NOT_ACCEPTABLE = Status(
 )
 GONE = Status(410, "It was stored, and has been deleted.")
 _ALWAYS = (
+    Status(400, "A parameter or header that cannot be."),
+    Status(406, "No acceptable character set or content coding is available."),
     Status(421, "The Host header names another host than those that this archive serves."),
     Status(500, "A fault of the archive; its log has the details."),
     Status(503, "The store or the index cannot be used now: try again after Retry-After."),
@@ -55,10 +57,13 @@ def _about(
     takes: tuple[str, ...] = (),
     *,
     extension: bool = False,
+    schema: str = "",
 ) -> About:
+    """What is said of a status here goes before what is said of it for all."""
     body = _OF_A_BODY if takes else ()
-    every = sorted((*statuses, *body, *_ALWAYS), key=lambda status: status.code)
-    return About(summary, offers, described, tuple(every), takes, extension)
+    by_code = {status.code: status for status in (*_ALWAYS, *body, *statuses)}
+    every = tuple(by_code[code] for code in sorted(by_code))
+    return About(summary, offers, described, every, takes, extension, schema)
 
 
 _RETRIEVED = (
@@ -88,7 +93,7 @@ def _search(level: Level, noun: str) -> About:
         PRECONDITION_FAILED,
         Status(413, "The search is too broad to be carried out."),
     )
-    return _about(f"Search for {noun}.", statuses, _DATA_SETS, parameters.search(level))
+    return _about(f"Search for {noun}.", statuses, _DATA_SETS, parameters.search(level), schema="DataSets")
 
 
 SEARCH_STUDIES = _search(Level.STUDY, "studies")
@@ -103,10 +108,12 @@ STORE = _about(
         Status(400, "The body cannot be read, or the request contradicts itself.", reports=True),
         Status(406, "The answer is not available in any acceptable media type."),
         Status(409, "No instance is stored; the body has the reason for each.", reports=True),
+        Status(503, "The store or the index cannot be used now: try again after Retry-After.", reports=True),
     ),
     (DICOM_JSON, JSON, DICOM_XML),
     (ACCEPT, CHARSET),
-    (*related(DICOM, DICOM_JSON, DICOM_XML), DICOM),
+    (*related(DICOM, DICOM_JSON, DICOM_XML), DICOM, DICOM_JSON, DICOM_XML),
+    schema="DataSet",
 )
 RETRIEVE_INSTANCES = _about(
     "Retrieve all instances, as PS3.10 files.", _RETRIEVED, (*related(DICOM, OCTET_STREAM), ZIP)
@@ -115,7 +122,11 @@ RETRIEVE_INSTANCE = _about(
     "Retrieve one instance, as a PS3.10 file.", _RETRIEVED, (*related(DICOM, OCTET_STREAM), DICOM, ZIP)
 )
 RETRIEVE_METADATA = _about(
-    "Retrieve all attributes, bulk data by URI.", _RETRIEVED, _DATA_SETS, (ACCEPT, CHARSET)
+    "Retrieve all attributes, bulk data by URI.",
+    _RETRIEVED,
+    _DATA_SETS,
+    (ACCEPT, CHARSET),
+    schema="DataSets",
 )
 RETRIEVE_BULKDATA = _about(
     "Retrieve the bulk data.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED)
@@ -171,6 +182,7 @@ REQUEST_COMMITMENT = _about(
     _COMMITMENT_OFFERS,
     (ACCEPT, CHARSET),
     (*commitment.TAKES, *related(DICOM_JSON, DICOM_XML)),
+    schema="DataSet",
 )
 CHECK_COMMITMENT = _about(
     "Ask what became of a request for safekeeping.",
@@ -186,7 +198,19 @@ CHECK_COMMITMENT = _about(
     ),
     _COMMITMENT_OFFERS,
     (ACCEPT, CHARSET),
+    schema="DataSet",
 )
 LIVE = _about("Whether this process answers.", (OK,), ("text/plain",), ())
-READY = _about("Whether the store and the index can take work now.", (OK,), ("application/json",), ())
+READY = _about(
+    "Whether the store and the index can take work now.",
+    (OK, Status(503, "One of them cannot; the body says which.", reports=True)),
+    ("application/json",),
+    (),
+)
 METRICS = _about("Counters for Prometheus.", (OK,), ("text/plain",), ())
+OPENAPI = _about(
+    "These resources as an OpenAPI document.",
+    (OK, NOT_MODIFIED, PRECONDITION_FAILED),
+    ("application/json",),
+    (),
+)
