@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -153,7 +153,7 @@ class Client:
         path: str,
         accept: str | None = None,
         headers: Headers | None = None,
-        content: bytes | None = None,
+        content: bytes | Iterable[bytes] | None = None,
     ) -> Answer:
         """One request. Raises `Failed` when no whole answer comes, `Unreachable` when nobody listens."""
         request = self._request(method, path, accept, headers or {}, content)
@@ -173,7 +173,12 @@ class Client:
         return answer
 
     def _request(
-        self, method: str, path: str, accept: str | None, headers: Headers, content: bytes | None
+        self,
+        method: str,
+        path: str,
+        accept: str | None,
+        headers: Headers,
+        content: bytes | Iterable[bytes] | None,
     ) -> httpx.Request:
         try:
             request = self._http.build_request(method, self.url(path), content=content)

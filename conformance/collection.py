@@ -211,14 +211,6 @@ def long_series(run: str) -> list[Object]:
     return [Object(f"page{n}", image(of, n)) for n in range(1, 8)]
 
 
-def doomed_study(run: str) -> list[Object]:
-    """Two series that the checks of DELETE take away."""
-    of = study(run, "DEL")
-    first, second = series(of, "CT", 1), series(of, "CT", 2)
-    rows = {"del1": (first, 1), "del2": (first, 2), "del3": (second, 1)}
-    return [Object(name, image(ds, n)) for name, (ds, n) in rows.items()]
-
-
 MAKERS = (
     ct_study,
     multi_frame_study,
@@ -229,5 +221,4 @@ MAKERS = (
     name_studies,
     sparse_studies,
     long_series,
-    doomed_study,
 )
