@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from web_door import Door, running, settings_for
+
+# The oracles of the dicom tests are those of the doors too.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "dicom"))
 
 
 @pytest.fixture
