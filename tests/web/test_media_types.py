@@ -294,3 +294,30 @@ def test_strict_mode_chooses_what_the_lenient_one_chooses_or_refuses(
     assert any(
         root in (chosen.media_type, "*/*") or chosen.media_type.startswith(root.rstrip("*")) for root in roots
     )
+
+
+RENDERINGS = [Offer(name) for name in ("image/jpeg", "image/png", "image/gif", "text/html", "text/plain")]
+WEIGHED = st.tuples(
+    st.sampled_from(["image/jpeg", "image/png", "text/html", "image/*", "text/*", "*/*", "a/b"]),
+    st.sampled_from([0.0, 0.001, 0.25, 0.5, 0.999, 1.0]),
+)
+
+
+@given(st.lists(WEIGHED, min_size=1, max_size=8))
+def test_the_choice_is_that_of_rfc_9110(ranges: list[tuple[str, float]]) -> None:
+    """N2: told again in the words of 12.5.1: the most specific range has the say, then the highest weight wins."""
+
+    def weight(name: str) -> float:
+        for span in (name, name.partition("/")[0] + "/*", "*/*"):
+            if found := [quality for range_, quality in ranges if range_ == span]:
+                return max(found)
+        return 0.0
+
+    header = ",".join(f"{name};q={quality:.3f}" for name, quality in ranges)
+    best = max(weight(offer.media_type) for offer in RENDERINGS)
+    try:
+        chosen = choose(header, RENDERINGS)
+    except NotAcceptable:
+        assert best == 0.0
+    else:
+        assert best == weight(chosen.media_type) > 0.0
