@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.errors import NotAcceptable
-from archive.web import compression, delivery
+from archive.web import compression, representation
 from archive.web.crossing import Prepared, close
 from archive.web.exchange import Answer, Asked, Sliced
 
@@ -33,7 +33,7 @@ def asked(accept_encoding: str | None, method: str = "GET", **headers: str) -> A
 
 def prepared(make: Callable[[], Answer], request: Asked) -> Prepared:
     """In a thread, as the endpoint has it made."""
-    return anyio.run(run_sync, partial(delivery.prepared, make, request))
+    return anyio.run(run_sync, partial(representation.prepared, make, request))
 
 
 def decoded(coding: str, data: bytes) -> bytes:

@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from archive.web import bodies, compression, crossing, delivery, errors, urls
+from archive.web import bodies, compression, crossing, errors, representation, urls
 from archive.web.bodies import ClientGone
 from archive.web.crossing import Crossing, Prepared
 from archive.web.exchange import Answer, Asked, Taker
@@ -46,7 +46,7 @@ class Endpoint:
             await self._send(route, compression.applied(ready, asked), scope, send)
             return
         async with _while_there(receive):
-            make = partial(delivery.prepared, partial(route.handler, self._archive, asked), asked)
+            make = partial(representation.prepared, partial(route.handler, self._archive, asked), asked)
             ready = await self._lane.call(make, renders=route.renders)
             await self._send(route, ready, scope, send)
 
