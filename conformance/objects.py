@@ -183,10 +183,12 @@ def corpus(run: str) -> Corpus:
 
 
 def pdf() -> bytes:
-    """The smallest document that readers of PDF accept, padded to an even length."""
-    text = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-    text += b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
-    return text + b"\n" * (len(text) % 2)
+    """A document that readers of PDF accept, with a comment in it that makes it too long to be put inline."""
+    body = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    body += b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    body += b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\n%"
+    end = b"\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+    return body + b"." * (BULK_SIZE - len(body) - len(end)) + end
 
 
 def baseline_jpeg() -> bytes:

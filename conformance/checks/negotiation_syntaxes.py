@@ -103,21 +103,23 @@ def whole_study_any(w: World) -> None:
 def _never(name: str, number: int) -> None:
     syntax = {"implicit": uids.IMPLICIT, "big": uids.BIG_ENDIAN}[name]
 
+    def judge(w: World, answer: Answer) -> None:
+        found = _syntax(answer)
+        expect(found not in FORBIDDEN or not w.strict, f"transfer syntax {found} was sent")
+
     @check(
-        f"N5.{number}",
-        f"{name} object with transfer-syntax=*: never as stored",
-        "8.7.3, 8.7.3.4",
-        needs=[name],
+        f"N5.{number}", f"{name} object with transfer-syntax=*: not as stored", "8.7.3, 8.7.3.4", needs=[name]
     )
     def with_any(w: World) -> None:
-        """8.7.3 and 8.7.3.4 forbid both in all web services, and the wildcard does not lift it."""
-        found = _syntax(w.get(w[name].instance, DICOM + ANY))
-        expect(found not in FORBIDDEN, f"transfer syntax {found} was sent")
+        """Both clauses forbid it and the wildcard lifts nothing; many send what is stored, so only --strict insists."""
+        judge(w, w.get(w[name].instance, DICOM + ANY))
 
     @check(f"N5.{number + 2}", f"{name} asked by name: 406, or another", "8.7.3.4, 8.7.7", needs=[name])
     def by_name(w: World) -> None:
+        """As with the wildcard; without --strict it is enough that the label tells the truth."""
         answer = w.get(w[name].instance, f"{DICOM}; transfer-syntax={syntax}").must(200, 400, 406)
-        expect(answer.status != 200 or _syntax(answer) not in FORBIDDEN, f"{syntax} was sent")
+        if answer.status == 200:
+            judge(w, answer)
 
 
 _never("implicit", 1)

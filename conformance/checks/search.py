@@ -281,7 +281,7 @@ _spelling(3, "as a path of keyword and tag", "study's series", "RequestAttribute
 
 @check("Q5.4", "hexadecimal digits in lower case", "8.3.1 (8HEXDIG), RFC 5234", needs=CT_STUDY)
 def lower_case_tag(w: World) -> None:
-    found = _resource(w, "studies", **{"0020000d": str(w["ct1"].dataset.StudyInstanceUID)})
+    found = _resource(w, "study's series", **{"0020000e": str(w["mr1"].dataset.SeriesInstanceUID)})
     expect(len(found) == 1, f"{len(found)} results")
 
 
