@@ -40,6 +40,7 @@ def asked(
         (asked(accept_charset="utf-8;q=0, gb18030;q=0.1"), "GB18030"),
         (asked("charset=iso-8859-2,utf-8;q=0.5", "iso-8859-1"), "ISO-8859-2"),
         (asked("charset=nonsense", "iso-8859-1"), "ISO-8859-1"),
+        (asked("charset=nonsense&charset=iso-8859-2"), "ISO-8859-2"),
         (asked("charset=ISO_IR%20100"), "ISO-8859-1"),
         (asked("charset=%22ISO_IR%20192%22"), "UTF-8"),
         (asked(accept_charset=r'"ISO 2022 IR 13\ISO 2022 IR 87"'), "ISO-2022-JP"),

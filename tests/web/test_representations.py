@@ -277,6 +277,18 @@ def test_strict_and_lenient_mixtures(strict: tuple[Door, str], stored: tuple[Doo
         assert uncovered.status_code == status
 
 
+def test_the_parameter_may_come_in_pieces_and_with_plain_plus_signs(stored: tuple[Door, str]) -> None:
+    """N1: the last is the example of PS3.18 B.16."""
+    door, study = stored
+    for query in ("accept=text/csv&accept=application/json", "accept=text/csv,application/json"):
+        answer = door.client.get(f"{study}/metadata?{query}")
+        assert answer.headers["content-type"] == "application/json"
+    answer = door.client.get(
+        f"{study}/metadata?charset=UTF-8&accept=multipart/related;type=%22application/dicom+xml%22"
+    )
+    assert answer.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"')
+
+
 def test_errors_say_what_there_is(stored: tuple[Door, str]) -> None:
     door, study = stored
     answer = door.client.get(f"{study}/metadata", headers={"Accept": "text/html"})

@@ -131,7 +131,7 @@ def applied(answer: Answer, asked: Asked) -> Answer:
 
 
 def _parameter(asked: Asked) -> str:
-    text = asked.parameter("charset") or ""
+    text = asked.listed("charset") or ""
     if asked.strict and any(name == "*" for name, _ in weighed(text)):
         raise InvalidQuery("the parameter charset holds a wildcard, which PS3.18 8.3.3.2 does not allow")
     return text

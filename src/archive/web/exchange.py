@@ -57,10 +57,16 @@ class Asked:
             raise InvalidQuery(f"the parameter {name} is given more than once")
         return values[0] if values else None
 
+    def listed(self, name: str) -> str | None:
+        """The value of a parameter that is a list divided by commas, which may also be given in several pieces, as a
+        header may; None when it is not given. Raises InvalidQuery."""
+        values = [value for key, value in self.parameters if key == name]
+        return ", ".join(values) if values else None
+
     @property
     def accept(self) -> Accept:
         """What the client takes, for `media_types.choose`. Raises InvalidQuery."""
-        named = self.parameter("accept")
+        named = self.listed("accept")
         if named:
             # In a URL "+" means a space, but nobody who writes application/dicom+json there means one.
             named = named.replace("dicom json", "dicom+json").replace("dicom xml", "dicom+xml")

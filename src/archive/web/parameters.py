@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from archive.dicom.attributes import ATTRIBUTES, REQUEST_ATTRIBUTES
 from archive.dicom.instance import Level
+from archive.web.charset import SUPPORTED
 from archive.web.route import Parameter
 
 _UID = r"^[0-9][0-9.]{0,63}$"
@@ -45,7 +46,11 @@ ACCEPT = Parameter(
     repeating=True,
 )
 CHARSET = Parameter(
-    "charset", "Acceptable character sets; goes before the Accept-Charset header.", "8.3.3.2", repeating=True
+    "charset",
+    "Acceptable character sets; goes before the Accept-Charset header. What is not known counts as nothing. "
+    f"Available: {', '.join(SUPPORTED)}.",
+    "8.3.3.2",
+    repeating=True,
 )
 
 _PAGING = (
