@@ -21,7 +21,9 @@ from archive.web.urls import ROOT
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
 
-_KNOWN_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
+_KNOWN_METHODS = frozenset(
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"]
+)
 
 
 def create_app(archive: Archive) -> ASGIApp:
