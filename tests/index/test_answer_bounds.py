@@ -9,7 +9,7 @@ import pytest
 
 from archive.dicom.instance import Level
 from archive.dicom.query import Match, Query
-from archive.index import answers, matching
+from archive.index import kept, matching
 from archive.index.database import Database
 from instances_made import instance, store
 
@@ -25,7 +25,7 @@ def of_length(length: int) -> dict[str, Any]:
 
 def test_metadata_too_long_to_parse_is_left_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only from the metadata: what the index knows is answered whatever the object holds."""
-    monkeypatch.setattr(answers, "MAXIMUM_METADATA", 5000)
+    monkeypatch.setattr(kept, "MAXIMUM_METADATA", 5000)
     others = {"00180060": {"vr": "DS", "Value": [120]}, "00204000": of_length(4000)}
     store(database, instance(PatientID="1", others=others))
     store(database, instance(PatientID="2", others=others | {"00324000": of_length(1000)}))
@@ -37,7 +37,7 @@ def test_metadata_too_long_to_parse_is_left_out(database: Database, monkeypatch:
 
 
 def test_metadata_too_long_to_read_is_left_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MAXIMUM_COMPRESSED", 500)
+    monkeypatch.setattr(kept, "MAXIMUM_COMPRESSED", 500)
     noise = "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9FFF), k=500)))
     store(database, instance(others={"00204000": {"vr": "LT", "Value": [noise]}}))
     [match] = find(database, Query(Level.IMAGE, include_all=True))

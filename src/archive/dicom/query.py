@@ -47,22 +47,47 @@ class Universal:
     """PS3.4 C.2.2.2.3: a key without value matches everything and asks for the attribute in the answer."""
 
 
-Matching = SingleValue | UIDList | Wildcard | Range | Universal
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """PS3.4 C.2.2.2.7: the attribute is absent, or has no value or no items."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsGiven:
+    """Values of a key whose VR only the objects know, as with private attributes: each object's VR decides what
+    kind of matching they ask for."""
+
+    values: tuple[str, ...]
+
+
+Matching = SingleValue | UIDList | Wildcard | Range | Universal | Empty | AsGiven
+
+Path = tuple[int, ...]
+"""The tag of an attribute, after those of the sequences that it is in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One matching key: `path` is a tag, or a sequence's tag and an attribute's in its items."""
+    """One matching key. Keys with the same path all have to match (PS3.4 C.2.2.2.8); keys within one sequence have to
+    match in one and the same of its items (C.2.2.2.6)."""
 
-    path: tuple[int, ...]
+    path: Path
     matching: Matching
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question. `keys` all have to match. `include` are further attributes to return (tags); `include_all` returns
-    every attribute that the objects hold. Keys of levels above `level` are matched too (relational); a key of a level
-    below it is an InvalidQuery. `limit` None means all."""
+    """A question. `keys` all have to match. Keys of levels above `level` are matched too (relational); a key of a level
+    below it is an InvalidQuery. `limit` None means all.
+
+    Returned are, besides the attributes that every answer has and those of the keys: `include` (tags), `include_parts`
+    (attributes within sequences), with `include_all` every attribute of the level that the objects hold.
+
+    `creators` names the private creator of a block: the path of the Private Creator Element, as the asker numbers the
+    block, and its value (PS3.5 7.8.1). `fuzzy` is about names (`dicom.fuzzy_names`). With `combined` a date and a time
+    that are ranges of the same form are one range of moments (C.2.2.2.5). `timezone` is that of the keys' dates and
+    times, in minutes east of UTC. With `by_record_key` the answers come in the order of RecordKey, those after
+    `after_record_key` (C.6.4)."""
 
     level: Level
     keys: tuple[Key, ...] = ()
@@ -70,6 +95,13 @@ class Query:
     include_all: bool = False
     limit: int | None = None
     offset: int = 0
+    include_parts: frozenset[Path] = frozenset()
+    creators: tuple[tuple[Path, str], ...] = ()
+    fuzzy: bool = False
+    combined: bool = False
+    timezone: int | None = None
+    by_record_key: bool = False
+    after_record_key: int = 0
 
 
 Match = Mapping[str, Any]

@@ -1,45 +1,36 @@
 """What an answer to a query holds, and how it is put together from the rows.
 
 Most of it was prepared at ingest, one JSON text per level. Counts and lists are made by the query itself. Only
-attributes that are not prepared at all are taken from the metadata of the entity's first instance. Metadata may be
-larger than memory bears, many times larger once it is parsed: beyond the bounds here an answer holds only what the
-index knows, and whoever wants more retrieves the metadata, which is streamed.
+attributes that are not prepared at all are taken from the metadata of the entity's first instance, within the bounds
+of `index.kept`: beyond them an answer holds only what the index knows.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
-import zstandard
 
+from archive.dicom import projection
+from archive.dicom.attribute_levels import FACTS_OF_AN_ANSWER, is_at_or_above, is_private
 from archive.dicom.attributes import ATTRIBUTES, BY_TAG, UNIQUE_KEYS, Attribute
 from archive.dicom.instance import Level
-from archive.dicom.query import Match, Query
+from archive.dicom.query import Match, Path, Query
+from archive.index import kept
 from archive.index.schema import instance, instance_detail, patient, series, study
 from archive.index.sql import distinct_texts
 
-MAXIMUM_METADATA = 1 << 23
-"""Bytes of JSON that are parsed for one answer."""
-MAXIMUM_COMPRESSED = 1 << 20
-"""The same as it is stored, and read with the row."""
 MAXIMUM_MEMBER = 1 << 16
 """Bytes of JSON of one attribute from the metadata: longer single values are no part of the metadata either."""
 MAXIMUM_MEMBERS = 1 << 20
 """Bytes of JSON of all of them in one answer."""
 
-_PIECE = 1 << 17
-_parsing = threading.Lock()
-"""Parsed JSON takes twenty times its length: one at a time. The parser holds the interpreter's lock anyway."""
-
-_DOORS_OWN = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056, 0x00081190, 0x00880130, 0x00880140})
-"""SpecificCharacterSet, QueryRetrieveLevel, RetrieveAETitle, InstanceAvailability, RetrieveURL, StorageMedia…:
-facts about an answer, not about an object; the doors know them."""
+_RECORD_KEY = "0008041B"
 
 _PREPARED = {
     Level.PATIENT: (patient.c.attributes,),
@@ -51,59 +42,78 @@ _PREPARED = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The columns to select, and what to make of a row of them."""
+    """The columns to select, and what to make of a row's key and of them."""
 
     columns: tuple[sa.ColumnElement[Any], ...]
-    assemble: Callable[[Sequence[Any]], Match]
+    assemble: Callable[[int, Sequence[Any]], Match]
 
 
 def plan(query: Query) -> Plan:
     """What the query wants: the attributes of PS3.18 10.6.3.3 for its level and those above, those that it names,
     or all."""
-    wanted = _wanted(query)
-    computed = [BY_TAG[tag] for tag in sorted(wanted) if tag in BY_TAG and BY_TAG[tag].computed]
+    whole, parts = _whole(query), _parts(query)
+    computed = [BY_TAG[tag] for tag in sorted(whole) if tag in BY_TAG and BY_TAG[tag].computed]
     prepared = _PREPARED[query.level]
-    others = _others(wanted)
     columns = [*prepared, *(_computed_column(one, query.level) for one in computed)]
     with_metadata = needs_metadata(query)
     if with_metadata:
         columns.append(_first_metadata(query.level))
-    texts = {f"{tag:08X}" for tag in wanted}
-    empty = _shown_empty(query, wanted)
+    texts = {f"{tag:08X}" for tag in whole}
+    empty = _shown_empty(query, whole)
+    known = projection.wanted([path for path in parts if path[0] in BY_TAG], query.creators)
+    others = projection.wanted(_others(whole, parts), query.creators)
 
-    def assemble(row: Sequence[Any]) -> Match:
+    def assemble(key: int, row: Sequence[Any]) -> Match:
         answer: dict[str, Any] = dict(empty)
         for text in row[: len(prepared)]:
-            answer.update((tag, value) for tag, value in orjson.loads(text).items() if tag in texts)
+            members = orjson.loads(text)
+            answer.update((tag, value) for tag, value in members.items() if tag in texts)
+            answer.update(projection.shown(members, known))
         for attribute, value in zip(computed, row[len(prepared) :], strict=False):
             answer.update(_computed_member(attribute, value))
         if with_metadata:
             answer.update(_members(row[-1], query, others))
+        if query.by_record_key:
+            answer[_RECORD_KEY] = {"vr": "OB", "InlineBinary": record_key(key)}
         return dict(sorted(answer.items()))
 
     return Plan(tuple(columns), assemble)
 
 
+def record_key(key: int) -> str:
+    """The RecordKey of a patient, study, series or instance: base64 of eight bytes, which sort as the records do."""
+    return base64.b64encode(key.to_bytes(8, "big")).decode()
+
+
 def needs_metadata(query: Query) -> bool:
     """Whether something is wanted that is not prepared."""
-    return query.include_all or bool(_others(_wanted(query)))
+    return query.include_all or bool(_others(_whole(query), _parts(query)))
 
 
-def _others(wanted: frozenset[int]) -> frozenset[str]:
-    return frozenset(f"{tag:08X}" for tag in wanted if tag not in BY_TAG)
+def _others(whole: frozenset[int], parts: frozenset[Path]) -> list[Path]:
+    return [(tag,) for tag in whole if tag not in BY_TAG] + [path for path in parts if path[0] not in BY_TAG]
 
 
-def _wanted(query: Query) -> frozenset[int]:
-    """Tags. What belongs to a level below is left out without a word (PS3.18 8.3.4.3)."""
-    known = {one.tag for one in ATTRIBUTES if one.level <= query.level}
+def _whole(query: Query) -> frozenset[int]:
+    """Tags of attributes to show as they are. What the index knows to belong to a level below is left out without a
+    word (PS3.18 10.6.3.3)."""
     default = {one.tag for one in ATTRIBUTES if one.returned or query.include_all}
     unique = {tag for level, tag in UNIQUE_KEYS.items() if level <= query.level}
-    named = {key.path[0] for key in query.keys} | query.include
-    return frozenset(
-        tag
-        for tag in default | unique | named
-        if tag in known or (tag not in BY_TAG and tag not in _DOORS_OWN)
-    )
+    named = {key.path[0] for key in query.keys if len(key.path) == 1} | query.include
+    named -= {path[0] for path, _ in query.creators if len(path) == 1}
+    return frozenset(tag for tag in default | unique | named if _may_show(tag, query.level))
+
+
+def _parts(query: Query) -> frozenset[Path]:
+    """Attributes within sequences that are not to be shown as a whole."""
+    whole = _whole(query)
+    named = query.include_parts | {key.path for key in query.keys if len(key.path) > 1}
+    return frozenset(path for path in named if path[0] not in whole and _may_show(path[0], query.level))
+
+
+def _may_show(tag: int, level: Level) -> bool:
+    row = BY_TAG.get(tag)
+    return tag not in FACTS_OF_AN_ANSWER and (row is None or row.level <= level)
 
 
 def _shown_empty(query: Query, wanted: frozenset[int]) -> Mapping[str, Mapping[str, str]]:
@@ -172,7 +182,7 @@ def _first_metadata(level: Level) -> sa.ColumnElement[Any]:
         first = _first_instance(level)
     found = sa.select(instance_detail.c.metadata).where(
         instance_detail.c.instance_id == first,
-        sa.func.length(instance_detail.c.metadata) <= MAXIMUM_COMPRESSED,
+        sa.func.length(instance_detail.c.metadata) <= kept.MAXIMUM_COMPRESSED,
     )
     return found.correlate(patient, study, series, instance).scalar_subquery()
 
@@ -192,29 +202,23 @@ def _first_instance(level: Level) -> sa.ScalarSelect[Any]:
     return first.correlate(patient, study, series).scalar_subquery()
 
 
-def _members(compressed: bytes | None, query: Query, others: frozenset[str]) -> dict[str, Any]:
+def _members(compressed: bytes | None, query: Query, others: projection.Wanted) -> dict[str, Any]:
     """Attributes that are not prepared, in the order of tags, as far as they are not too long."""
-    text = _decompressed(compressed) if compressed else b""
-    if not text:
-        return {}
-    with _parsing:
-        wanted = {
-            tag: value
-            for tag, value in orjson.loads(text).items()
-            if tag in others or (query.include_all and _may_show(int(tag, 16)))
+    with kept.parsed(compressed) as members:
+        if members is None:
+            return {}
+        found = {
+            tag: value for tag, value in members.items() if query.include_all and _is_of(tag, query.level)
         }
-        return dict(_short(wanted))
+        return dict(_short(dict(sorted((found | projection.shown(members, others)).items()))))
 
 
-def _decompressed(compressed: bytes) -> bytes:
-    """The metadata, or nothing if it is too long."""
-    reader = zstandard.ZstdDecompressor().stream_reader(compressed)
-    text = bytearray()
-    while piece := reader.read(_PIECE):
-        text += piece
-        if len(text) > MAXIMUM_METADATA:
-            return b""
-    return bytes(text)
+def _is_of(tag: str, level: Level) -> bool:
+    """Whether `all` means it: not what is prepared, and no private attributes but those of the instance asked for."""
+    number = int(tag, 16)
+    if number in BY_TAG or (is_private(number) and level is not Level.IMAGE):
+        return False
+    return is_at_or_above(number, level) and number not in FACTS_OF_AN_ANSWER
 
 
 def _short(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -227,7 +231,3 @@ def _short(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             if room < 0:
                 return
             yield tag, value
-
-
-def _may_show(tag: int) -> bool:
-    return tag not in BY_TAG and tag not in _DOORS_OWN

@@ -18,8 +18,9 @@ from archive.dicom.attributes import BY_TAG
 from archive.dicom.instance import Level
 from archive.dicom.query import Match, Query
 from archive.index.answers import needs_metadata, plan
-from archive.index.conditions import conditions, is_selective
+from archive.index.conditions import conditions, facts, is_indexed, is_selective
 from archive.index.database import Connection
+from archive.index.examining import Examination, check_number
 from archive.index.schema import instance, patient, series, study
 from archive.index.sql import DownwardJoin
 
@@ -44,13 +45,29 @@ _KEY = {
 
 def keys(connection: Connection, query: Query) -> list[int]:
     """Which patients, studies, series or instances match, in their order, `limit` and `offset` applied. Raises
-    InvalidQuery."""
-    statement = sa.select(_KEY[query.level]).select_from(_rows(query.level, _walk(query)))
-    statement = statement.where(*conditions(query))
-    statement = statement.order_by(*_ORDER[query.level]).limit(query.limit)
+    InvalidQuery. Of a query that has to be examined these are the candidates: see `candidates`."""
+    statement = _matching(connection, query).limit(query.limit)
     if query.offset:
         statement = statement.offset(query.offset)
     return list(connection.execute(statement).scalars())
+
+
+def candidates(connection: Connection, query: Query, examined: Examination, maximum: int) -> list[int]:
+    """What the index leaves to be examined, in its order. Raises InvalidQuery; TooBroad for more than may be."""
+    most = examined.most(maximum)
+    statement = _matching(connection, query).where(*examined.conditions()).limit(most + 1)
+    found = list(connection.execute(statement).scalars())
+    check_number(len(found), most)
+    return found
+
+
+def _matching(connection: Connection, query: Query) -> sa.Select[Any]:
+    key = _KEY[query.level]
+    statement = sa.select(key).select_from(_rows(query.level, _walk(query)))
+    statement = statement.where(*conditions(query, facts(connection, query)))
+    if query.by_record_key:
+        return statement.where(key > query.after_record_key).order_by(key)
+    return statement.order_by(*_ORDER[query.level])
 
 
 def batch_size(query: Query) -> int:
@@ -64,13 +81,16 @@ def find(connection: Connection, query: Query, keys: Sequence[int]) -> Iterator[
     planned, key = plan(query), _KEY[query.level]
     statement = sa.select(key, *planned.columns).select_from(_rows(query.level, sa.join)).where(key.in_(keys))
     rows = {row[0]: row[1:] for row in connection.execute(statement)}
-    return (planned.assemble(rows.pop(one)) for one in keys if one in rows)
+    return (planned.assemble(one, rows.pop(one)) for one in keys if one in rows)
 
 
 def count(connection: Connection, query: Query) -> int:
     """How many matches there are, whatever `limit` and `offset` say. Raises InvalidQuery."""
     counted = sa.select(sa.func.count()).select_from(_rows(query.level, sa.join))
-    return int(connection.execute(counted.where(*conditions(query))).scalar_one())
+    counted = counted.where(*conditions(query, facts(connection, query)))
+    if query.after_record_key:
+        counted = counted.where(_KEY[query.level] > query.after_record_key)
+    return int(connection.execute(counted).scalar_one())
 
 
 def _rows(level: Level, join: Callable[..., sa.FromClause]) -> sa.FromClause:
@@ -88,5 +108,7 @@ def _rows(level: Level, join: Callable[..., sa.FromClause]) -> sa.FromClause:
 def _walk(query: Query) -> Callable[..., sa.FromClause]:
     """How to join for an ordered answer. Unless a key finds few series or instances, the studies are walked in
     their order and the levels below looked up, so that the first page costs no more than itself."""
-    selective = [BY_TAG[key.path[0]].level for key in query.keys if is_selective(key)]
-    return sa.join if any(level >= Level.SERIES for level in selective) else DownwardJoin
+    indexed = [key for key in query.keys if is_indexed(key)]
+    selective = [BY_TAG[key.path[0]].level for key in indexed if is_selective(key)]
+    found_below = query.by_record_key or any(level >= Level.SERIES for level in selective)
+    return sa.join if found_below else DownwardJoin

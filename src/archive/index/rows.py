@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from archive.dicom import moments
 from archive.dicom.attributes import ATTRIBUTES, BY_KEYWORD, REQUEST_ATTRIBUTES, Attribute
 from archive.dicom.instance import Instance, Level, Source
 from archive.index import schema, terms
@@ -24,6 +25,7 @@ TERM_TABLES: Mapping[Level, sa.Table] = {
     Level.STUDY: schema.study_term,
     Level.SERIES: schema.series_term,
 }
+WORD_TABLES: Mapping[Level, sa.Table] = {Level.STUDY: schema.study_word, Level.SERIES: schema.series_word}
 _ALL = frozenset(ATTRIBUTES)
 _PATIENT_ID = BY_KEYWORD["PatientID"].tag
 _ISSUER = BY_KEYWORD["IssuerOfPatientID"].tag
@@ -70,7 +72,10 @@ def add_terms(
     key: int,
     attributes: Container[Attribute] = _ALL,
 ) -> None:
-    """Enter the values and component groups of these attributes for which a column has no place."""
+    """Enter the values and component groups of these attributes for which a column has no place, and the words of
+    names."""
+    if level in WORD_TABLES:
+        _add_words(connection, instance, level, key, attributes)
     table = TERM_TABLES[level]
     found = [
         {
@@ -84,6 +89,20 @@ def add_terms(
         if one in attributes and schema.has_terms(one)
         for term in terms.terms(one.vr, values_of(instance, one.tag))
         if (term.value_number, term.component_group) != (0, terms.ALPHABETIC)
+    ]
+    if found:
+        connection.execute(sa.insert(table), found)
+
+
+def _add_words(
+    connection: Connection, instance: Instance, level: Level, key: int, attributes: Container[Attribute]
+) -> None:
+    table = WORD_TABLES[level]
+    found = [
+        {table.columns.keys()[0]: key, "tag": one.tag, **word}
+        for one in _COLUMNS[level]
+        if one.vr == "PN" and one in attributes
+        for word in terms.words(values_of(instance, one.tag))
     ]
     if found:
         connection.execute(sa.insert(table), found)
@@ -137,9 +156,9 @@ def _column_value(attribute: Attribute, instance: Instance) -> Any:
         case "PN":
             return terms.name_groups(value)[0]
         case "DA":
-            return terms.date(value)
+            return moments.date(value)
         case "TM":
-            return terms.time(value)
+            return moments.time(value)
         case "IS":
             number = terms.number(value)
             return schema.ABSENT_NUMBER if number is None else number

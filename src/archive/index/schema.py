@@ -27,6 +27,9 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 metadata = sa.MetaData()
 
+TIMEZONE = "TimezoneOffsetFromUTC"
+"""No key: it says in which zone the dates and times of a study are."""
+
 
 def column_name(attribute: Attribute) -> str:
     """The column that an attribute is matched in."""
@@ -48,7 +51,10 @@ def columns_of(*levels: Level) -> tuple[Attribute, ...]:
     return tuple(
         attribute
         for attribute in ATTRIBUTES
-        if attribute.level in levels and attribute.matched and not attribute.computed and attribute.vr != "SQ"
+        if attribute.level in levels
+        and (attribute.matched or attribute.keyword == TIMEZONE)
+        and not attribute.computed
+        and attribute.vr != "SQ"
     )
 
 
@@ -99,6 +105,31 @@ def _term_table(level: str) -> sa.Table:
         _text("text"),
     )
     sa.Index(f"{level}_term_text", table.c.tag, table.c.text)
+    return table
+
+
+def _word_table(level: str) -> sa.Table:
+    """Words of names, for fuzzy matching; those that are not several joined also from their last letter to the
+    first."""
+    table = sa.Table(
+        f"{level}_word",
+        metadata,
+        sa.Column(
+            f"{level}_id",
+            KEY,
+            sa.ForeignKey(f"{level}.id", ondelete="CASCADE"),
+            nullable=False,
+            primary_key=True,
+        ),
+        sa.Column("tag", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("value_number", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("component_group", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("word", TEXT, primary_key=True),
+        sa.Column("joined", sa.Integer(), nullable=False),
+        _text("reversed"),
+    )
+    _index(table, "tag", "word", "joined")
+    _index(table, "tag", "reversed")
     return table
 
 
@@ -171,6 +202,9 @@ instance_detail = sa.Table(
 patient_term = _term_table("patient")
 study_term = _term_table("study")
 series_term = _term_table("series")
+
+study_word = _word_table("study")
+series_word = _word_table("series")
 
 request = sa.Table(
     "request",
@@ -296,6 +330,7 @@ for _column in (
     "ReferringPhysicianName_search",
     "StudyDescription",
     "StudyID",
+    TIMEZONE,
 ):
     _index(study, _column)
 sa.Index("series_order", series.c.study_id, series.c.SeriesNumber, series.c.id)

@@ -50,10 +50,10 @@ def like(column: sa.ColumnElement[str], pieces: Sequence[str]) -> sa.ColumnEleme
     glob = _pattern(pieces, _GLOB_ESCAPES, {"*": "*", "?": "?"})
     sql_like = _pattern(pieces, _LIKE_ESCAPES, {"*": "%", "?": "_"})
     matches = _Like(column, sa.literal(glob), sa.literal(sql_like))
-    return sa.and_(*_prefix(column, pieces[0]), matches)
+    return sa.and_(*begins_with(column, pieces[0]), matches)
 
 
-def _prefix(column: sa.ColumnElement[str], prefix: str) -> list[sa.ColumnElement[bool]]:
+def begins_with(column: sa.ColumnElement[str], prefix: str) -> list[sa.ColumnElement[bool]]:
     """The part of an index that holds the texts with this beginning: neither engine works it out from a bound
     parameter. Both order by UTF-8 bytes, which is the order of code points."""
     if not prefix:

@@ -1,7 +1,7 @@
 """Values in the form in which the index compares them; what is stored and what is asked for pass through here.
 
 Both database engines compare bytes, so all that the standard wants ignored is taken away beforehand: padding,
-the dots of old dates, missing parts of times, leading zeros of numbers, case and accents of names.
+leading zeros of numbers, case and accents of names (of dates and times: `dicom.moments`).
 NUL and lone surrogates, which PostgreSQL cannot hold as text, are shown in other characters on both, so both answer
 alike. Nothing here makes one text of two that differ in more than that: two Patient IDs must stay two.
 """
@@ -12,7 +12,9 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from archive.dicom import fuzzy_names
 from archive.dicom.charsets import fold
 
 MAXIMUM_LENGTH = 512
@@ -23,12 +25,13 @@ MAXIMUM_VALUES = 100
 """Values of an attribute that are matched; what goes beyond is answered and not matched. An attribute may have
 32,768 of them, and each is a row to be written while all other writers wait."""
 
+MAXIMUM_NAMES = 10
+"""Values of a name whose words are kept: each may have 48 of them."""
+
 ALPHABETIC = 0
 _DIGEST_LENGTH = 64
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,12}")
-_DATE = re.compile(r"([0-9]{4})\.?([0-9]{2})\.?([0-9]{2})")
-_TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.([0-9]{1,6}))?)?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,23 @@ def terms(vr: str, values: Sequence[str]) -> list[Term]:
         parts = name_groups(value) if vr == "PN" else [text(value)]
         found += [Term(number, group, part) for group, part in enumerate(parts) if part]
     return found
+
+
+def words(values: Sequence[str]) -> list[dict[str, Any]]:
+    """The words of the first few values of a name, as columns: which value, which component group, the word, whether
+    it is several ones joined, and else the word from its last letter to the first."""
+    return [
+        {
+            "value_number": number,
+            "component_group": at,
+            "word": word.text,
+            "joined": int(word.joined),
+            "reversed": "" if word.joined else word.text[::-1],
+        }
+        for number, value in enumerate(values[:MAXIMUM_NAMES])
+        for at, group in enumerate(clean(value).split("=")[:3])
+        for word in fuzzy_names.words(group)
+    ]
 
 
 def clean(value: str) -> str:
@@ -77,32 +97,6 @@ def number(value: str) -> int | None:
         return None
     parsed = int(stripped)
     return parsed if -(2**31) <= parsed < 2**31 else None
-
-
-def date(value: str) -> str:
-    """yyyymmdd, also from the retired yyyy.mm.dd; empty for anything else."""
-    found = _DATE.fullmatch(value.strip(" "))
-    return "".join(found.groups()) if found else ""
-
-
-def time(value: str) -> str:
-    """hhmmss.ffffff, also from the retired hh:mm:ss; parts not given are zero. Empty for anything else."""
-    return _padded_time(value, ("00", "00", "000000"))
-
-
-def last_time(value: str) -> str:
-    """The last instant that a time of limited precision may mean: `10` is up to 10:59:59.999999."""
-    return _padded_time(value, ("59", "59", "999999"))
-
-
-def _padded_time(value: str, missing: tuple[str, str, str]) -> str:
-    found = _TIME.fullmatch(value.strip(" "))
-    if not found:
-        return ""
-    hours, minutes, seconds, fraction = found.groups()
-    if fraction:
-        fraction += missing[2][len(fraction) :]
-    return f"{hours}{minutes or missing[0]}{seconds or missing[1]}.{fraction or missing[2]}"
 
 
 def _shown(found: re.Match[str]) -> str:

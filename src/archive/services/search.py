@@ -12,33 +12,65 @@ from dataclasses import dataclass
 from archive.dicom.query import Match, Query
 from archive.index import matching
 from archive.index.database import Database
+from archive.index.examining import BATCH, Examination, examination
+
+MAXIMUM_EXAMINED = 20_000
+"""Instances whose metadata one search may read for keys that the index has no column for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """Matches in a stable order, as there were at the beginning; `number` of them, less those that are deleted
-    before their turn comes."""
+    before their turn comes. `remaining` match too, after those that the limit allows. `unread` are candidates with
+    metadata too long to be examined, which do not match."""
 
     number: int
     matches: Generator[Match]
+    remaining: int = 0
+    unread: int = 0
 
 
 class Search:
     """Who may see what will be decided here, once for both doors."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, maximum_examined: int = MAXIMUM_EXAMINED) -> None:
         self._database = database
+        self._maximum_examined = maximum_examined
 
     def find(self, query: Query) -> Found:
-        """What matches, to be streamed. Raises InvalidQuery, OutOfResources."""
+        """What matches, to be streamed. Raises InvalidQuery, TooBroad, OutOfResources."""
+        examined = examination(query)
+        if examined is not None:
+            return self._examined(query, examined)
         with self._database.read() as connection:
             keys = matching.keys(connection, query)
-        return Found(len(keys), self._matches(query, keys))
+            remaining = 0
+            if len(keys) == query.limit:
+                remaining = max(0, matching.count(connection, query) - query.offset - len(keys))
+        return Found(len(keys), self._matches(query, keys), remaining)
 
     def count(self, query: Query) -> int:
-        """How many matches there are, whatever `limit` and `offset` say."""
+        """How many matches there are, whatever `limit` and `offset` say. Raises InvalidQuery, TooBroad."""
+        examined = examination(query)
+        if examined is not None:
+            return len(self._kept(query, examined))
         with self._database.read() as connection:
             return matching.count(connection, query)
+
+    def _examined(self, query: Query, examined: Examination) -> Found:
+        found = self._kept(query, examined)[query.offset :]
+        keys = found if query.limit is None else found[: query.limit]
+        return Found(len(keys), self._matches(query, keys), len(found) - len(keys), examined.unread)
+
+    def _kept(self, query: Query, examined: Examination) -> list[int]:
+        """The candidates that match, examined a few at a time."""
+        with self._database.read() as connection:
+            left = matching.candidates(connection, query, examined, self._maximum_examined)
+        found: list[int] = []
+        for start in range(0, len(left), BATCH):
+            with self._database.read() as connection:
+                found += examined.keep(connection, left[start : start + BATCH])
+        return found
 
     def _matches(self, query: Query, keys: Sequence[int]) -> Generator[Match]:
         size = matching.batch_size(query)
