@@ -88,7 +88,7 @@ class Retrieve:
         found = self.instances(scope)
         if not found:
             raise self.missing(scope)
-        return self._metadata(found, url_of)
+        return self.metadata_of(found, url_of)
 
     def frames(self, scope: Scope, numbers: Sequence[int]) -> Frames:
         """These frames (1 is the first) of one instance. Raises NotFound before the first byte is read, and
@@ -127,7 +127,8 @@ class Retrieve:
             words = stored_frames.pixel_value(self.frame_table(instance))
         return value, self._read(instance, words, value.offset, value.length)
 
-    def _metadata(self, found: Sequence[StoredInstance], url_of: UrlOf) -> Iterator[bytes]:
+    def metadata_of(self, found: Sequence[StoredInstance], url_of: UrlOf) -> Iterator[bytes]:
+        """The same of just these instances. Raises NotFound, perhaps late, when one of them has gone."""
         decompressor = zstandard.ZstdDecompressor()  # one: to make it takes longer than to use it
         for start in range(0, len(found), _BATCH):
             batch = found[start : start + _BATCH]
@@ -143,7 +144,7 @@ class Retrieve:
 
     def attributes(self, instance: StoredInstance) -> dict[str, Any]:
         """The DICOM JSON Model of one instance. Raises NotFound."""
-        found: dict[str, Any] = orjson.loads(next(self._metadata([instance], lambda _: "")))
+        found: dict[str, Any] = orjson.loads(next(self.metadata_of([instance], lambda _: "")))
         return found
 
     def frame_tables(self, found: Sequence[StoredInstance]) -> Iterator[FrameTable | None]:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from archive.dicom import xml_model
+from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
 from archive.web import charset, media_types, urls
 from archive.web.charset import UTF_8, Charset, encoded
 from archive.web.conditional import tag
 from archive.web.exchange import Answer, Asked
 from archive.web.media_types import DICOM_JSON, DICOM_XML, JSON, Offer
 from archive.web.multipart_body import Part, related
-from archive.web.wado import found, scope_of, url_of
+from archive.web.wado import found, url_of
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
@@ -29,21 +30,20 @@ OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
 def metadata(archive: Archive, asked: Asked) -> Answer:
     """All attributes of every instance, bulk data by URI. Raises NotFound, NotAcceptable, InvalidUID."""
     chosen = media_types.choose(asked.accept, OFFERS)
-    digests = [instance.sha256 for instance in found(archive, asked)]
-
-    def texts() -> Iterator[bytes]:
-        yield from archive.retrieve.metadata(scope_of(asked), lambda instance: url_of(asked, instance))
-
+    stored = found(archive, asked)
+    states = (f"{instance.sha256} {instance.blob_key}" for instance in stored)
+    texts = archive.retrieve.metadata_of(stored, lambda instance: url_of(asked, instance))
     if chosen.media_type != DICOM_XML:
-        return Answer(200, chosen.media_type, json_array(texts()), etag=tag(asked.base_url, *digests))
+        etag = tag(IMPLEMENTATION_VERSION_NAME, asked.base_url, *states)
+        return Answer(200, chosen.media_type, json_array(texts), etag=etag)
     spoken = charset.chosen(asked, DICOM_XML, multipart=True)
-    data_sets = (orjson.loads(text) for text in texts())
-    parts = xml_parts(data_sets, spoken, lambda data_set: _location(asked, data_set))
-    return related(DICOM_XML, parts, etag=tag(asked.base_url, spoken.name, *digests))
+    parts = xml_parts(map(orjson.loads, texts), spoken, lambda data_set: _location(asked, data_set))
+    etag = tag(IMPLEMENTATION_VERSION_NAME, asked.base_url, spoken.name, *states)
+    return related(DICOM_XML, parts, etag=etag)
 
 
 def _location(asked: Asked, data_set: xml_model.DataSet) -> str:
-    uids = [str(data_set[tag]["Value"][0]) for tag in ("0020000D", "0020000E", "00080018")]
+    uids = [str(data_set[key]["Value"][0]) for key in ("0020000D", "0020000E", "00080018")]
     return f"{urls.resource_url(asked.base_url, *uids)}/metadata"
 
 
