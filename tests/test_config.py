@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from archive import config
 from archive.config import KEYS, load
 from archive.dicom.errors import ConfigurationError
-from archive.settings import Address, AETitleSeed, Settings
+from archive.settings import Address, AETitleSeed, Coercion, Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG_FILE = REPOSITORY / "conf" / "archive.toml"
@@ -70,6 +70,18 @@ def test_every_kind_of_value_in_the_environment() -> None:
     )
 
 
+def test_coercion_from_file_and_environment(tmp_path: Path) -> None:
+    path = written(tmp_path, "[coercion]\nInstitutionName = 'General'\nStationName = ''")
+    settings = load(path, {})
+    assert settings.coercion == (Coercion("InstitutionName", "General"), Coercion("StationName", ""))
+    assert config.from_json(config.to_json(settings)) == settings
+    environment = {"ARCHIVE_COERCION": "InstitutionName=A = B, StationName=S"}
+    assert load(path, environment).coercion == (
+        Coercion("InstitutionName", "A = B"),
+        Coercion("StationName", "S"),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -88,6 +100,10 @@ def test_every_kind_of_value_in_the_environment() -> None:
         ("[dimse]\nae_title = 'LONGER THAN SIXTEEN'", ["dimse.ae_title", "16"]),
         ("[dimse]\nae_title = 'BACK\\SLASH'", ["dimse.ae_title", "16"]),
         ("[ae_titles]\nONE = 'nowhere'", ["ae_titles", "HOST:PORT"]),
+        ("[coercion]\nInstitution = 'x'", ["coercion", "Institution is no attribute"]),
+        ("[coercion]\nStudyInstanceUID = '1.2'", ["coercion", "StudyInstanceUID"]),
+        ("[coercion]\nStationName = 5", ["coercion", "must be text"]),
+        ("coercion = 5", ["coercion", "lines Keyword"]),
         ("http = 3", ["http", "section"]),
         ("[http", ["not TOML"]),
     ],
@@ -180,8 +196,8 @@ def test_the_shipped_file_shows_every_setting_with_its_sentence_and_default(tmp_
     tree = tomllib.loads(every_line)
     seen = []
     for path, key in KEYS.items():
-        if path == "ae_titles":
-            assert f"# {key.sentence}\n[ae_titles]" in text
+        if path in ("ae_titles", "coercion"):
+            assert f"# {key.sentence}\n[{path}]" in text
             continue
         section = tree[key.section] if key.section else tree
         assert section[key.name] == config.value_of(Settings(), key), path
@@ -189,7 +205,7 @@ def test_the_shipped_file_shows_every_setting_with_its_sentence_and_default(tmp_
         seen.append(path)
     shown = [name for name, value in tree.items() if not isinstance(value, dict)]
     shown += [f"{name}.{key}" for name, value in tree.items() if isinstance(value, dict) for key in value]
-    assert sorted(shown) == sorted([*seen, "ae_titles.WORKSTATION"])
+    assert sorted(shown) == sorted([*seen, "ae_titles.WORKSTATION", "coercion.InstitutionName"])
     load(written(tmp_path, every_line), {})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archive.dicom.coercion import coerced
 from archive.index.database import Database
 from archive.services.ae_titles import AETitles
 from archive.services.commitment import Commitment
@@ -11,7 +12,7 @@ from archive.services.delete import Deletion
 from archive.services.delivery import Delivery
 from archive.services.fonts import lettering
 from archive.services.health import Health
-from archive.services.ingest import Ingest
+from archive.services.ingest import Coercions, Ingest
 from archive.services.rendering import Rendering
 from archive.services.retrieve import Retrieve
 from archive.services.search import Search
@@ -66,6 +67,12 @@ def prepare(settings: Settings) -> None:
         database.close()
 
 
+def coercions(settings: Settings) -> Coercions:
+    """What the settings want coerced in every object."""
+    wanted = tuple(coerced(one.keyword, one.value) for one in settings.coercion)
+    return Coercions(wanted, settings.dimse.ae_title)
+
+
 def build(settings: Settings) -> Archive:
     """The archive in this process. `prepare` must have run."""
     store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
@@ -77,7 +84,7 @@ def build(settings: Settings) -> Archive:
         settings=settings,
         store=store,
         database=database,
-        ingest=Ingest(store, database, settings.limits.maximum_object_bytes),
+        ingest=Ingest(store, database, settings.limits.maximum_object_bytes, coercions(settings)),
         search=Search(database),
         retrieve=retrieve,
         rendering=rendering,

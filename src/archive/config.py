@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from archive.dicom.coercion import coerced
 from archive.dicom.errors import ConfigurationError
-from archive.settings import Address, AETitleSeed, Settings
+from archive.settings import Address, AETitleSeed, Coercion, Settings
 
 PREFIX = "ARCHIVE_"
 CONFIG_VARIABLE = "ARCHIVE_CONFIG"
@@ -156,6 +157,8 @@ def _untexted(key: Key, text: str) -> Any:
         return items
     if key.kind == tuple[AETitleSeed, ...]:
         return {title: address for title, _, address in (item.partition("=") for item in items)}
+    if key.kind == tuple[Coercion, ...]:
+        return {keyword: value for keyword, _, value in (item.partition("=") for item in items)}
     return text
 
 
@@ -185,6 +188,13 @@ def _as_seeds(value: Any) -> tuple[AETitleSeed, ...]:
     return tuple(AETitleSeed(_ae_title(title), Address.parse(_text(text))) for title, text in lines.items())
 
 
+def _as_coercions(value: Any) -> tuple[Coercion, ...]:
+    lines = _as(dict, 'lines Keyword = "value"')(value)
+    for keyword, text in lines.items():
+        coerced(keyword, _text(text))
+    return tuple(Coercion(keyword, text) for keyword, text in lines.items())
+
+
 def _ae_title(text: str) -> str:
     """PS3.5 6.2, AE: 1 to 16 characters of the default repertoire, no backslash, no control characters."""
     if not re.fullmatch(r"[ -\[\]-~]{1,16}", text) or text != text.strip():
@@ -201,6 +211,7 @@ _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
     Address: lambda value: Address.parse(_text(value)),
     tuple[str, ...]: lambda value: tuple(_text(item) for item in _as(list, "a list of texts")(value)),
     tuple[AETitleSeed, ...]: _as_seeds,
+    tuple[Coercion, ...]: _as_coercions,
 }
 
 
@@ -223,6 +234,8 @@ def value_of(settings: Settings, key: Key) -> Any:
     value = getattr(getattr(settings, key.section) if key.section else settings, key.name)
     if key.kind == tuple[AETitleSeed, ...]:
         return {seed.title: str(seed.address) for seed in value}
+    if key.kind == tuple[Coercion, ...]:
+        return {coercion.keyword: coercion.value for coercion in value}
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Address | Path) else value

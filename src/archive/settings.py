@@ -57,6 +57,14 @@ class AETitleSeed:
     address: Address
 
 
+@dataclass(frozen=True, slots=True)
+class Coercion:
+    """An attribute, by its keyword, and the value that every object is to have in it."""
+
+    keyword: str
+    value: str
+
+
 def setting(default: T, sentence: str, minimum: int | None = None, choices: tuple[str, ...] = ()) -> T:
     """One setting: its default and the sentence that `conf/archive.toml` shows."""
     facts = {"sentence": sentence, "minimum": minimum, "choices": choices}
@@ -142,6 +150,9 @@ class Settings:
     limits: Limits = Limits()
     log: Log = Log()
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
+    coercion: tuple[Coercion, ...] = setting(
+        (), "Values that all objects get; the former ones are kept in them."
+    )
 
     @property
     def worker_count(self) -> int:

@@ -67,7 +67,8 @@ class Instance:
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
     """A row of the index: an instance and where its bytes are. The blob is a PS3.10 file; its data set begins at
-    `data_set_offset` and has `data_set_length` bytes, whose SHA-256 is `sha256` (hex)."""
+    `data_set_offset` and has `data_set_length` bytes, whose SHA-256 is `sha256` (hex). `received_sha256` is that of the
+    data set as it was received, where attributes were coerced, else empty."""
 
     StudyInstanceUID: str
     SeriesInstanceUID: str
@@ -78,6 +79,7 @@ class StoredInstance:
     data_set_offset: int
     data_set_length: int
     sha256: str
+    received_sha256: str = ""
 
     @property
     def blob_length(self) -> int:

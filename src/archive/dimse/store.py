@@ -1,5 +1,5 @@
 """C-STORE (PS3.4 annex B): each piece goes to the ingest service as it comes; Success when the object is
-safe."""
+safe, or a warning when attributes of it were coerced."""
 
 from __future__ import annotations
 
@@ -32,5 +32,9 @@ def answer(exchange: Exchange) -> Status:
     ) as reception:
         for piece in exchange.message.data:
             reception.write(piece)
-        reception.finish()
+        receipt = reception.finish()
+    if receipt.warning:
+        return exchange.respond(
+            Status(receipt.warning, "coercion of data elements: see OriginalAttributesSequence")
+        )
     return exchange.respond(Status(SUCCESS))

@@ -42,14 +42,17 @@ def record(
     data_set_offset: int,
     sha256: str,
     source: Source,
+    received_sha256: str = "",
 ) -> Outcome:
-    """Enter an object: its patient, study and series where they are new, and itself."""
+    """Enter an object: its patient, study and series where they are new, and itself. `sha256` is of what is kept, and
+    `received_sha256` of what was received, where that was something else."""
     place = _find_place(connection, instance)
     if place.instance_id is not None:
         stored = find_instance(connection, instance.SOPInstanceUID)
         if stored is None:
             raise Raced  # deleted since
-        return Outcome.ALREADY_THERE if is_same(stored, instance, sha256) else Outcome.OTHER_CONTENT
+        received = received_sha256 or sha256
+        return Outcome.ALREADY_THERE if is_same(stored, instance, received) else Outcome.OTHER_CONTENT
     if place.study_id is not None and _is_other_patient(place, instance):
         return Outcome.OTHER_PATIENT
     if place.series_id is not None and place.study_of_series != place.study_id:
@@ -61,6 +64,7 @@ def record(
         "data_set_offset": data_set_offset,
         "data_set_length": instance.length,
         "sha256": sha256,
+        "received_sha256": received_sha256,
     }
     _count(connection, study_id, series_id, new_series=place.series_id is None)
     _add_instance(connection, instance, series_id, blob, source)
@@ -79,6 +83,7 @@ _STORED_COLUMNS = (
     instance_table.c.data_set_offset,
     instance_table.c.data_set_length,
     instance_table.c.sha256,
+    instance_table.c.received_sha256,
 )
 _HIERARCHY = study.join(series, series.c.study_id == study.c.id).join(
     instance_table, instance_table.c.series_id == series.c.id
@@ -93,14 +98,14 @@ _FIND_INSTANCE = (
 def find_instance(connection: Connection, sop_instance_uid: str) -> StoredInstance | None:
     """The instance of this UID, if it is stored."""
     row = connection.execute(_FIND_INSTANCE, {"uid": rows.uid(sop_instance_uid)}).first()
-    return StoredInstance(*row) if row else None
+    return StoredInstance(*tuple[Any, ...](row)) if row else None
 
 
 def is_same(stored: StoredInstance | None, instance: Instance, sha256: str) -> bool:
-    """The same bytes, meaning the same thing, in the same place."""
+    """The same bytes, meaning the same thing, in the same place: as they were received, or as they are kept."""
     return (
         stored is not None
-        and stored.sha256 == sha256
+        and sha256 in (stored.sha256, stored.received_sha256)
         and stored.transfer_syntax_uid == instance.transfer_syntax_uid
         and stored.SeriesInstanceUID == instance.SeriesInstanceUID
         and stored.StudyInstanceUID == instance.StudyInstanceUID
@@ -140,13 +145,19 @@ def bulk_values(connection: Connection, sop_instance_uid: str) -> list[BulkValue
 
 def _detail(connection: Connection, sop_instance_uid: str, column: sa.Column[Any]) -> bytes:
     found = connection.execute(
-        sa.select(column)
-        .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
-        .where(instance_table.c.SOPInstanceUID == rows.uid(sop_instance_uid))
+        _DETAILS[column.name], {"uid": rows.uid(sop_instance_uid)}
     ).scalar_one_or_none()
     if found is None:
         raise NotFound("no instance is stored under this SOP Instance UID")
     return bytes(found)
+
+
+_DETAILS = {
+    column.name: sa.select(column)
+    .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
+    .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
+    for column in (instance_detail.c.frames, instance_detail.c.bulk_values)
+}
 
 
 def _within(statement: sa.Select[Any], scope: Scope) -> sa.Select[Any]:

@@ -181,6 +181,7 @@ instance = sa.Table(
     _number("data_set_offset"),
     _number("data_set_length"),
     _text("sha256"),
+    _text("received_sha256"),
     _moment("stored_at"),
     _text("attributes"),
     sa.UniqueConstraint("SOPInstanceUID"),

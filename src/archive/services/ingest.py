@@ -6,16 +6,20 @@ The order is the promise (a crash after any step leaves at most bytes that nobod
       ->  one index transaction: rows, metadata, frame table, outbox  ->  Receipt
 
 Nothing is held in memory but the piece at hand. The digest is that of the encoded data set without preamble and
-File Meta Information, so the same object is recognised whichever door it comes through.
+File Meta Information, so the same object is recognised whichever door it comes through. Where a site has attributes
+coerced, bytes are changed on the way to the blob, and the digest of what was received is kept as well: by it the same
+object is recognised although the moment of coercion is in the stored one.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from archive.dicom import part10
+from archive.dicom.coercion import Circumstances, Coerced, Coercer
 from archive.dicom.errors import (
     InstanceConflict,
     NotFound,
@@ -26,6 +30,7 @@ from archive.dicom.errors import (
 )
 from archive.dicom.instance import Instance, Source, StoredInstance
 from archive.dicom.reader import DataSetReader
+from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.index import conflicts, instances, outbox
 from archive.index.database import Database
 from archive.index.instances import Outcome
@@ -33,6 +38,9 @@ from archive.storage.base import BlobStore, BlobWriter, Spool
 
 BLOB_ABANDONED = "BlobAbandoned"
 """Outbox event: these bytes lost a race and nobody points to them; payload `{"key": …}`."""
+
+COERCED = 0xB000
+"""Warning status and Warning Reason: Coercion of Data Elements (PS3.4 table B.2-1, PS3.18 table I.2-1)."""
 
 Piece = bytes | bytearray | memoryview
 
@@ -68,13 +76,36 @@ _CONFLICTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Coercions:
+    """The attributes that a site wants coerced in all objects, and how it calls us there."""
+
+    attributes: tuple[Coerced, ...] = ()
+    modifying_system: str = ""
+
+    def coercer(self, transfer_syntax_uid: str, source: Source) -> Coercer | None:
+        """What changes one object; None when there is nothing to change."""
+        if not self.attributes:
+            return None
+        moment = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%f%z")
+        told = Circumstances(moment, self.modifying_system, source.calling_ae_title)
+        return Coercer(self.attributes, transfer_syntax(transfer_syntax_uid), told)
+
+
 class Ingest:
     """The one way into the archive, for every door."""
 
-    def __init__(self, store: BlobStore, database: Database, maximum_object_bytes: int) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        database: Database,
+        maximum_object_bytes: int,
+        coercions: Coercions = Coercions(),
+    ) -> None:
         self.store = store
         self.database = database
         self.maximum_object_bytes = maximum_object_bytes
+        self.coercions = coercions
 
     def data_set(
         self,
@@ -128,7 +159,9 @@ class Reception:
         self._identity = expected.SOPClassUID, expected.SOPInstanceUID
         self._meta: part10.FileMetaReader | None = part10.FileMetaReader()
         self._reader: DataSetReader | None = None
-        self._digest = hashlib.sha256()
+        self._coercer: Coercer | None = None
+        self._received = hashlib.sha256()
+        self._kept = self._received
         self._length = 0
         self._data_set_offset = 0
         self._writer: BlobWriter = ingest.store.create()
@@ -159,6 +192,9 @@ class Reception:
         self._data_set_offset = len(header)
         self._writer.write(header)
         self._reader = DataSetReader(transfer_syntax_uid)
+        self._coercer = self._ingest.coercions.coercer(transfer_syntax_uid, self._source)
+        if self._coercer is not None:
+            self._kept = hashlib.sha256()
 
     def write(self, piece: Piece) -> None:
         """Take the next piece. Raises InvalidObject or OutOfResources as soon as the object is hopeless."""
@@ -171,22 +207,44 @@ class Reception:
         if self._length > self._ingest.maximum_object_bytes:
             limit = self._ingest.maximum_object_bytes
             raise ObjectTooLarge(f"the object is larger than limits.maximum_object_bytes ({limit})")
-        self._digest.update(piece)
-        self._writer.write(piece)
+        self._received.update(piece)
+        if self._coercer is None:
+            self._take(piece)
+            return
+        for changed in self._coercer.feed(piece):
+            self._kept.update(changed)
+            self._take(changed)
+
+    def _take(self, piece: Piece) -> None:
+        """The next bytes to be kept."""
         assert self._reader is not None
+        self._writer.write(piece)
         self._reader.feed(piece)
 
     def finish(self) -> Receipt:
         """All pieces have come: make the object safe. Raises InvalidObject, InstanceConflict, OutOfResources."""
         if self._meta is not None:
             self._meta.meta  # noqa: B018 - raises, as the header never became complete
-        assert self._reader is not None
-        instance = self._reader.finish()
+        instance = self._read_to_end()
         self._compare(instance)
-        sha256 = self._digest.hexdigest()
         stored = self._find(instance)
-        outcome = self._keep(instance, sha256) if stored is None else self._meet(stored, instance, sha256)
-        return _receipt(instance, already_there=outcome is Outcome.ALREADY_THERE)
+        outcome = self._keep(instance) if stored is None else self._meet(stored, instance)
+        before = stored.received_sha256 if stored is not None else ""
+        is_coerced = self._is_modified or before == self._received.hexdigest()
+        already_there = outcome is Outcome.ALREADY_THERE
+        return _receipt(instance, already_there=already_there, warning=COERCED if is_coerced else 0)
+
+    @property
+    def _is_modified(self) -> bool:
+        return self._coercer is not None and self._coercer.modified
+
+    def _read_to_end(self) -> Instance:
+        if self._coercer is not None:
+            rest = self._coercer.finish()
+            self._kept.update(rest)
+            self._take(rest)
+        assert self._reader is not None
+        return self._reader.finish()
 
     def _read_meta(self, piece: Piece) -> Piece | None:
         """Feed the File Meta Information; what follows it, or None while it is incomplete."""
@@ -205,21 +263,23 @@ class Reception:
             if expected and expected != getattr(instance, keyword):
                 raise ObjectMismatch(f"{keyword} of the data set is not that of the request", tag=tag)
 
-    def _keep(self, instance: Instance, sha256: str) -> Outcome:
+    def _keep(self, instance: Instance) -> Outcome:
         """Publish the bytes, then record them."""
         self._writer.publish()
-        outcome = self._record(instance, sha256)
+        outcome = self._record(instance)
         self._settled = True
         if outcome in _CONFLICTS:
-            self._refuse(instance, sha256, outcome)
+            self._refuse(instance, outcome)
         return outcome
 
-    def _record(self, instance: Instance, sha256: str) -> Outcome:
+    def _record(self, instance: Instance) -> Outcome:
         """One transaction. Bytes that lost a race are given to the jobs in the same transaction."""
         key, offset, source = self._writer.key, self._data_set_offset, self._source
+        kept = self._kept.hexdigest()
+        received = self._received.hexdigest() if self._is_modified else ""
 
         def change(connection: Any) -> Outcome:
-            outcome = instances.record(connection, instance, key, offset, sha256, source)
+            outcome = instances.record(connection, instance, key, offset, kept, source, received)
             if outcome is not Outcome.STORED:
                 outbox.put(connection, BLOB_ABANDONED, {"key": key})
             return outcome
@@ -242,13 +302,13 @@ class Reception:
         with self._ingest.database.read() as connection:
             return instances.find_instance(connection, instance.SOPInstanceUID)
 
-    def _meet(self, stored: StoredInstance, instance: Instance, sha256: str) -> Outcome:
+    def _meet(self, stored: StoredInstance, instance: Instance) -> Outcome:
         """The UID is known: the same object again is fine, anything else is kept out."""
-        if not instances.is_same(stored, instance, sha256):
-            self._refuse(instance, sha256, Outcome.OTHER_CONTENT)
+        if not instances.is_same(stored, instance, self._received.hexdigest()):
+            self._refuse(instance, Outcome.OTHER_CONTENT)
         self._check_bytes(stored)
         # Deleted in the meantime: then these bytes are needed after all.
-        return Outcome.ALREADY_THERE if self._find(instance) else self._keep(instance, sha256)
+        return Outcome.ALREADY_THERE if self._find(instance) else self._keep(instance)
 
     def _check_bytes(self, stored: StoredInstance) -> None:
         """Never say Success for bytes that are gone."""
@@ -260,20 +320,21 @@ class Reception:
         if not whole:
             raise OutOfResources("the stored bytes of this instance are missing or cut: restore them first")
 
-    def _refuse(self, instance: Instance, sha256: str, outcome: Outcome) -> None:
+    def _refuse(self, instance: Instance, outcome: Outcome) -> None:
         """Record the conflict for the administrator and raise it."""
-        reason = _CONFLICTS[outcome]
+        reason, sha256 = _CONFLICTS[outcome], self._received.hexdigest()
         conflict_id = self._ingest.database.write(
             lambda connection: conflicts.record_conflict(connection, instance, sha256, self._source, reason)
         )
         raise InstanceConflict(reason, sop_instance_uid=instance.SOPInstanceUID, conflict_id=conflict_id)
 
 
-def _receipt(instance: Instance, *, already_there: bool) -> Receipt:
+def _receipt(instance: Instance, *, already_there: bool, warning: int) -> Receipt:
     return Receipt(
         instance.SOPClassUID,
         instance.SOPInstanceUID,
         instance.SeriesInstanceUID,
         instance.StudyInstanceUID,
         already_there,
+        warning,
     )
