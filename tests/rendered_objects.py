@@ -48,7 +48,13 @@ def presentation_state(
     basics = {
         "StudyInstanceUID": images[0].StudyInstanceUID,
         "ReferencedSeriesSequence": [series],
+        "InstanceNumber": 1,
+        "Manufacturer": "",
         "ContentLabel": "A",
+        "ContentDescription": "",
+        "ContentCreatorName": "",
+        "PresentationCreationDate": "20240311",
+        "PresentationCreationTime": "101530",
     }
     return with_attributes(state, basics, grey if sop_class != COLOR_STATE else {}, attributes)
 

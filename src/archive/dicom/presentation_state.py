@@ -101,17 +101,19 @@ class Presentation:
 
 
 def references(metadata: Metadata) -> Iterator[Reference]:
-    """The images that it is for, in its order, `MOST_REFERENCES` at most (PS3.3 C.11.11)."""
+    """The images that it is for, in its order, `MOST_REFERENCES` images and frames at most (PS3.3 C.11.11)."""
     left = MOST_REFERENCES
-    for series in items(metadata, _REFERENCED_SERIES)[:MOST_REFERENCES]:
-        images = items(series, _REFERENCED_IMAGES)
-        uid = text(series, "0020000E")
-        if not images and uid:
+    for series in items(metadata, _REFERENCED_SERIES):
+        uid, images = text(series, "0020000E"), items(series, _REFERENCED_IMAGES)
+        if uid and not images and left > 0:
+            left -= 1
             yield Reference(uid)
         for image in images[:left]:
-            frames = tuple(int(frame) for frame in numbers(image, "00081160") if frame >= 1)
-            yield Reference(uid, text(image, "00081155"), frames[:MOST_REFERENCES])
-        left = max(0, left - len(images))
+            if left <= 0:
+                return
+            frames = tuple(int(frame) for frame in numbers(image, "00081160") if frame >= 1)[:left]
+            left -= max(1, len(frames))
+            yield Reference(uid, text(image, "00081155"), frames)
 
 
 def presentation(

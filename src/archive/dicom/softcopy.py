@@ -24,8 +24,9 @@ from archive.dicom.viewport import MOST_PIXELS, Viewport
 Array = NDArray[Any]
 Point = tuple[float, float]
 
-MOST_POINTS = 20_000
-_MOST_OBJECTS = 1_000
+MOST_POINTS = 50_000
+"""Of all graphics on a frame together, where a text counts as ten; what comes after them is not drawn."""
+_POINTS_OF_TEXT = 10
 _TURNS: dict[int, tuple[Image.Transpose | None, Callable[[float, float], Point]]] = {
     0: (None, lambda u, v: (u, v)),
     90: (Image.Transpose.ROTATE_270, lambda u, v: (1 - v, u)),
@@ -69,8 +70,9 @@ def presented(
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     image = image.resize(_size(image, area, presentation.rotation, viewport), Image.Resampling.LANCZOS)
     canvas = _Canvas(area, presentation, image.width, image.height)
+    left = MOST_POINTS
     for annotation in presentation.annotations:
-        _annotate(image, canvas, annotation, lettering)
+        left = _annotate(image, canvas, annotation, lettering, left)
     return np.asarray(_cropped(image, viewport) if area.magnification else image)
 
 
@@ -134,21 +136,31 @@ def _polygon(draw: ImageDraw.ImageDraw, metadata: Metadata) -> None:
 _SHUTTERS = {"RECTANGULAR": _rectangle, "CIRCULAR": _circle, "POLYGONAL": _polygon}
 
 
-def _annotate(image: Image.Image, canvas: _Canvas, annotation: Annotation, lettering: Lettering) -> None:
+def _annotate(
+    image: Image.Image, canvas: _Canvas, annotation: Annotation, lettering: Lettering, left: int
+) -> int:
+    """Draw what `left` points are enough for; how many are left after it."""
     draw = ImageDraw.Draw(image)
     ink = _ink(image, annotation.grey)
     width = max(1, round(min(image.size) / 400))
-    for graphic in items(annotation.item, "00700009")[:_MOST_OBJECTS]:
-        points = _points(graphic, canvas)
+    for graphic in items(annotation.item, "00700009")[: max(left, 0)]:
+        points = _points(graphic, canvas)[: max(left, 0)]
+        left -= 1 + len(points)
         shape = _GRAPHICS.get(text(graphic, "00700023"))
         if shape is not None and points:
-            outline = shape(points)
-            if text(graphic, "00700024") == "Y" and len(outline) > 2:
-                draw.polygon(outline, fill=ink, outline=ink)
-            else:
-                draw.line(outline, fill=ink, width=width)
-    for words in items(annotation.item, "00700008")[:_MOST_OBJECTS]:
+            _draw(draw, shape(points), ink, 0 if text(graphic, "00700024") == "Y" else width)
+    for words in items(annotation.item, "00700008")[: max(left, 0) // _POINTS_OF_TEXT]:
+        left -= _POINTS_OF_TEXT
         _write(draw, canvas, words, ink, lettering)
+    return left
+
+
+def _draw(draw: ImageDraw.ImageDraw, outline: list[Point], ink: Any, width: int) -> None:
+    """Width 0: filled."""
+    if not width and len(outline) > 2:
+        draw.polygon(outline, fill=ink, outline=ink)
+    else:
+        draw.line(outline, fill=ink, width=max(width, 1))
 
 
 def _points(graphic: Metadata, canvas: _Canvas) -> list[Point]:
