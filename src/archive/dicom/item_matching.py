@@ -17,6 +17,7 @@ from archive.dicom.attribute_levels import (
     date_beside,
     follows_the_timezone,
     is_private,
+    is_private_creator,
     time_beside,
     vr_of,
 )
@@ -63,6 +64,8 @@ class DataSetTest:
         )
 
     def _own_matches(self, keys: _Keys, tag: int, data_set: DataSet, shift: int) -> bool:
+        if is_private_creator(tag):
+            return _has_creator(data_set, tag >> 16, keys.own[tag])
         member = data_set.get(tag_text(tag, data_set, keys.creators))
         return all(
             element_matches(member, one, fuzzy=self._query.fuzzy, shift=shift) for one in keys.own[tag]
@@ -97,6 +100,15 @@ def tag_text(tag: int, data_set: DataSet, creators: Mapping[int, str]) -> str:
         if member and creator in (one.strip(" ") for one in texts(member)):
             return f"{group:04X}{block:02X}{tag & 0xFF:02X}"
     return ""
+
+
+def _has_creator(data_set: DataSet, group: int, wanted: Sequence[Matching]) -> bool:
+    """Whether a block of the group, whatever its number, has a creator like this."""
+    blocks = (data_set.get(f"{group:04X}{block:04X}") for block in range(FIRST_BLOCK, LAST_BLOCK + 1))
+    members = [member for member in blocks if member]
+    return all(
+        any(element_matches(member, one, fuzzy=False) for member in members or [None]) for one in wanted
+    )
 
 
 def creator_of(tag: int) -> int:

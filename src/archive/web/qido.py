@@ -14,7 +14,8 @@ import orjson
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Level
 from archive.dicom.query import Key, Match, UIDList
-from archive.web import media_types, urls
+from archive.services.search import Found
+from archive.web import charset, media_types, urls
 from archive.web.exchange import Answer, Asked
 from archive.web.media_types import DICOM_XML
 from archive.web.metadata import OFFERS, json_array, xml_parts
@@ -29,7 +30,7 @@ _ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
 
 
 def studies(archive: Archive, asked: Asked) -> Answer:
-    """Search among studies. Raises InvalidQuery, InvalidUID, NotAcceptable."""
+    """Search among studies. Raises InvalidQuery, TooBroad, InvalidUID, NotAcceptable."""
     return _search(archive, asked, Level.STUDY)
 
 
@@ -46,18 +47,16 @@ def instances(archive: Archive, asked: Asked) -> Answer:
 def _search(archive: Archive, asked: Asked, level: Level) -> Answer:
     chosen = media_types.choose(asked.accept, OFFERS)
     maximum = archive.settings.limits.maximum_query_results
-    search = parse(asked.parameters, level, maximum)
+    search = parse(asked.parameters, level, maximum, strict=asked.strict)
     query = replace(search.query, keys=_path_keys(asked) + search.query.keys)
     found = archive.search.find(query)
-    remaining = 0
-    if found.number == query.limit:
-        remaining = archive.search.count(query) - query.offset - found.number
-    warnings = _warnings(asked, search, remaining)
+    warnings = _warnings(asked, search, found)
     if not found.number:
         return Answer(204, headers=warnings)
     data_sets = (_with_urls(asked.base_url, match, level) for match in found.matches)
     if chosen.media_type == DICOM_XML:
-        return related(DICOM_XML, xml_parts(data_sets), warnings)
+        spoken = charset.chosen(asked, DICOM_XML, multipart=True)
+        return related(DICOM_XML, xml_parts(data_sets, spoken), warnings)
     return Answer(200, chosen.media_type, json_array(map(orjson.dumps, data_sets)), warnings)
 
 
@@ -70,11 +69,13 @@ def _path_keys(asked: Asked) -> tuple[Key, ...]:
     )
 
 
-def _warnings(asked: Asked, search: Search, remaining: int) -> tuple[tuple[str, str], ...]:
+def _warnings(asked: Asked, search: Search, found: Found) -> tuple[tuple[str, str], ...]:
     """Each in the form of PS3.18 8.3.4: `299 <service>: <text>`."""
     texts = list(search.warnings)
-    if remaining > 0:
-        texts.append(f"There are {remaining} additional results that can be requested")
+    if found.unread:
+        texts.append(f"The metadata of {found.unread} candidates are too long to be searched")
+    if found.remaining:
+        texts.append(f"There are {found.remaining} additional results that can be requested")
     return tuple(("Warning", f"299 {asked.base_url}: {text}") for text in texts)
 
 

@@ -1,9 +1,12 @@
 """The query string of a search, read (PS3.18 8.3.4).
 
-Lenient where viewers are and the meaning is clear: unknown parameters are ignored, as are attributes of a level
-below the resource's (OHIF includes Modality in a search for studies); UID lists come with commas or with
-backslashes. An attribute that cannot be matched does not restrict the answer, and a Warning says so. What is
-malformed or repeated is refused.
+Lenient where viewers are and the meaning is clear, unless the settings are strict: UID lists come with commas or with
+backslashes, codes in lists, `includefield=all` beside others, private attributes without their private creator. Ignored
+without a word are unknown parameters, and attributes of a level below the resource's that are to be included (OHIF
+includes Modality in a search for studies). An attribute that cannot be matched at this level does not restrict the
+answer, and a Warning says so. What is malformed or repeated is refused.
+
+What a value asks for depends on parameters that may come after it, so the attributes are gathered first.
 """
 
 from __future__ import annotations
@@ -13,26 +16,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from archive.dicom.attribute_ids import attribute_path, path_name
-from archive.dicom.attributes import BY_TAG, REQUEST_ATTRIBUTES
 from archive.dicom.errors import InvalidQuery
-from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Level
-from archive.dicom.key_matching import matching
-from archive.dicom.query import Key, Matching, Query, Universal
+from archive.dicom.moments import utc_offset
+from archive.dicom.query import Path, Query
+from archive.web import qido_keys
 
 LARGEST_OFFSET = 1 << 53
 MAXIMUM_INCLUDED = 500
 
-_UNSUPPORTED = {
-    "fuzzymatching": "Only literal matching has been performed.",
-    "emptyvaluematching": "Empty Value Matching has not been performed.",
-    "multiplevaluematching": "Multiple Value Matching has not been performed.",
-}
-"""Parameters that have to be read although we do not do what they ask, and the standard's words for it (8.3.4.2,
-8.3.4.5, 8.3.4.6)."""
-
-_REQUEST_ATTRIBUTES_SEQUENCE = 0x00400275
-_TIMEZONE_OFFSET_FROM_UTC = 0x00080201
+_TIMEZONE_OFFSET_FROM_UTC: Path = (0x00080201,)
+_RECORD_KEY: Path = (0x0008041B,)
+_PRIOR_RECORD_KEY: Path = (0x0008041C,)
+_MAXIMUM_NUMBER_OF_RECORDS: Path = (0x00080429,)
 _UNSIGNED = re.compile(r"[0-9]{1,30}", re.ASCII)
 
 
@@ -50,79 +46,89 @@ class _Reading:
 
     level: Level
     limit: int
+    strict: bool
     offset: int = 0
-    keys: dict[tuple[int, ...], Matching] = field(default_factory=dict)
-    include: set[int] = field(default_factory=set)
+    attributes: dict[Path, str] = field(default_factory=dict)
+    included: list[Path] = field(default_factory=list)
     include_all: bool = False
-    ignored: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    flags: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
 
 
-def parse(parameters: Iterable[tuple[str, str]], level: Level, maximum: int) -> Search:
+def parse(
+    parameters: Iterable[tuple[str, str]], level: Level, maximum: int, *, strict: bool = False
+) -> Search:
     """The search that the parameters mean; its limit is never above `maximum`. Raises InvalidQuery, InvalidUID."""
-    reading = _Reading(level, limit=maximum)
+    reading = _Reading(level, maximum, strict)
     for name, value in parameters:
         special = _SPECIAL.get(name.lower())
         if special is not None:
             special(reading, name.lower(), value)
-            continue
-        path = attribute_path(name)
-        if path is not None:
-            _attribute(reading, path, value)
+        elif (path := attribute_path(name)) is not None:
+            _once(reading, path_name(path), "attribute")
+            reading.attributes[path] = value
+    _check_included(reading)
+    return _search(reading)
+
+
+def _search(reading: _Reading) -> Search:
+    timezone = _timezone(reading)
+    prior, by_record_key = _records(reading)
+    keys = qido_keys.keys(
+        qido_keys.Manner(
+            reading.level,
+            strict=reading.strict,
+            empty="emptyvaluematching" in reading.flags,
+            multiple="multiplevaluematching" in reading.flags,
+        ),
+        reading.attributes,
+        reading.included,
+    )
     query = Query(
-        level=level,
-        keys=tuple(Key(path, kind) for path, kind in reading.keys.items()),
-        include=frozenset(reading.include),
+        level=reading.level,
+        keys=keys.keys,
+        include=keys.include,
+        include_parts=keys.include_parts,
+        creators=keys.creators,
         include_all=reading.include_all,
         limit=reading.limit,
         offset=reading.offset,
+        fuzzy="fuzzymatching" in reading.flags,
+        combined=True,
+        timezone=timezone,
+        by_record_key=by_record_key,
+        after_record_key=prior,
     )
-    return Search(query, tuple(reading.warnings + _about_ignored(reading.ignored)))
+    return Search(query, _about_ignored(keys.ignored))
 
 
-def _attribute(reading: _Reading, path: tuple[int, ...], value: str) -> None:
-    name = path_name(path)
-    if name in reading.seen:
-        raise InvalidQuery(f"the attribute {name} is given more than once")
-    reading.seen.add(name)
-    if path == (_TIMEZONE_OFFSET_FROM_UTC,):
-        return
-    vr = _matched_vr(path, reading.level)
-    if vr is not None:
-        reading.keys[path] = matching(vr, _values(vr, value, path[-1]))
-        return
-    _include(reading, path)
-    if not isinstance(matching("LO", (value,)), Universal):
-        reading.ignored.append(name)
+def _timezone(reading: _Reading) -> int | None:
+    """The zone of the dates and times in the request (8.3.4.1.1). A plus sign that nobody encoded is a space here."""
+    value = reading.attributes.get(_TIMEZONE_OFFSET_FROM_UTC, "").rstrip()
+    if not value.strip("* "):
+        return None
+    del reading.attributes[_TIMEZONE_OFFSET_FROM_UTC]
+    minutes = utc_offset(f"+{value.strip()}" if value.startswith(" ") else value)
+    if minutes is None:
+        raise InvalidQuery("TimezoneOffsetFromUTC is not like +0100 (PS3.3 C.12.1.1.8)")
+    return minutes
 
 
-def _matched_vr(path: tuple[int, ...], level: Level) -> str | None:
-    """The VR of an attribute that can be matched at this level; None for others."""
-    if len(path) == 2 and path[0] == _REQUEST_ATTRIBUTES_SEQUENCE and path[1] in REQUEST_ATTRIBUTES:
-        return "SH" if level >= Level.SERIES else None
-    row = BY_TAG.get(path[0]) if len(path) == 1 else None
-    return row.vr if row is not None and row.matched and row.vr != "SQ" and row.level <= level else None
+def _records(reading: _Reading) -> tuple[int, bool]:
+    """The record that the answers come after, and whether they come in the order of their RecordKey (10.6.1.2.4)."""
+    most = reading.attributes.pop(_MAXIMUM_NUMBER_OF_RECORDS, "")
+    if most:
+        reading.limit = min(_number("MaximumNumberOfRecords", most), reading.limit)
+    prior = reading.attributes.pop(_PRIOR_RECORD_KEY, "")
+    asked = _RECORD_KEY in reading.included or reading.attributes.pop(_RECORD_KEY, None) is not None
+    return qido_keys.record_number(prior) if prior else 0, asked or bool(prior)
 
 
-def _values(vr: str, value: str, tag: int) -> tuple[str, ...]:
-    """The values of a key: a list where one is allowed, with the standard's comma or DICOM's own backslash."""
-    if vr not in ("UI", "CS"):
-        return (value,)
-    values = tuple(part.strip() for part in re.split(r"[,\\]", value))
-    present = tuple(part for part in values if part)
-    if vr == "UI" and present != ("*",):
-        for uid in present:
-            check_uid(uid, tag)
-    return present
-
-
-def _include(reading: _Reading, path: tuple[int, ...]) -> None:
-    row = BY_TAG.get(path[0])
-    if row is None or row.level <= reading.level:
-        reading.include.add(path[0])
-    if len(reading.include) > MAXIMUM_INCLUDED:
+def _check_included(reading: _Reading) -> None:
+    if len(set(reading.included)) > MAXIMUM_INCLUDED:
         raise InvalidQuery(f"more than {MAXIMUM_INCLUDED} attributes are included: use includefield=all")
+    if reading.strict and reading.include_all and reading.included:
+        raise InvalidQuery("includefield=all stands beside other includefields (PS3.18 8.3.4.3)")
 
 
 def _includefield(reading: _Reading, _name: str, value: str) -> None:
@@ -133,35 +139,36 @@ def _includefield(reading: _Reading, _name: str, value: str) -> None:
             path = attribute_path(part)
             if path is None:
                 raise InvalidQuery("includefield holds something else than tags, keywords and all")
-            _include(reading, path)
+            reading.included.append(path)
 
 
 def _limit(reading: _Reading, name: str, value: str) -> None:
-    reading.limit = min(_unsigned(reading, name, value), reading.limit)
+    _once(reading, name, "parameter")
+    reading.limit = min(_number(name, value), reading.limit)
 
 
 def _offset(reading: _Reading, name: str, value: str) -> None:
-    reading.offset = min(_unsigned(reading, name, value), LARGEST_OFFSET)
+    _once(reading, name, "parameter")
+    reading.offset = min(_number(name, value), LARGEST_OFFSET)
 
 
-def _unsigned(reading: _Reading, name: str, value: str) -> int:
-    _once(reading, name)
+def _number(name: str, value: str) -> int:
     if not _UNSIGNED.fullmatch(value):
         raise InvalidQuery(f"{name} is no unsigned integer")
     return int(value)
 
 
 def _flag(reading: _Reading, name: str, value: str) -> None:
-    _once(reading, name)
+    _once(reading, name, "parameter")
     if value.lower() not in ("true", "false"):
         raise InvalidQuery(f"{name} is neither true nor false")
     if value.lower() == "true":
-        reading.warnings.append(f"The {name} parameter is not supported. {_UNSUPPORTED[name]}")
+        reading.flags.add(name)
 
 
-def _once(reading: _Reading, name: str) -> None:
+def _once(reading: _Reading, name: str, what: str) -> None:
     if name in reading.seen:
-        raise InvalidQuery(f"the parameter {name} is given more than once")
+        raise InvalidQuery(f"the {what} {name} is given more than once")
     reading.seen.add(name)
 
 
@@ -169,18 +176,20 @@ def _ignore(_reading: _Reading, _name: str, _value: str) -> None:
     """Read elsewhere (`exchange.Asked.accept`), or not at all."""
 
 
-def _about_ignored(names: list[str]) -> list[str]:
+def _about_ignored(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        return ()
     shown = ", ".join(names[:20])
-    return (
-        [f"These attributes are not matched here and did not restrict the results: {shown}"] if names else []
-    )
+    return (f"These attributes are not matched here and did not restrict the results: {shown}",)
 
 
 _SPECIAL: dict[str, Callable[[_Reading, str, str], None]] = {
     "includefield": _includefield,
     "limit": _limit,
     "offset": _offset,
-    **dict.fromkeys(_UNSUPPORTED, _flag),
+    "fuzzymatching": _flag,
+    "emptyvaluematching": _flag,
+    "multiplevaluematching": _flag,
     "accept": _ignore,
     "charset": _ignore,
 }
