@@ -1,160 +1,226 @@
-"""Behind nginx, under another host name and a path of its own, every URL that the archive gives out leads back.
+"""Behind nginx, under another host name, a path of its own and https, every URL that the archive gives out leads back.
 
-Both ways to tell the archive its public address are tried: a setting, and the headers that the proxy adds.
+All ways to tell the archive its public address are tried: a setting, and the two kinds of headers that a proxy adds.
+What is checked is every URL in every header and body of the answers to a tour of all resources, fetched just as it
+was given.
 """
 
 from __future__ import annotations
 
-import subprocess
-import threading
-import time
+import json
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
+from pydicom import Dataset
 
 import dcmtk
 import dicomweb
 from archive_process import ArchiveServer
-from objects import ct, data_set_bytes, part10
+from objects import ct, data_set_bytes, multi_frame, part10
+from reverse_proxy import HOST, PREFIX, Proxied, serve
 
-HOST = "imaging.hospital.example"
-PREFIX = "/pacs"
+NAMES = (
+    "http://dicom.nema.org/",
+    "https://dicom.nema.org/",
+    "http://www.w3.org/",
+    "http://wadl.dev.java.net/",
+)
+"""URLs that name a namespace or the standard, and are nobody's of ours."""
 
-CONFIGURATION = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    client_max_body_size 0;
-    location {prefix}/ {{
-      proxy_pass http://127.0.0.1:{archive}/;
-      proxy_http_version 1.1;
-      proxy_request_buffering off;
-      {headers}
-    }}
-  }}
-}}
-"""
-
-HEADERS = """
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header X-Forwarded-Prefix /pacs;
-"""
+_URL = re.compile(rb"https?://[^\s\"'<>\\,]+")
+JSON, XML = "application/dicom+json", 'multipart/related; type="application/dicom+xml"'
+WADL = "{http://wadl.dev.java.net/2009/02}"
 
 
 @dataclass(frozen=True)
-class Proxied:
-    """An archive as people outside see it."""
+class Outside:
+    """The archive as the public sees it, and what is stored in it."""
 
-    port: int
+    proxied: Proxied
+    image: Dataset
+    frames: Dataset
+    answer: httpx.Response
 
     @property
-    def public(self) -> str:
-        """The address outside."""
-        return f"http://{HOST}:{self.port}{PREFIX}/dicom-web"
+    def base(self) -> str:
+        """The public DICOMweb root."""
+        return f"{self.proxied.root}/dicom-web"
 
-    def get(self, url: str, accept: str) -> httpx.Response:
-        """GET a public URL: its host name is ours, so it is sent to nginx by address."""
-        parts = urlsplit(url)
-        assert (parts.hostname, parts.port) == (HOST, self.port), url
-        assert parts.path.startswith(f"{PREFIX}/dicom-web/"), url
-        inside = parts._replace(netloc=f"127.0.0.1:{self.port}").geturl()
-        return dicomweb.CLIENT.get(inside, headers={"Host": f"{HOST}:{self.port}", "Accept": accept})
+    @property
+    def study(self) -> str:
+        """The public resource of the study."""
+        return f"{self.base}/studies/{self.image.StudyInstanceUID}"
 
-
-@contextmanager
-def serve(nginx: str, folder: Path, archive: int, port: int, headers: str) -> Iterator[Proxied]:
-    """nginx of our own before the archive's port."""
-    folder.mkdir()
-    file = folder / "nginx.conf"
-    file.write_text(
-        CONFIGURATION.format(folder=folder, port=port, prefix=PREFIX, archive=archive, headers=headers)
-    )
-    log = str(folder / "error.log")
-    process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(file), "-e", log])
-    try:
-        _wait_until_it_answers(process, port)
-        yield Proxied(port)
-    finally:
-        process.terminate()
-        process.wait(20)
+    def instance(self, data_set: Dataset) -> str:
+        """The public resource of an instance."""
+        return f"{self.study}/series/{data_set.SeriesInstanceUID}/instances/{data_set.SOPInstanceUID}"
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline, pause = time.monotonic() + 20, threading.Event()
-    while True:
-        try:
-            dicomweb.CLIENT.get(f"http://127.0.0.1:{port}/")
-        except httpx.TransportError:
-            assert process.poll() is None, "nginx ended"
-            assert time.monotonic() < deadline, "nginx does not answer"
-            pause.wait(0.02)
-        else:
-            return
-
-
-@pytest.fixture(params=["forwarded headers", "public_url"])
-def proxied(
-    request: pytest.FixtureRequest, nginx: str, start_archive: Callable[..., ArchiveServer], tmp_path: Path
-) -> Iterator[Proxied]:
-    """The archive behind nginx, which learns of its public address in one of the two ways."""
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("http", "X-Forwarded"),
+        ("https", "X-Forwarded"),
+        ("https", "Forwarded"),
+        ("https", "public_url"),
+    ],
+    ids=" ".join,
+)
+def outside(
+    request: pytest.FixtureRequest,
+    nginx: str,
+    module_archive: Callable[..., ArchiveServer],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Outside]:
+    """The archive behind nginx, which learns of its public address in one of the ways."""
+    scheme, way = request.param
     port = dcmtk.free_port()
-    by_headers = request.param == "forwarded headers"
-    public = f"http://{HOST}:{port}{PREFIX}"
-    environment = {"ARCHIVE_HTTP_BEHIND_PROXY": "true"} if by_headers else {"ARCHIVE_HTTP_PUBLIC_URL": public}
-    server = start_archive(environment=environment)
-    headers = HEADERS if by_headers else ""
-    with serve(nginx, tmp_path / "nginx", server.http_port, port, headers) as proxied:
-        yield proxied
+    public = f"{scheme}://{HOST}:{port}{PREFIX}"
+    by_setting = way == "public_url"
+    environment = {"ARCHIVE_HTTP_PUBLIC_URL": public} if by_setting else {"ARCHIVE_HTTP_BEHIND_PROXY": "true"}
+    server = module_archive(environment=environment)
+    folder: Path = tmp_path_factory.mktemp("proxy") / "nginx"
+    with serve(nginx, folder, server.http_port, port, scheme, way) as proxied:
+        image = ct(Rows=64, Columns=64, PixelData=bytes(64 * 64 * 2))
+        frames = multi_frame(3, StudyInstanceUID=image.StudyInstanceUID)
+        answer = proxied.ask(
+            f"{public}/dicom-web/studies",
+            JSON,
+            "POST",
+            content=dicomweb.stow_body([part10(image), part10(frames)]),
+            Content_Type=dicomweb.STOW_TYPE,
+        )
+        assert answer.status_code == 200, answer.text
+        yield Outside(proxied, image, frames, answer)
 
 
-def test_every_url_leads_back_through_the_proxy(proxied: Proxied) -> None:
-    original = ct()
-    inside = f"http://127.0.0.1:{proxied.port}{PREFIX}/dicom-web"
-    headers = {
-        "Content-Type": dicomweb.STOW_TYPE,
-        "Accept": "application/dicom+json",
-        "Host": f"{HOST}:{proxied.port}",
+def urls(answer: httpx.Response) -> set[str]:
+    """Every URL in the headers and the body that is not the name of something else."""
+    values = [value.encode() for value in answer.headers.values()]
+    found = {
+        match.decode("latin-1").rstrip(":")
+        for text in (*values, answer.content)
+        for match in _URL.findall(text)
     }
-    body = dicomweb.stow_body([part10(original)])
-    stored = dicomweb.CLIENT.post(f"{inside}/studies", content=body, headers=headers)
-    assert stored.status_code == 200
-    study = f"{proxied.public}/studies/{original.StudyInstanceUID}"
-    series = f"{study}/series/{original.SeriesInstanceUID}"
-    instance = f"{series}/instances/{original.SOPInstanceUID}"
+    return {url for url in found if not url.startswith(NAMES)}
 
-    answer = stored.json()
-    assert dicomweb.value(answer, "00081190") == study
-    (reference,) = answer["00081199"]["Value"]
-    assert dicomweb.value(reference, "00081190") == instance
 
-    for resource, expected in (("studies", study), ("series", series), ("instances", instance)):
-        (match,) = proxied.get(f"{proxied.public}/{resource}", "application/dicom+json").json()
-        assert dicomweb.value(match, "00081190") == expected
+def tour(outside: Outside) -> Iterator[tuple[str, str]]:
+    """Every resource, and what to accept."""
+    image, frames = outside.instance(outside.image), outside.instance(outside.frames)
+    of_series = image.partition("/instances")[0]
+    for search in ("/studies", "/series", "/instances", "/studies?limit=1&offset=0&fuzzymatching=true"):
+        yield f"{outside.base}{search}", JSON
+        yield f"{outside.base}{search}", XML
+    yield f"{outside.base}/instances?limit=1", JSON
+    for resource in (outside.study, of_series, image):
+        yield f"{resource}/metadata", JSON
+        yield f"{resource}/metadata", XML
+        yield resource, 'multipart/related; type="application/dicom"'
+        for more in ("bulkdata", "pixeldata", "rendered", "thumbnail"):
+            yield f"{resource}/{more}", "*/*"
+    yield image, "application/dicom"
+    yield f"{image}/rendered?annotation=nonsense", "image/png"
+    yield f"{frames}/frames/1,3", "*/*"
+    yield f"{frames}/frames/2/rendered", "*/*"
+    yield f"{frames}/frames/2/thumbnail", "*/*"
+    uids = f"studyUID={outside.image.StudyInstanceUID}&seriesUID={outside.image.SeriesInstanceUID}"
+    uri = f"{outside.proxied.root}/wado?requestType=WADO&{uids}&objectUID={outside.image.SOPInstanceUID}"
+    yield uri, "*/*"
+    yield f"{uri}&contentType=application/dicom", "*/*"
 
-    (whole,) = dicomweb.parts(proxied.get(instance, dicomweb.AS_STORED))
-    assert data_set_bytes(whole.body) == data_set_bytes(part10(original))
 
-    (metadata,) = proxied.get(f"{instance}/metadata", "application/dicom+json").json()
+def test_every_url_leads_back_just_as_it_was_given(outside: Outside) -> None:
+    """N11, S5: RetrieveURL, BulkDataURI, Content-Location, Location, the service that warns."""
+    found: dict[str, str] = dict.fromkeys(urls(outside.answer), "the store response")
+    for url, accept in tour(outside):
+        answer = outside.proxied.ask(url, accept)
+        assert answer.status_code == 200, (url, accept, answer.text)
+        found |= dict.fromkeys(urls(answer), url)
+    assert len(found) > 20
+    for url, source in found.items():
+        assert url.startswith(f"{outside.proxied.root}/"), (url, source)
+        method = "OPTIONS" if url == outside.base else "GET"
+        answer = outside.proxied.ask(url, "*/*", method)
+        assert answer.status_code == 200, (url, source, answer.text)
+    assert {outside.base, outside.study, outside.instance(outside.image)} <= found.keys()
+    assert f"{outside.instance(outside.image)}/bulkdata/7FE00010" in found
+
+
+def test_the_store_response_names_what_it_stored(outside: Outside) -> None:
+    response = outside.answer.json()
+    assert dicomweb.value(response, "00081190") == outside.study
+    items: Any = response["00081199"]["Value"]
+    expected = {outside.instance(each) for each in (outside.image, outside.frames)}
+    assert {dicomweb.value(item, "00081190") for item in items} == expected
+
+
+def test_what_the_urls_lead_to_are_the_bytes(outside: Outside) -> None:
+    image = outside.instance(outside.image)
+    (whole,) = dicomweb.parts(outside.proxied.ask(image, dicomweb.AS_STORED))
+    assert data_set_bytes(whole.body) == data_set_bytes(part10(outside.image))
+    (metadata,) = outside.proxied.ask(f"{image}/metadata", JSON).json()
     uri = metadata["7FE00010"]["BulkDataURI"]
-    assert uri.startswith(instance)
-    bulk = proxied.get(uri, "multipart/related; type=application/octet-stream")
-    (part,) = dicomweb.parts(bulk)
-    assert part.body == original.PixelData
+    (part,) = dicomweb.parts(outside.proxied.ask(uri, "multipart/related; type=application/octet-stream"))
+    assert part.body == outside.image.PixelData
     assert part.headers["content-location"] == uri
+
+
+def filled(template: str, outside: Outside) -> str:
+    """A path whose variables have values."""
+    data_set = outside.frames
+    values = {
+        "study": data_set.StudyInstanceUID,
+        "series": data_set.SeriesInstanceUID,
+        "instance": data_set.SOPInstanceUID,
+        "frames": "1",
+        "path": "7FE00010",
+    }
+    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "1.2.3"), template)
+
+
+def test_the_capabilities_describe_resources_that_are_there(outside: Outside) -> None:
+    """8.9, annex H: the base of the resources with their paths."""
+    for root in (outside.base, f"{outside.base}/", outside.study, f"{outside.proxied.root}/wado"):
+        answer = outside.proxied.ask(root, "application/vnd.sun.wadl+xml", "OPTIONS")
+        assert answer.status_code == 200
+        assert all(url.startswith(f"{outside.proxied.root}/") for url in urls(answer))
+        (resources,) = ElementTree.fromstring(answer.text).findall(f"{WADL}resources")
+        base = resources.get("base", "").rstrip("/")
+        assert base in (outside.base, outside.proxied.root)
+        again = outside.proxied.ask(
+            f"{base}/{resources[0].get('path', '').partition('{')[0]}".rstrip("/"), "*/*", "OPTIONS"
+        )
+        assert again.status_code == 200
+
+
+def test_openapi_describes_resources_that_are_there(outside: Outside) -> None:
+    document = outside.proxied.ask(f"{outside.proxied.root}/openapi.json").json()
+    (server,) = document["servers"]
+    assert server["url"].rstrip("/") == outside.proxied.root
+    asked = 0
+    for template, operations in document["paths"].items():
+        if "get" in operations and "commitment" not in template:
+            answer = outside.proxied.ask(server["url"].rstrip("/") + filled(template, outside))
+            assert answer.status_code == (400 if template == "/wado" else 200), (template, answer.text)
+            asked += 1
+    assert asked > 20
+
+
+def test_a_commitment_is_found_where_the_answer_says(outside: Outside) -> None:
+    """Chapter 13: Location or Content-Location of a request that is being worked on."""
+    item = {"00081150": outside.image.SOPClassUID, "00081155": outside.image.SOPInstanceUID}
+    references = [{tag: {"vr": "UI", "Value": [value]} for tag, value in item.items()}]
+
+    body = json.dumps({"00081199": {"vr": "SQ", "Value": references}}).encode()
+    url = f"{outside.base}/commitment-requests/1.2.840.99.{outside.proxied.port}"
+    answer = outside.proxied.ask(url, JSON, "POST", content=body, Content_Type=JSON)
+    assert answer.status_code in (200, 202), answer.text
+    for given in urls(answer) - {outside.base}:
+        assert outside.proxied.ask(given, JSON).status_code in (200, 202), given
