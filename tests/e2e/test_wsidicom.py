@@ -22,7 +22,6 @@ from archive_process import ArchiveServer
 from objects import mr, part10
 from whole_slide import HEIGHT, LEVELS, WIDTH, Slide, picture, slide
 
-
 # wsidicom has no use for the bulk data that its metadata names, and pydicom says so.
 pytestmark = pytest.mark.filterwarnings("ignore:No bulk data URI handler:UserWarning")
 
@@ -46,8 +45,8 @@ def stored(request: pytest.FixtureRequest, server: ArchiveServer) -> Slide:
 
 
 class Bytes(WsiDicomWebClient):
-    """dicomweb-client 0.61 gives frames as bytearray, which pydicom, decoding native ones for wsidicom 0.36, takes for a
-    list of values; whatever the server."""
+    """dicomweb-client 0.61 gives frames as bytearray, which pydicom takes for a list of values when it decodes native
+    ones for wsidicom 0.36; whatever the server."""
 
     def get_frames(self, *arguments: Any) -> Iterator[bytes]:
         return map(bytes, super().get_frames(*arguments))

@@ -13,7 +13,8 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from objects import mr, multi_frame, part10
+from objects import ct, mr, multi_frame, part10
+from rendered_objects import presentation_state, window
 from web_door import Door, running, settings_for
 
 JPEG = {"Accept": "image/jpeg"}
@@ -169,7 +170,7 @@ def test_uids_that_do_not_belong_together(door: Door, stored: Dataset, name: str
         {"presentationSeriesUID": "1.2"},
         {"presentationSeriesUID": "1.2", "presentationUID": "x"},
         {"presentationSeriesUID": "1.2", "presentationUID": "1.3", "windowCenter": "1", "windowWidth": "2"},
-        {"presentationSeriesUID": "1.2", "presentationUID": "1.3", "frameNumber": "1"},
+        {"presentationSeriesUID": "1.2", "presentationUID": "1.3", "transferSyntax": "1.2"},
     ],
     ids=str,
 )
@@ -213,8 +214,9 @@ def test_frames(door: Door, frames: Dataset) -> None:
     """9.5.2.1."""
     pictures = {ask(door, frames, frameNumber=number).content for number in ("1", "2", "3")}
     assert len(pictures) == 3
-    assert ask(door, frames).content == ask(door, frames, frameNumber="1").content
     assert ask(door, frames, frameNumber="4").status_code == 400
+    for accept in ("*/*", "image/*", "text/html,image/avif,*/*;q=0.8"):
+        assert ask(door, frames, {"Accept": accept}).headers["content-type"] == "image/jpeg"
 
 
 def test_media_types_of_pictures(door: Door, stored: Dataset) -> None:
@@ -228,6 +230,40 @@ def test_media_types_of_pictures(door: Door, stored: Dataset) -> None:
     assert ask(door, stored, {"Accept": "image/webp"}).status_code == 406
     quality = [len(ask(door, stored, imageQuality=quality).content) for quality in ("5", "100")]
     assert quality[0] < quality[1]
+
+
+def test_a_picture_through_a_presentation_state(door: Door, strict_door: Door) -> None:
+    """9.5.1.2.7, 9.5.2.3, 9.5.2.4: its window is used."""
+    pixels = np.zeros((64, 128), np.uint16)
+    pixels[:, 64:] = 1000
+    image = ct(
+        Rows=64,
+        Columns=128,
+        PixelData=pixels.tobytes(),
+        WindowCenter="40",
+        WindowWidth="400",
+        PixelSpacing=None,
+    )
+    state = presentation_state([image], SoftcopyVOILUTSequence=window(-1024, 2))
+    for each in (door, strict_door):
+        assert each.store(part10(image), part10(state), Accept="application/dicom+json").status_code == 200
+    of_state = {"presentationSeriesUID": state.SeriesInstanceUID, "presentationUID": state.SOPInstanceUID}
+    assert picture(ask(door, image))[:, 72:].max() < 100
+    shown = ask(door, image, **of_state)
+    assert picture(shown)[:, 72:].min() > 215
+    assert door.client.get(shown.headers["content-location"]).content == shown.content
+    small = picture(ask(door, image, **of_state, rows="32", columns="32"))
+    assert small.shape == (16, 32)
+    assert ask(door, image, **of_state, region="0.6,0,1,1").status_code == 406, "not ignored"
+    for other in ({"presentationUID": "1.2.3"}, {"presentationSeriesUID": "1.2.3"}):
+        assert ask(door, image, **of_state | other).status_code == 404
+    assert ask(door, image, **of_state, frameNumber="1").status_code == 200
+    assert ask(strict_door, image, **of_state, frameNumber="1").status_code == 400
+    assert ask(door, image, **of_state | {"presentationUID": image.SOPInstanceUID}).status_code in (
+        400,
+        404,
+        406,
+    )
 
 
 @pytest.mark.parametrize("name", ["annotation", "imageAnnotation"])

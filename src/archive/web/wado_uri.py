@@ -5,7 +5,8 @@ and media types mean the same at both addresses; here are only the names and rul
 
 Where the chapter contradicts itself the lenient reading counts, unless the settings are strict: one of rows and
 columns is enough (9.5.2.5; 9.5.1.2.4 wants both), transferSyntax may be `*` or a list (8.7.3.6; 9.4.2.4 wants one
-UID), frame 1 may be asked of an image with a single frame (9.5.2.1 wants 400).
+UID), frame 1 may be asked of an image with a single frame (9.5.2.1 wants 400), and a frame together with a
+presentation state (9.5.1.2.7 does not).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _UIDS = {
 _TRANSFER_SYNTAX_UID = 0x00020010
 _WINDOW = ("windowCenter", "windowWidth")
 _PRESENTATION = ("presentationSeriesUID", "presentationUID")
-_NOT_WITH_PRESENTATION = (*_WINDOW, "frameNumber", "anonymize", "transferSyntax")
+_NOT_WITH_PRESENTATION = (*_WINDOW, "anonymize", "transferSyntax")
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,12}(\.[0-9]{0,12})?|\.[0-9]{1,12})([eE][+-]?[0-9]{1,2})?", re.ASCII)
 
@@ -146,13 +147,14 @@ def _transfer_syntaxes(asked: Asked) -> list[str]:
 
 def _picture(archive: Archive, asked: Asked, path: Mapping[str, str], types: Sequence[MediaType]) -> Answer:
     _check_pairs(asked)
+    path = dict(path) | _presentation(asked)
     query = _charset(asked) | _options(asked)
     if any(asked.parameter(name) is not None for name in ("frameNumber", "rows", "columns", "region")):
         image = _metadata(archive, path)
         query |= _viewport(asked, image)
-        path = dict(path) | _frame(asked, image)
+        path |= _frame(asked, image)
     make = rendered.frames if "frames" in path else rendered.instance
-    header = asked.headers.get("accept", "*/*")
+    header = _single_picture(asked.headers.get("accept", "*/*"))
     named = asked.parameter("contentType") if types else header
     try:
         answer = make(archive, _translated(asked, path, named or header, query))
@@ -164,6 +166,16 @@ def _picture(archive: Archive, asked: Asked, path: Mapping[str, str], types: Seq
     return _located(asked, path, answer)
 
 
+def _single_picture(accept: str) -> str:
+    """The header, by which a wildcard means image/jpeg (9.3): elsewhere it means an animation if there are several
+    frames, here the answer is a single picture (9.5.3.3)."""
+    types = media_types.parse_list(accept)
+    wildcards = [each.quality for each in types if each.name in ("*/*", "image/*")]
+    if not wildcards or any(each.name == "image/jpeg" for each in types):
+        return accept
+    return f"image/jpeg;q={max(wildcards):g}, {accept}"
+
+
 def _check_pairs(asked: Asked) -> None:
     """Raises InvalidQuery, InvalidUID, NotAcceptable."""
     for pair in (_WINDOW, _PRESENTATION):
@@ -171,14 +183,23 @@ def _check_pairs(asked: Asked) -> None:
             raise InvalidQuery(f"{pair[0]} and {pair[1]} come together (PS3.18 9.5.1.2)")
     if asked.parameter("presentationUID") is None:
         return
-    check_uid(asked.parameter("presentationSeriesUID") or "", 0x0020000E)
-    check_uid(asked.parameter("presentationUID") or "", 0x00080018)
-    wrong = [name for name in _NOT_WITH_PRESENTATION if asked.parameter(name) is not None]
+    forbidden = _NOT_WITH_PRESENTATION + (("frameNumber",) if asked.strict else ())
+    wrong = [name for name in forbidden if asked.parameter(name) is not None]
     if wrong:
         raise InvalidQuery(f"{wrong[0]} is not used together with a presentation state (PS3.18 9.5.1.2.7)")
-    raise NotAcceptable(
-        "pictures are not rendered through a presentation state here: ask without presentationUID"
-    )
+    if asked.parameter("region") is not None:
+        raise NotAcceptable("regions are not cut out of what a presentation state shows: ask without region")
+
+
+def _presentation(asked: Asked) -> dict[str, str]:
+    """The presentation state to show the image through (9.5.1.2.7), as `rendered` takes it. Raises InvalidUID."""
+    series, instance = map(asked.parameter, _PRESENTATION)
+    if series is None or instance is None:
+        return {}
+    return {
+        "presentation_series": check_uid(series, _UIDS["series"][1]),
+        "presentation": check_uid(instance, _UIDS["instance"][1]),
+    }
 
 
 def _options(asked: Asked) -> dict[str, str]:
@@ -230,6 +251,8 @@ def _viewport(asked: Asked, image: Mapping[str, Any]) -> dict[str, str]:
         rows, columns = max(1, round(down)), max(1, round(across))
     columns = columns if columns is not None else max(1, math.ceil((rows or 1) * across / down))
     rows = rows if rows is not None else max(1, math.ceil(columns * down / across))
+    if region is None:
+        return {"viewport": f"{columns},{rows}"}
     return {"viewport": f"{columns},{rows},{left * width!r},{top * height!r},{across!r},{down!r}"}
 
 
@@ -289,6 +312,11 @@ def _located(asked: Asked, path: Mapping[str, str], answer: Answer) -> Answer:
     query["contentType"] = answer.media_type.partition(";")[0]
     if "frames" in path:
         query["frameNumber"] = path["frames"]
+    if "presentation" in path:
+        query |= {
+            "presentationSeriesUID": path["presentation_series"],
+            "presentationUID": path["presentation"],
+        }
     url = f"{asked.base_url.removesuffix(ROOT)}{PATH}?{urlencode(query)}"
     kept = tuple(header for header in answer.headers if header[0].lower() != "content-location")
     return replace(answer, headers=(*kept, ("Content-Location", url)))
