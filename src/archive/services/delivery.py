@@ -17,6 +17,7 @@ from archive.services.data_set import DataSet
 from archive.services.explicit import DecodedPixels
 from archive.services.readable import Readable
 from archive.services.retrieve import Retrieve
+from archive.services.stored_frames import StoredFrames
 
 
 class Delivery:
@@ -66,12 +67,12 @@ class Delivery:
         opened = partial(self._retrieve.open, instance)
         return DecodedPixels(instance, opened, table, self._retrieve.attributes(instance))
 
-    def stored_frames(self, instance: StoredInstance, numbers: Sequence[int]) -> list[Readable]:
+    def stored_frames(
+        self, instance: StoredInstance, table: FrameTable, numbers: Sequence[int]
+    ) -> StoredFrames:
         """Frames as they are stored, native ones in little endian. Not for deflated objects, which would be inflated
         anew for each. Raises NotFound."""
-        table = self._retrieve.frame_table(instance)
-        opened = partial(self._retrieve.open, instance)
-        return [stored_frames.readable(instance, opened, table, number) for number in numbers]
+        return StoredFrames(instance, partial(self._retrieve.open, instance), table, numbers)
 
     def bulk_value(self, instance: StoredInstance, value: BulkValue) -> Readable:
         """A value as it is stored, in little endian; not for encapsulated pixel data. Raises NotFound."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from archive.dicom.errors import NotAcceptable
 from archive.dicom.frames import FrameTable
@@ -51,21 +52,46 @@ def in_order(
             yield Frame(frame_length(table, number), _aligned(stored, table, number))
 
 
-def readable(instance: StoredInstance, opened: Opened, table: FrameTable, number: int) -> Readable:
-    """One frame, of which any part can be read. Raises NotFound."""
-    value, ranges = pixel_value(table), table.ranges(number)
+class StoredFrames:
+    """Frames of one instance, of which any part can be read. Raises NotFound for one that is not there."""
 
-    def read(offset: int, length: int) -> Iterator[bytes]:
-        with opened() as blob:
-            data_set = DataSet(blob, instance)
-            if is_shifted(table):
-                stored = itertools.chain.from_iterable(data_set.pieces(value, *place) for place in ranges)
-                yield from part(iter(_aligned(stored, table, number)), offset, length)
-                return
-            for place in _within(ranges, offset, length):
-                yield from data_set.pieces(value, *place)
+    def __init__(
+        self, instance: StoredInstance, opened: Opened, table: FrameTable, numbers: Sequence[int]
+    ) -> None:
+        self._instance = instance
+        self._opened = opened
+        self._table = table
+        self._value = pixel_value(table)
+        self._open: DataSet | None = None
+        self.frames = [
+            Readable(frame_length(table, number), partial(self._read, number)) for number in numbers
+        ]
 
-    return Readable(frame_length(table, number), read)
+    def opened_once(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The pieces, which read these frames; the object is opened once for all of them."""
+        with self._opened() as blob:
+            self._open = DataSet(blob, self._instance)
+            try:
+                yield from pieces
+            finally:
+                self._open = None
+
+    def _read(self, number: int, offset: int, length: int) -> Iterator[bytes]:
+        if self._open is not None:
+            yield from self._pieces(self._open, number, offset, length)
+            return
+        with self._opened() as blob:
+            yield from self._pieces(DataSet(blob, self._instance), number, offset, length)
+
+    def _pieces(self, data_set: DataSet, number: int, offset: int, length: int) -> Iterator[bytes]:
+        ranges = self._table.ranges(number)
+        if is_shifted(self._table):
+            stored = (data_set.pieces(self._value, *place) for place in ranges)
+            whole = _aligned(itertools.chain.from_iterable(stored), self._table, number)
+            return part(iter(whole), offset, length)
+        return itertools.chain.from_iterable(
+            data_set.pieces(self._value, *place) for place in _within(ranges, offset, length)
+        )
 
 
 def pixel_value(table: FrameTable) -> BulkValue:

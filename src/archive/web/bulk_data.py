@@ -130,7 +130,8 @@ def _sliced(archive: Archive, wanted: _Value) -> Sliced:
         pixels = archive.delivery.decoded(wanted.instance)
         return Sliced(pixels.size.length, pixels.pieces)
     else:
-        (readable,) = archive.delivery.stored_frames(wanted.instance, (1,))
+        table = archive.retrieve.frame_table(wanted.instance)
+        (readable,) = archive.delivery.stored_frames(wanted.instance, table, (1,)).frames
     return Sliced(readable.length, readable.read)
 
 

@@ -69,7 +69,7 @@ def frames(archive: Archive, asked: Asked) -> Answer:
         return _decoded(form, archive.delivery.decoded(instance), numbers, url, etag)
     if transfer_syntax(instance.transfer_syntax_uid).deflated:
         return _inflated(archive, asked, form, numbers, url)
-    return _stored(archive, instance, form, numbers, url, etag)
+    return _stored(archive, instance, table, form, numbers, url, etag)
 
 
 def _check(numbers: Sequence[int], table: FrameTable) -> None:
@@ -81,20 +81,25 @@ def _check(numbers: Sequence[int], table: FrameTable) -> None:
 def _stored(
     archive: Archive,
     instance: StoredInstance,
+    table: FrameTable,
     form: PixelForm,
     numbers: Sequence[int],
     url: str,
     etag: str,
 ) -> Answer:
-    found = archive.delivery.stored_frames(instance, numbers)
-    bodies = [Sliced(readable.length, readable.read) for readable in found]
+    found = archive.delivery.stored_frames(instance, table, numbers)
+    bodies = [Sliced(frame.length, frame.read) for frame in found.frames]
     if not form.offer.multipart:
         return _alone(form, bodies[0], f"{url}/{numbers[0]}", etag)
+    part_type = form.part_type
     parts = [
-        SlicedPart(form.part_type, body, f"{url}/{number}")
-        for body, number in zip(bodies, numbers, strict=True)
+        SlicedPart(part_type, body, f"{url}/{number}") for body, number in zip(bodies, numbers, strict=True)
     ]
-    return related_sliced(form.offer.media_type, parts, etag)
+    answer = related_sliced(form.offer.media_type, parts, etag)
+    whole = answer.body
+    assert isinstance(whole, Sliced)
+    body = Sliced(whole.length, lambda start, count: found.opened_once(whole.read(start, count)))
+    return replace(answer, body=body)
 
 
 def _decoded(form: PixelForm, pixels: DecodedPixels, numbers: Sequence[int], url: str, etag: str) -> Answer:
@@ -142,8 +147,8 @@ def _one_behind_the_other(
         pixels = archive.delivery.decoded(instance)
         bits, found = pixels.size.bits_per_frame, pixels.frames(numbers)
     else:
-        readables = archive.delivery.stored_frames(instance, numbers)
-        found = (b"".join(one.read(0, one.length)) for one in readables)
+        stored = archive.delivery.stored_frames(instance, table, numbers)
+        found = (b"".join(frame.read(0, frame.length)) for frame in stored.frames)
     location = f"{url}/{','.join(map(str, numbers))}"
     length = -(-bits * len(numbers) // 8)
     one_part = Part(form.part_type, joined(found, bits), location, length)
