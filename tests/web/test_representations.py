@@ -201,6 +201,15 @@ def test_xml_metadata_in_latin_1_and_where_each_part_is(stored: tuple[Door, str]
         assert names >= {"Müller", "山田"}
 
 
+def test_a_search_in_xml_and_latin_1(stored: tuple[Door, str]) -> None:
+    door, study = stored
+    answer = door.client.get(f"{study}/series?includefield=00100010&charset=iso-8859-2", headers=XML)
+    for headers, body in parts(answer):
+        assert headers["Content-Type"] == "application/dicom+xml; charset=ISO-8859-2"
+        assert body.startswith(b'<?xml version="1.0" encoding="ISO-8859-2"?>')
+        assert "Žofia".encode("iso-8859-2") in body
+
+
 def test_json_in_ascii_for_who_takes_no_utf_8(stored: tuple[Door, str]) -> None:
     door, study = stored
     plain = door.client.get(f"{study}/metadata")
