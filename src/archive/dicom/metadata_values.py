@@ -65,3 +65,9 @@ def binary(metadata: Metadata, tag: str) -> bytes | None:
         return base64.b64decode(inline, validate=False)
     except (binascii.Error, ValueError):
         return None
+
+
+def is_elsewhere(metadata: Metadata, tag: str) -> bool:
+    """Whether the value is not here but behind a BulkDataURI."""
+    element = metadata.get(tag)
+    return isinstance(element, Mapping) and "BulkDataURI" in element

@@ -15,6 +15,7 @@ from archive.dicom.structured_report import ContentItem, Report
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document may hold; UTF-8 cannot hold the surrogates among it."""
+_MORE = "(there is more, which is not shown)"
 _STYLE = (
     "body{font:1rem/1.4 sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}"
     "dt{float:left;clear:left;width:12rem;color:#555}dd{margin-left:12.5rem;min-height:1.4em}"
@@ -36,11 +37,11 @@ def to_html(report: Report) -> Iterator[str]:
             depth -= 1
         yield f"<section>{_html_item(item)}"
         depth += 1
-    yield "</section>" * depth + "\n</body></html>\n"
+    yield "</section>" * depth + f"\n<p>{_MORE}</p>" * report.cut + "\n</body></html>\n"
 
 
 def _html_item(item: ContentItem) -> str:
-    more = "<p>(there is more, which is not shown)</p>" * item.cut
+    more = f"<p>{_MORE}</p>" * item.cut
     if item.value_type == "CONTAINER":
         level = min(item.depth + 1, 6)
         return f"<h{level}>{_html(item.name)}</h{level}>\n{more}"
@@ -61,12 +62,15 @@ def to_plain(report: Report) -> Iterator[str]:
         if said:
             yield margin + said.replace("\r\n", "\n").replace("\n", f"\n{margin}  ") + "\n"
         if item.cut:
-            yield f"{margin}  (there is more, which is not shown)\n"
+            yield f"{margin}  {_MORE}\n"
+    if report.cut:
+        yield f"{_MORE}\n"
 
 
 def to_xml(report: Report) -> Iterator[str]:
     """`<report>` with its `<header>`, then nested `<item>`s: `type`, `name` and `relationship` are attributes."""
-    yield f'<?xml version="1.0" encoding="UTF-8"?>\n<report title={_attribute(report.title)}>\n<header>\n'
+    cut = ' cut="true"' if report.cut else ""
+    yield f'<?xml version="1.0" encoding="UTF-8"?>\n<report title={_attribute(report.title)}{cut}>\n<header>\n'
     for name, value in report.header:
         yield f"<field name={_attribute(name)}>{_xml(value)}</field>\n"
     yield "</header>\n"

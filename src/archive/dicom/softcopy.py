@@ -24,7 +24,7 @@ from archive.dicom.viewport import MOST_PIXELS, Viewport
 Array = NDArray[Any]
 Point = tuple[float, float]
 
-MOST_POINTS = 50_000
+MOST_POINTS = 20_000
 """Of all graphics on a frame together, where a text counts as ten; what comes after them is not drawn."""
 _POINTS_OF_TEXT = 10
 _TURNS: dict[int, tuple[Image.Transpose | None, Callable[[float, float], Point]]] = {

@@ -6,12 +6,13 @@ reference is shown as one, not followed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from archive.dicom.annotation import date, person_names, time
-from archive.dicom.metadata_values import Metadata, items, numbers, text, values
+from archive.dicom.metadata_values import Metadata, is_elsewhere, items, numbers, text, values
 from archive.dicom.sop_classes import sop_class_name
 
 MOST_ITEMS = 50_000
@@ -23,7 +24,7 @@ CONTENT_SEQUENCE, VALUE_TYPE, CONCEPT_NAME = "0040A730", "0040A040", "0040A043"
 @dataclass(frozen=True, slots=True)
 class ContentItem:
     """One content item: `name` is the meaning of its concept name, `value` what it says, as text. `depth` is 0 at the
-    root. `cut` says that there is more below than is shown."""
+    root. `cut` says that what is below it is too deep to be shown."""
 
     depth: int
     value_type: str
@@ -35,11 +36,12 @@ class ContentItem:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A document: what it is, whose it is, and its content in reading order."""
+    """A document: what it is, whose it is, and its content in reading order. `cut`: there is more of it."""
 
     title: str
     header: tuple[tuple[str, str], ...]
     content: tuple[ContentItem, ...]
+    cut: bool = False
 
 
 def is_report(metadata: Metadata) -> bool:
@@ -49,20 +51,19 @@ def is_report(metadata: Metadata) -> bool:
 
 def report(metadata: Metadata) -> Report:
     """The document in the object. Never raises for odd values: it does without them."""
-    content = tuple(_walk(metadata))
+    content = tuple(itertools.islice(_walk(metadata), MOST_ITEMS + 1))
+    cut, content = len(content) > MOST_ITEMS, content[:MOST_ITEMS]
     title = content[0].name if content and content[0].name else _class_name(metadata)
-    return Report(title, tuple((name, value) for name, value in _header(metadata) if value), content)
+    return Report(title, tuple((name, value) for name, value in _header(metadata) if value), content, cut)
 
 
 def _walk(root: Metadata) -> Iterator[ContentItem]:
     """Depth first, without recursion."""
     waiting: list[tuple[int, Metadata]] = [(0, root)]
-    left = MOST_ITEMS
-    while waiting and left:
+    while waiting:
         depth, item = waiting.pop()
         children = items(item, CONTENT_SEQUENCE)
-        left -= 1
-        cut = bool(children) and (depth >= DEEPEST or left < len(children))
+        cut = bool(children) and depth >= DEEPEST
         yield ContentItem(
             depth,
             text(item, VALUE_TYPE),
@@ -158,7 +159,7 @@ def _temporal(item: Metadata) -> str:
 
 def _plain(tag: str, form: Callable[[str], str] = str) -> Callable[[Metadata], str]:
     def speak(item: Metadata) -> str:
-        if "BulkDataURI" in item.get(tag, {}):
+        if is_elsewhere(item, tag):
             return "(too long to be shown here: retrieve the metadata)"
         found: Any = values(item, tag)
         return form(found[0]) if found and isinstance(found[0], str) else ""

@@ -19,7 +19,7 @@ from archive.dicom.appearance import Appearance
 from archive.dicom.errors import CannotRender, InvalidQuery, NotFound
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.lettering import Lettering
-from archive.dicom.metadata_values import Metadata, binary, integer
+from archive.dicom.metadata_values import Metadata, binary, integer, is_elsewhere
 from archive.dicom.pictogram import notice
 from archive.dicom.pixel_data import Picture, StoredFrame
 from archive.dicom.pixel_description import describe
@@ -90,11 +90,13 @@ class Rendering:
         self._lettering = lettering
 
     def subjects(self, scope: Scope, annotations: Sequence[str] = ()) -> Iterator[Subject]:
-        """What the scope holds, in its order; `annotations` are the keywords that are asked for. Raises NotFound when
-        it holds nothing."""
+        """What the scope holds, in its order; `annotations` are the keywords that are asked for. Raises NotFound,
+        Gone when it holds nothing."""
         found = self._retrieve.instances(scope)
-        texts = self._retrieve.metadata(scope, lambda _: "")
-        for instance, metadata in zip(found, texts, strict=False):
+        if not found:
+            raise self._retrieve.missing(scope)
+        texts = self._retrieve.metadata_of(found, lambda _: "")
+        for instance, metadata in zip(found, texts, strict=True):
             yield self._subject(instance, orjson.loads(metadata), annotations)
 
     def subject(self, instance: StoredInstance, annotations: Sequence[str] = ()) -> Subject:
@@ -147,7 +149,7 @@ class Rendering:
 
     def video(self, subject: Subject) -> Readable:
         """A video as it is stored, without the fragments around it. Raises NotFound."""
-        return self._delivery.stored_frames(subject.instance, [1])[0]
+        return self._video(subject.instance)
 
     def shown_under(self, state: StoredInstance) -> list[Shown]:
         """The frames that a presentation state is for, as far as they are stored, in the order of PS3.18 8.3.5.1.6.
@@ -254,7 +256,7 @@ class Rendering:
         of_state = image.under is not None and colour_profiles.ICC_PROFILE in image.state
         instance = image.under if image.under is not None and of_state else image.instance
         place, path = colour_profiles.place_of_profile(image.state if of_state else image.metadata, frame)
-        if "BulkDataURI" not in place.get(colour_profiles.ICC_PROFILE, {}):
+        if not is_elsewhere(place, colour_profiles.ICC_PROFILE):
             return binary(place, colour_profiles.ICC_PROFILE)
         whole = self._bulk(instance, path)
         return b"".join(whole.read(0, whole.length)) if whole.length <= colour_profiles.MOST_PROFILE else None
@@ -283,10 +285,14 @@ class Rendering:
             elif image := stored.get(reference.instance):
                 yield image, reference.frames
 
+    def _video(self, instance: StoredInstance) -> Readable:
+        table = self._retrieve.frame_table(instance)
+        return self._delivery.stored_frames(instance, table, [1]).frames[0]
+
     def _video_type(self, instance: StoredInstance) -> str:
         """What the first bytes say; empty when there are none to be had."""
         try:
-            [video] = self._delivery.stored_frames(instance, [1])
+            video = self._video(instance)
             first = b"".join(video.read(0, min(encapsulated.SNIFFED, video.length)))
         except NotFound:
             return ""
