@@ -176,6 +176,17 @@ def test_magnified_and_cropped_to_the_viewport() -> None:
     assert shown(image, state).size <= 1 << 26
 
 
+def test_a_region_is_cut_out_of_what_is_presented() -> None:
+    """PS3.18 8.3.5.1: after the presentation state; its place is a part of what is shown."""
+    image = small(RAMP)
+    state = state_of(image, ImageRotation=180, DisplayedAreaSelectionSequence=area((1, 1), (6, 4)))
+    whole = shown(image, state)
+    assert whole.shape == (4, 6)
+    upper_left = Viewport(3, 2, 0, 0, 6, 4)
+    np.testing.assert_array_equal(shown(image, state, upper_left), whole[:2, :3])
+    np.testing.assert_array_equal(shown(image, state, Viewport(6, 4, 0, 0, -12, 8)), whole[:, ::-1])
+
+
 def test_shutters() -> None:
     """C.7.6.11: what lies outside of any of them is covered."""
     image = small(np.full((20, 20), 200, np.uint8))

@@ -20,6 +20,7 @@ from archive.dicom.lettering import Lettering, cleaned
 from archive.dicom.metadata_values import Metadata, integer, items, numbers, text, values
 from archive.dicom.presentation_state import Annotation, DisplayedArea, Presentation, shutter_shapes
 from archive.dicom.viewport import MOST_PIXELS, Viewport
+from archive.dicom.viewport import shown as cut_and_scaled
 
 Array = NDArray[Any]
 Point = tuple[float, float]
@@ -58,7 +59,15 @@ class _Canvas:
 def presented(
     picture: Array, presentation: Presentation, viewport: Viewport | None, lettering: Lettering
 ) -> Array:
-    """The picture as the presentation state wants it seen, fitted into the viewport if there is one."""
+    """The picture as the presentation state wants it seen, fitted into the viewport if there is one. Its source region
+    is cut out of that, so that its place and size are parts of what is shown, as they are of the picture (PS3.18
+    8.3.5.1)."""
+    if viewport is not None and viewport.has_region:
+        whole = presented(picture, presentation, None, lettering)
+        down, across = (
+            shown / stored for shown, stored in zip(whole.shape[:2], picture.shape[:2], strict=True)
+        )
+        return cut_and_scaled(whole, {}, viewport.stretched(across, down))
     image = Image.fromarray(np.ascontiguousarray(picture))
     _shut(image, presentation.metadata)
     area = presentation.area or DisplayedArea(0, 0, image.width, image.height)

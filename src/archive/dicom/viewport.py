@@ -4,7 +4,7 @@ aspect)."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,14 @@ class Viewport:
     def has_region(self) -> bool:
         """Whether it shows a part of the source, or flips it."""
         return (self.sx, self.sy, self.sw, self.sh) != (0.0, 0.0, None, None)
+
+    def stretched(self, across: float, down: float) -> Viewport:
+        """The same part of a source that is so many times as large."""
+        sw, sh = (
+            (None if self.sw is None else self.sw * across),
+            (None if self.sh is None else self.sh * down),
+        )
+        return replace(self, sx=self.sx * across, sy=self.sy * down, sw=sw, sh=sh)
 
 
 def shown(picture: Array, metadata: Metadata, viewport: Viewport | None) -> Array:
