@@ -43,9 +43,20 @@ _DATA_SET = {
     },
     "additionalProperties": False,
 }
+_CHECK = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "ok": {"type": "boolean"}, "reason": {"type": "string"}},
+    "required": ["name", "ok", "reason"],
+}
 _SCHEMAS = {
     "DataSet": _DATA_SET,
     "DataSets": {"type": "array", "items": {"$ref": "#/components/schemas/DataSet"}},
+    "Readiness": {
+        "type": "object",
+        "properties": {"ready": {"type": "boolean"}, "checks": {"type": "array", "items": _CHECK}},
+        "required": ["ready", "checks"],
+    },
+    "Document": {"type": "object", "required": ["openapi", "info", "paths"]},
 }
 _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}

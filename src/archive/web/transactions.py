@@ -104,7 +104,7 @@ STORE = _about(
     "Store instances.",
     (
         Status(200, "All instances are stored."),
-        Status(202, "Some instances are stored; the body tells the fate of each."),
+        Status(202, "Some instances are stored, or with warnings; the body tells the fate of each."),
         Status(400, "The body cannot be read, or the request contradicts itself.", reports=True),
         Status(406, "The answer is not available in any acceptable media type."),
         Status(409, "No instance is stored; the body has the reason for each.", reports=True),
@@ -112,7 +112,10 @@ STORE = _about(
     ),
     (DICOM_JSON, JSON, DICOM_XML),
     (ACCEPT, CHARSET),
-    (*related(DICOM, DICOM_JSON, DICOM_XML), DICOM, DICOM_JSON, DICOM_XML),
+    (
+        *related(DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM, *_COMPRESSED),
+        *(DICOM, DICOM_JSON, DICOM_XML),
+    ),
     schema="DataSet",
 )
 RETRIEVE_INSTANCES = _about(
@@ -206,6 +209,7 @@ READY = _about(
     (OK, Status(503, "One of them cannot; the body says which.", reports=True)),
     ("application/json",),
     (),
+    schema="Readiness",
 )
 METRICS = _about("Counters for Prometheus.", (OK,), ("text/plain",), ())
 OPENAPI = _about(
@@ -213,4 +217,5 @@ OPENAPI = _about(
     (OK, NOT_MODIFIED, PRECONDITION_FAILED),
     ("application/json",),
     (),
+    schema="Document",
 )
