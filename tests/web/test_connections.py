@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -159,3 +161,28 @@ def test_workers_share_their_metrics(tmp_path: Path) -> None:
             check=True,
         )
     assert 'archive_stow_objects_total{outcome="stored"} 2.0' in done.stdout
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_http_1_0_gets_no_chunks(door: Door, coding: str) -> None:
+    """RFC 9112 6.1. An answer without a known length ends with the connection, the others say theirs."""
+    data_sets = series(mr, 40)
+    assert door.store(*map(part10, data_sets)).status_code == 200
+    study = f"/dicom-web/studies/{data_sets[0].StudyInstanceUID}"
+    for path in (
+        f"{study}/metadata",
+        "/health/live",
+        f"{study}/instances?limit=1",
+        "/dicom-web/studies/1.2.3",
+    ):
+        said = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{door.port}\r\nAccept-Encoding: {coding}\r\n\r\n"
+        with connected(door) as connection:
+            connection.sendall(said.encode())
+            answer = b"".join(iter(partial(connection.recv, 1 << 20), b""))
+        head, _, body = answer.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:])
+        assert "transfer-encoding" not in headers
+        assert headers["connection"] == "close"
+        assert headers.get("content-length", str(len(body))) == str(len(body))
+        plain = door.client.get(path)
+        assert (gzip.decompress(body) if "content-encoding" in headers else body) == plain.content

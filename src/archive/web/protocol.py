@@ -6,6 +6,8 @@
 - No more than a few requests wait behind the one that is answered: uvicorn keeps any number.
 - Offers to upgrade are taken out, as httptools stops at the body of a request that makes one. For that a head is held
   until it is whole.
+- HTTP/1.0, which old clients and proxies speak, knows no chunks (RFC 9112 6.1): an answer of unknown length ends with
+  the connection.
 """
 
 from __future__ import annotations
@@ -30,6 +32,21 @@ MAXIMUM_WAITING = 64
 _BEGINS_A_HEAD = re.compile(rb"[A-Z-]{1,20}( |$)")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class _UntilClosed(int):
+    """The length of a body that ends with the connection: whatever was sent of it, uvicorn finds it whole."""
+
+    def __lt__(self, _other: int) -> bool:
+        return False
+
+    def __ne__(self, _other: object) -> bool:
+        return False
+
+    def __sub__(self, _other: int) -> _UntilClosed:
+        return self
+
+    __hash__ = int.__hash__
 
 
 class Protocol(HttpToolsProtocol):
@@ -123,6 +140,9 @@ class Protocol(HttpToolsProtocol):
         self._cancel("head")
         self._in_head = False
         super().on_headers_complete()
+        if self.cycle is not None and self.scope.get("http_version") == "1.0":
+            self.cycle.chunked_encoding = False
+            self.cycle.expected_content_length = _UntilClosed()
 
     def on_body(self, body: bytes) -> None:
         self._outside = 0
