@@ -110,8 +110,10 @@ def limits(
         return
     if days:
         yield days if not shift else _whole_days(days, shift)
-    if clock:
-        yield clock if not shift else Clock(_turned(clock.first, shift), _turned(clock.last, shift))
+    if clock and clock.first > clock.last:
+        yield Clock("9", "9")  # PS3.4 C.2.2.2.5: a range does not cross midnight, so nothing is in this one
+    elif clock:
+        yield Clock(_turned(clock.first, shift), _turned(clock.last, shift))
 
 
 def holds(limit: Limit, on_date: str, at_time: str) -> bool:
@@ -150,8 +152,6 @@ def _clock(matching: Matching) -> Clock:
     found = Clock(time(first) if first else MIDNIGHT, last_time(last) if last else LAST_MOMENT)
     if not found.first or not found.last:
         raise InvalidQuery("a time is none of PS3.5 6.2")
-    if found.first > found.last:
-        return Clock("9", "9")  # PS3.4 C.2.2.2.5: a range does not cross midnight, so nothing is in this one
     return found
 
 

@@ -14,9 +14,6 @@ from archive.index import matching
 from archive.index.database import Database
 from archive.index.examining import BATCH, Examination, examination
 
-MAXIMUM_EXAMINED = 20_000
-"""Instances whose metadata one search may read for keys that the index has no column for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -33,9 +30,11 @@ class Found:
 class Search:
     """Who may see what will be decided here, once for both doors."""
 
-    def __init__(self, database: Database, maximum_examined: int = MAXIMUM_EXAMINED) -> None:
+    maximum_examined = 20_000
+    """Instances whose metadata one search may read for keys that the index has no column for."""
+
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._maximum_examined = maximum_examined
 
     def find(self, query: Query) -> Found:
         """What matches, to be streamed. Raises InvalidQuery, TooBroad, OutOfResources."""
@@ -65,7 +64,7 @@ class Search:
     def _kept(self, query: Query, examined: Examination) -> list[int]:
         """The candidates that match, examined a few at a time."""
         with self._database.read() as connection:
-            left = matching.candidates(connection, query, examined, self._maximum_examined)
+            left = matching.candidates(connection, query, examined, self.maximum_examined)
         found: list[int] = []
         for start in range(0, len(left), BATCH):
             with self._database.read() as connection:
