@@ -15,6 +15,7 @@ missing() {
     command -v nginx > /dev/null || echo nginx-light
     command -v npm > /dev/null || echo npm
     command -v curl > /dev/null || echo curl
+    command -v unzip > /dev/null || echo unzip
 }
 
 mapfile -t packages < <(missing)

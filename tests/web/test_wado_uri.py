@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from objects import ct, mr, multi_frame, part10
-from rendered_objects import presentation_state, window
+from rendered_objects import content, document, presentation_state, report, video, window
 from web_door import Door, running, settings_for
 
 JPEG = {"Accept": "image/jpeg"}
@@ -272,6 +272,27 @@ def test_annotation_has_both_names_of_the_standard(door: Door, stored: Dataset, 
     answer = ask(door, stored, **{name: "patient,nonsense"})
     assert answer.status_code == 200
     assert "nonsense" in answer.headers["warning"]
+
+
+@pytest.mark.parametrize(
+    ("make", "default", "other"),
+    [
+        (lambda: part10(report([content("TEXT", "Finding", TextValue="none")])), "text/html", "text/plain"),
+        (lambda: part10(document(b"%PDF-1.4 test")), "application/pdf", "application/pdf"),
+        (lambda: video(b"\0\0\0\x18ftypmp42" + bytes(64))[1], "video/mp4", "video/mp4"),
+    ],
+    ids=["report", "document", "video"],
+)
+def test_what_is_no_image(door: Door, make: Callable[[], bytes], default: str, other: str) -> None:
+    """9.3 names image/jpeg for all; what has no picture comes as Table 8.7.4-1 says."""
+    file = make()
+    assert door.store(file).status_code == 200
+    data_set = dcmread(BytesIO(file))
+    for parameters, expected in (({}, default), ({"contentType": other}, other)):
+        answer = ask(door, data_set, **parameters)
+        assert answer.headers["content-type"].partition(";")[0] == expected
+        assert door.client.get(answer.headers["content-location"]).content == answer.content
+    assert ask(door, data_set, contentType="application/dicom", transferSyntax="*").content == file
 
 
 def test_transfer_syntax(door: Door) -> None:
