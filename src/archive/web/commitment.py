@@ -7,6 +7,7 @@ together are one request. JSON comes as one object, as the standard's examples h
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -139,5 +140,7 @@ def _answer(asked: Asked, verdicts: list[Verdict] | None) -> Answer:
     else:
         body = orjson.dumps(module)
     if chosen.multipart:
-        return related(chosen.media_type, (Part(chosen.media_type, (body,), length=len(body)),))
+        made = related(chosen.media_type, (Part(chosen.media_type, (body,), length=len(body)),))
+        assert isinstance(made.body, Iterator)
+        return replace(made, body=b"".join(made.body))
     return Answer(200, chosen.media_type, body)
