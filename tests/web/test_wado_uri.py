@@ -233,7 +233,7 @@ def test_media_types_of_pictures(door: Door, stored: Dataset) -> None:
 
 
 def test_a_picture_through_a_presentation_state(door: Door, strict_door: Door) -> None:
-    """9.5.1.2.7, 9.5.2.3, 9.5.2.4: its window is used."""
+    """9.5.1.2.7, 9.5.2.3, 9.5.2.4: its window is used, and a region is cut after it."""
     pixels = np.zeros((64, 128), np.uint16)
     pixels[:, 64:] = 1000
     image = ct(
@@ -244,7 +244,7 @@ def test_a_picture_through_a_presentation_state(door: Door, strict_door: Door) -
         WindowWidth="400",
         PixelSpacing=None,
     )
-    state = presentation_state([image], SoftcopyVOILUTSequence=window(-1024, 2))
+    state = presentation_state([image], SoftcopyVOILUTSequence=window(-500, 500))
     for each in (door, strict_door):
         assert each.store(part10(image), part10(state), Accept="application/dicom+json").status_code == 200
     of_state = {"presentationSeriesUID": state.SeriesInstanceUID, "presentationUID": state.SOPInstanceUID}
@@ -254,7 +254,10 @@ def test_a_picture_through_a_presentation_state(door: Door, strict_door: Door) -
     assert door.client.get(shown.headers["content-location"]).content == shown.content
     small = picture(ask(door, image, **of_state, rows="32", columns="32"))
     assert small.shape == (16, 32)
-    assert ask(door, image, **of_state, region="0.6,0,1,1").status_code == 406, "not ignored"
+    region = picture(ask(door, image, **of_state, region="0.5,0,1,1", rows="32", columns="48"))
+    assert region.shape == (32, 32), "the right half is square"
+    assert region[:, 4:].min() > 215
+    assert picture(ask(door, image, **of_state, region="0,0,0.5,0.5"))[:, :28].max() < 40
     for other in ({"presentationUID": "1.2.3"}, {"presentationSeriesUID": "1.2.3"}):
         assert ask(door, image, **of_state | other).status_code == 404
     assert ask(door, image, **of_state, frameNumber="1").status_code == 200

@@ -187,8 +187,6 @@ def _check_pairs(asked: Asked) -> None:
     wrong = [name for name in forbidden if asked.parameter(name) is not None]
     if wrong:
         raise InvalidQuery(f"{wrong[0]} is not used together with a presentation state (PS3.18 9.5.1.2.7)")
-    if asked.parameter("region") is not None:
-        raise NotAcceptable("regions are not cut out of what a presentation state shows: ask without region")
 
 
 def _presentation(asked: Asked) -> dict[str, str]:
