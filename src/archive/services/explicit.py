@@ -35,6 +35,8 @@ from archive.storage.base import Blob
 
 AHEAD = 1 << 25
 """Decoded bytes of one object that are made before its first byte goes out."""
+FRAMES_AHEAD = 2000
+"""And so many frames, however small."""
 LONGEST_FRAME = 1 << 28
 """Of one compressed frame; it is in memory while it is decoded."""
 DECODING = threading.BoundedSemaphore(2)
@@ -129,7 +131,7 @@ class DecodedPixels:
         self._instance = instance
         self._opened = opened
         self._table = table
-        self._most = max(1, AHEAD // max(self.size.bytes_per_frame, 1))
+        self._most = max(1, min(FRAMES_AHEAD, AHEAD // max(self.size.bytes_per_frame, 1)))
         self._first: NativeFrame | None = None
         self._ahead: list[bytes] = []
 

@@ -76,32 +76,71 @@ def all_of_target(archive: Archive, asked: Asked) -> Answer:
 
 def pixel_data(archive: Archive, asked: Asked) -> Answer:
     """The pixel data of all instances of a study or series, or of one. Raises NotFound, NotAcceptable, InvalidUID."""
-    return _of_target(archive, asked, lambda value: value.path in TOP_LEVEL_PIXELS)
+    return _of_target(archive, asked, _is_pixel_data)
+
+
+def _is_pixel_data(value: BulkValue) -> bool:
+    return value.path in TOP_LEVEL_PIXELS
 
 
 def _of_target(archive: Archive, asked: Asked, wanted: Callable[[BulkValue], bool]) -> Answer:
-    """How each part goes out is settled before the first one does."""
-    values = [
-        _settled(archive, asked, instance, value)
-        for instance in found(archive, asked)
-        for value in archive.retrieve.bulk_values(instance)
-        if wanted(value)
-    ]
-    if not values:
+    """How each part goes out is settled before the first one does; which ones there are is read again then, as there
+    may be very many."""
+    stored = found(archive, asked)
+    forms = [_settled(archive, asked, instance, wanted) for instance in stored]
+    first = next((of_instance[0] for of_instance in forms if of_instance), None)
+    if first is None:
         raise NotFound("nothing of that kind is in these instances")
-    root = values[0].form.offer.media_type if values[0].form is not None else OCTET_STREAM
-    parts = (part for value in values for part in _parts(archive, value))
-    return replace(related(root, parts), etag=_etag(asked, values))
+    parts = (
+        part
+        for instance, of_instance in zip(stored, forms, strict=True)
+        for part in _parts_of_instance(archive, asked, instance, of_instance, wanted)
+    )
+    states = [
+        f"{one.sha256} {one.blob_key} {[form.part_type for form in of_instance]}"
+        for one, of_instance in zip(stored, forms, strict=True)
+    ]
+    etag = tag(IMPLEMENTATION_VERSION_NAME, asked.base_url, str(wanted is _is_pixel_data), *states)
+    return replace(related(first.offer.media_type, parts), etag=etag)
 
 
-def _settled(archive: Archive, asked: Asked, instance: StoredInstance, value: BulkValue) -> _Value:
-    location = f"{url_of(asked, instance)}/bulkdata/{value.path}"
-    table = _compressed(archive, instance, value)
-    if table is None:
-        media_types.choose(asked.accept, [Offer(OCTET_STREAM, True, _NATIVE, as_stored=True)])
-        return _Value(instance, value, location)
-    form = pixel_forms.choose(archive, asked, instance, table, (True,), (True,))
-    return _Value(instance, value, location, form, table.number_of_frames)
+_AS_VALUE = PixelForm(Offer(OCTET_STREAM, True, _NATIVE, as_stored=True))
+
+
+def _settled(
+    archive: Archive, asked: Asked, instance: StoredInstance, wanted: Callable[[BulkValue], bool]
+) -> tuple[PixelForm, ...]:
+    """In which forms values of an instance go out, without repetition and the first value's first; that of compressed
+    pixel data is among them. Empty if it has nothing that is wanted. Raises NotAcceptable."""
+    forms: dict[bool, PixelForm] = {}
+    for value in filter(wanted, archive.retrieve.bulk_values(instance)):
+        table = _compressed(archive, instance, value)
+        if table is not None:
+            forms[True] = pixel_forms.choose(archive, asked, instance, table, (True,), (True,))
+        elif False not in forms:
+            media_types.choose(asked.accept, [_AS_VALUE.offer])
+            forms[False] = _AS_VALUE
+    return tuple(forms.values())
+
+
+def _parts_of_instance(
+    archive: Archive,
+    asked: Asked,
+    instance: StoredInstance,
+    forms: tuple[PixelForm, ...],
+    wanted: Callable[[BulkValue], bool],
+) -> Iterator[Part]:
+    form = next((form for form in forms if form is not _AS_VALUE), None)
+    if not forms:
+        return
+    url = f"{url_of(asked, instance)}/bulkdata"
+    for value in filter(wanted, archive.retrieve.bulk_values(instance)):
+        location = f"{url}/{value.path}"
+        table = _compressed(archive, instance, value)
+        if table is None:
+            yield from _parts(archive, _Value(instance, value, location))
+        else:
+            yield from _parts(archive, _Value(instance, value, location, form, table.number_of_frames))
 
 
 def _compressed(archive: Archive, instance: StoredInstance, value: BulkValue) -> FrameTable | None:
