@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import Any, SupportsIndex, TypeVar, overload
 from urllib.parse import urljoin
 
 import httpx
@@ -22,6 +22,8 @@ from pydicom.dataset import FileDataset
 from conformance.media import MediaType, Part, read_multipart
 from conformance.verdicts import Failed, Unreachable, expect
 
+T = TypeVar("T")
+
 MOST_BYTES = 256 * 1024 * 1024
 JSON = "application/dicom+json"
 XML = 'multipart/related; type="application/dicom+xml"'
@@ -29,6 +31,21 @@ DICOM = 'multipart/related; type="application/dicom"'
 OCTETS = 'multipart/related; type="application/octet-stream"'
 
 Headers = Mapping[str, str]
+
+
+class Found(list[T]):
+    """What an answer holds. Asking for an item that is not there is a `Failed`, for the server should have sent it."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> T | list[T]:
+        if isinstance(index, SupportsIndex) and not -len(self) <= int(index) < len(self):
+            raise Failed(f"{len(self) or 'nothing'} came where more is expected")
+        return super().__getitem__(index)
 
 
 @dataclass(frozen=True)
@@ -81,28 +98,28 @@ class Answer:
         except (ValueError, RecursionError) as problem:
             raise Failed(f"the body is not JSON: {problem}") from None
 
-    def items(self) -> list[dict[str, Any]]:
+    def items(self) -> Found[dict[str, Any]]:
         """The payload as a DICOM JSON array of objects; nothing for 204. Raises `Failed` otherwise."""
         if self.status == 204:
-            return []
+            return Found()
         found = self.json()
         shape = isinstance(found, list) and all(isinstance(one, dict) for one in found)
         expect(shape, "the body is not a JSON array of objects (F.2.1)")
-        return list(found)
+        return Found(found)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> Found[Part]:
         """The parts of a multipart payload. Raises `Failed` when it is none."""
-        return read_multipart(self.body, self.media_type)
+        return Found(read_multipart(self.body, self.media_type))
 
-    def one_or_more_parts(self) -> list[Part]:
+    def one_or_more_parts(self) -> Found[Part]:
         """The parts, or the whole payload as the only one."""
         if self.media_type.name.startswith("multipart/"):
             return self.parts()
-        return [Part({key.lower(): value for key, value in self.headers.items()}, self.body)]
+        return Found([Part({key.lower(): value for key, value in self.headers.items()}, self.body)])
 
-    def datasets(self) -> list[FileDataset]:
+    def datasets(self) -> Found[FileDataset]:
         """The PS3.10 objects in the payload. Raises `Failed` where one is none."""
-        return [read_object(part.body) for part in self.one_or_more_parts()]
+        return Found(read_object(part.body) for part in self.one_or_more_parts())
 
     def resolve(self, url: str) -> str:
         """A URL of the payload, made absolute."""

@@ -82,7 +82,7 @@ def _plain(attribute: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {"vr": attribute.get("vr")}
     values = attribute.get("Value")
     if values:
-        plain["Value"] = [_plain_value(value) for value in values]
+        plain["Value"] = [_plain_value(value) or None for value in values]
     return plain
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance import client, pictures
-from conformance.client import Answer, Client
+from conformance.client import Answer, Client, Found
 from conformance.media import write_multipart
 from conformance.objects import Object
 from conformance.verdicts import Failed, Skipped
@@ -67,11 +67,11 @@ class World:
         """GET; header names with `_` for `-`."""
         return self.client.send("GET", path, accept, _fields(headers))
 
-    def metadata(self, path: str) -> list[dict[str, Any]]:
+    def metadata(self, path: str) -> Found[dict[str, Any]]:
         """The metadata below a target resource, as JSON objects."""
         return self.get(f"{path}/metadata", client.JSON).must(200).items()
 
-    def search(self, path: str, **keys: str) -> list[dict[str, Any]]:
+    def search(self, path: str, **keys: str) -> Found[dict[str, Any]]:
         """The matches of a search by keys; names with `__` for `.`. Raises `Failed` unless 200 or 204."""
         return self.get(query(path, **keys), client.JSON).must(200, 204).items()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance import objects, uids
-from conformance.client import DICOM, JSON
+from conformance.client import DICOM, JSON, Found
 from conformance.native_model import first, text
 from conformance.registry import check
 from conformance.verdicts import Level, Skipped, expect
@@ -15,10 +15,10 @@ STUDY, SERIES, INSTANCE = "0020000D", "0020000E", "00080018"
 CT_STUDY = ("ct1", "ct2", "ct3", "mr1")
 RETRIEVE_URL = "00081190"
 
-Found = list[dict[str, Any]]
+Results = Found[dict[str, Any]]
 
 
-def _resource(w: World, kind: str, name: str = "ct1", **keys: str) -> Found:
+def _resource(w: World, kind: str, name: str = "ct1", **keys: str) -> Results:
     ct = w[name]
     uid = str(ct.dataset.StudyInstanceUID)
     return {
