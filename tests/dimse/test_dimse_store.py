@@ -94,6 +94,20 @@ def test_the_same_uid_with_other_content_is_kept_out(door: Door) -> None:
     assert set(door.stored()) == {made.SOPInstanceUID, third.SOPInstanceUID}
 
 
+def test_coercion_is_a_warning(tmp_path: Path) -> None:
+    """S6, PS3.4 table B.2-1: B000, and again for a re-send, which is the same object."""
+    made = ct(InstitutionName="Elsewhere")
+    coercion = {"InstitutionName": "General"}
+    with open_door(tmp_path / "data", coercion=coercion) as door, door.open(CT) as association:
+        for _ in range(2):
+            answer = store(association, encoded(made), CTImageStorage, made.SOPInstanceUID)
+            assert answer.Status == 0xB000
+            assert answer.ErrorComment
+        other = ct(InstitutionName="General")
+        assert store(association, encoded(other), CTImageStorage, other.SOPInstanceUID).Status == 0
+        assert len(door.files()) == 2
+
+
 @pytest.mark.parametrize("kept", [1, 7, 0.3, 0.9, -2])
 def test_a_truncated_object(door: Door, kept: float) -> None:
     made = ct()

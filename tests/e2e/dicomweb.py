@@ -52,6 +52,12 @@ def stow_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield b"\r\n"
 
 
+def part_head(content_type: str, location: str = "") -> bytes:
+    """What begins a part of any type."""
+    located = f"Content-Location: {location}\r\n" if location else ""
+    return f"--{BOUNDARY}\r\nContent-Type: {content_type}\r\n{located}\r\n".encode()
+
+
 def closing() -> bytes:
     """What ends the body."""
     return f"--{BOUNDARY}--\r\n".encode()

@@ -1,13 +1,16 @@
-"""An object of 2 GB comes in by C-STORE and by STOW-RS and goes out whole, in constant memory."""
+"""An object of 2 GB comes in by C-STORE and by STOW-RS, whole or in parts, and goes out whole, in constant memory."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import pydicom
 import pytest
 
 import dcmtk
@@ -90,5 +93,26 @@ def test_by_stow(start_archive: Callable[..., ArchiveServer], room: Path) -> Non
     headers = {"Content-Type": dicomweb.STOW_TYPE, "Accept": "application/dicom+json"}
     url = f"{server.dicomweb_url}/studies"
     response = httpx.post(url, content=body(), headers=headers, timeout=600)
+    assert response.status_code == 200, response.text
+    check(server, large, large.data_set_sha256())
+
+
+def test_by_stow_as_metadata_and_bulk_data(start_archive: Callable[..., ArchiveServer], room: Path) -> None:
+    """The bulk data go through the spool of the store, so the object is on the disk twice for a while."""
+    server, large = start_archive(), LargeObject(SIZE)
+    head, *_ = large.data_set_pieces()
+    data_set = pydicom.filereader.read_dataset(io.BytesIO(head[:-12]), False, True)
+    model = data_set.to_json_dict() | {"7FE00010": {"vr": "OW", "BulkDataURI": "pixels"}}
+
+    def body() -> Iterator[bytes]:
+        yield dicomweb.part_head("application/dicom+json") + json.dumps([model]).encode() + b"\r\n"
+        yield dicomweb.part_head("application/octet-stream", "pixels")
+        pieces = large.data_set_pieces()
+        next(pieces)
+        yield from pieces
+        yield b"\r\n" + dicomweb.closing()
+
+    headers = {"Content-Type": dicomweb.STOW_TYPE.replace("application/dicom", "application/dicom+json")}
+    response = httpx.post(f"{server.dicomweb_url}/studies", content=body(), headers=headers, timeout=600)
     assert response.status_code == 200, response.text
     check(server, large, large.data_set_sha256())

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from archive.dicom.errors import NotFound
+from archive.dicom.errors import NotFound, OutOfResources
 from archive.storage.base import BlobStore
 
 CONTENT = bytes(range(256)) * 8192
@@ -140,4 +140,32 @@ class BlobStoreSuite:
     def test_check_leaves_nothing(self, store: BlobStore) -> None:
         store.check()
         assert list(store.keys()) == []
+        assert store.sweep(0) == 0
+
+    def test_a_spool_is_read_anywhere_while_it_grows(self, store: BlobStore) -> None:
+        spool = store.spool()
+        spool.write(CONTENT[:1000])
+        spool.write(memoryview(CONTENT)[1000:])
+        assert spool.length == len(CONTENT)
+        assert b"".join(spool.pieces(990, 20)) == CONTENT[990:1010]
+        spool.write(bytearray(b"more"))
+        with ThreadPoolExecutor(4) as pool:
+            read = list(
+                pool.map(lambda start: b"".join(spool.pieces(start, 50_000)), range(0, 400_000, 50_000))
+            )
+        assert b"".join(read) == CONTENT[:400_000]
+        assert b"".join(spool.pieces(len(CONTENT), 4)) == b"more"
+        assert max(map(len, spool.pieces(0, spool.length))) <= 1 << 20
+        spool.close()
+        spool.close()
+
+    def test_a_spool_is_no_blob(self, store: BlobStore) -> None:
+        spool = store.spool()
+        spool.write(b"nobody's")
+        assert list(store.keys()) == []
+        assert store.sweep(0) == 0
+        assert b"".join(spool.pieces(0, 8)) == b"nobody's"
+        with pytest.raises(OutOfResources):
+            list(spool.pieces(4, 5))
+        spool.close()
         assert store.sweep(0) == 0

@@ -85,7 +85,8 @@ def _private_creator(data_set: DataSet, tag: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return escape(_clean(str(value)))
+    """A carriage return as a reference, as the end of a line is a line feed to every reader of XML (XML 1.0, 2.11)."""
+    return escape(_clean(str(value)), {"\r": "&#13;"})
 
 
 def _clean(text: str) -> str:
