@@ -41,16 +41,15 @@ VARIABLES: Mapping[str, Parameter] = {
 
 ACCEPT = Parameter(
     "accept",
-    "Acceptable media types; goes before the Accept header. No wildcards.",
+    "Acceptable media types, divided by commas; goes before the Accept header. No wildcards.",
     "8.3.3.1",
-    repeating=True,
 )
 CHARSET = Parameter(
     "charset",
-    "Acceptable character sets; goes before the Accept-Charset header. What is not known counts as nothing. "
-    f"Available: {', '.join(SUPPORTED)}.",
+    "Acceptable character sets, divided by commas; goes before the Accept-Charset header. What is not known counts as "
+    "nothing.",
     "8.3.3.2",
-    repeating=True,
+    options=SUPPORTED,
 )
 
 _PAGING = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from archive.dicom.instance import Level
+from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from archive.web import commitment, metadata, parameters
 from archive.web.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, MULTIPART, OCTET_STREAM, ZIP
 from archive.web.parameters import ACCEPT, CHARSET
@@ -79,7 +80,10 @@ _RETRIEVED = (
 )
 _DATA_SETS = tuple(str(offer) for offer in metadata.OFFERS)
 _BULK = (*related(OCTET_STREAM), OCTET_STREAM)
-_COMPRESSED = ("image/*", "video/*")
+_COMPRESSED = tuple(
+    dict.fromkeys(row.media_type for row in TRANSFER_SYNTAXES.values() if row.media_type != OCTET_STREAM)
+)
+"""The media types of compressed frames (PS3.18 Table 8.7.3-5)."""
 _PICTURES = ("image/jpeg", "image/png", "image/gif")
 
 

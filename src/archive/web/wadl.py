@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import orjson
 
-from archive.web.parameters import VARIABLES
+from archive.web.parameters import CHARSET, VARIABLES
 from archive.web.route import Parameter, Route, Status
 
 NAMESPACE = "http://wadl.dev.java.net/2009/02"
@@ -95,6 +95,10 @@ def _parameters(route: Route) -> Iterable[Element]:
     if route.about.offers:
         options = [Element("option", {"value": offer}) for offer in route.about.offers]
         names = {"name": "Accept", "style": "header", "default": route.about.offers[0]}
+        yield Element("param", names, options)
+    if CHARSET in route.about.parameters:
+        options = [Element("option", {"value": name}) for name in CHARSET.options]
+        names = {"name": "Accept-Charset", "style": "header", "default": "UTF-8"}
         yield Element("param", names, options)
     for parameter in route.about.parameters:
         yield _parameter(parameter)
