@@ -4,7 +4,7 @@ as far as they were read, for each data set and item (PS3.5 annex A)."""
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from archive.dicom.dictionary import PRIVATE_CREATORS, Choice, private_vr, public_vr
 
@@ -19,7 +19,7 @@ class Clues:
 
     pixel_representation: int | None = None
     entries: int = 0
-    creators: dict[int, str] = field(default_factory=dict)
+    creators: dict[int, str] | None = None
 
     def inside(self) -> Clues:
         """Those that an item begins with."""
@@ -31,19 +31,20 @@ class Clues:
             return public_vr(tag, Choice(self.pixel_representation, self.entries))
         if tag & 0xFFFF < 0x1000:
             return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
-        creator = self.creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
+        creator = self.creators and self.creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
         return private_vr(tag, creator) if creator else "UN"
 
     def note(self, tag: int, raw: bytes, big_endian: bool) -> None:
         """A value, of which the following ones may depend."""
         if tag & 0x1FF00 == 0x10000:
             self._note_creator(tag, raw)
-        elif tag == _PIXEL_REPRESENTATION and len(raw) == 2:
+        elif tag == _PIXEL_REPRESENTATION and len(raw) >= 2:
             self.pixel_representation = int(_UINT16[big_endian](raw)[0] == 1)
-        elif tag == _LUT_DESCRIPTOR and len(raw) == 6:
+        elif tag == _LUT_DESCRIPTOR and len(raw) >= 4:
             self.entries = _UINT16[big_endian](raw)[0]
 
     def _note_creator(self, tag: int, raw: bytes) -> None:
-        creator = raw.decode("latin_1").strip("\0 ")
+        creator = raw.decode("latin_1").partition("\\")[0].strip("\0 ")
+        self.creators = self.creators or {}
         if creator in PRIVATE_CREATORS and len(self.creators) < _MANY_CREATORS:
             self.creators[tag] = creator

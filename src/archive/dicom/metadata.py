@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from archive.dicom import json_model
 from archive.dicom.charsets import Decoder, decoder
-from archive.dicom.dictionary import LUT_DESCRIPTORS, PRIVATE_CREATORS, Choice, private_vr, public_vr
+from archive.dicom.clues import Clues
+from archive.dicom.dictionary import LUT_DESCRIPTORS
 from archive.dicom.errors import CannotUnderstand
 from archive.dicom.frames import MAXIMUM_FRAGMENTS, Fragments
 from archive.dicom.instance import BulkValue, Element
@@ -38,12 +39,11 @@ stay in the metadata, where viewers look for them."""
 MOST_VALUES = 1000
 """So many values of an attribute are given to the index; no attribute that is searched has more in earnest."""
 
-_CHARACTER_SET, _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00080005, 0x00280103, 0x00283002
+_CHARACTER_SET, _PIXEL_REPRESENTATION = 0x00080005, 0x00280103
 _LOOKUP_TABLES = frozenset(int(tag, 16) for tag in NEEDED_INLINE)
 _TRAILING_PADDING = 0xFFFCFFFC
 _MANY_BULK_VALUES = 100_000
 _MANY_PATHS = 1 << 22
-_MANY_CREATORS = 1000
 _NONE: frozenset[int] = frozenset()
 
 
@@ -53,12 +53,10 @@ class _Level:
     item in the sequence that is open in the level `above`."""
 
     decode: Decoder
-    pixel_representation: int | None
+    clues: Clues
     above: _Level | None = None
     number: int = 0
     watched: frozenset[int] = _NONE
-    entries: int = 0
-    creators: dict[int, str] | None = None
     sequence: int = 0
     items: int = 0
 
@@ -85,7 +83,7 @@ class Metadata:
         self.pixel_data: BulkValue | None = None
         self.count = 0
         self.whole = LONG
-        self._level = _Level(decoder(()), None, watched=watched)
+        self._level = _Level(decoder(()), Clues(), watched=watched)
         self._levels = [self._level]
         self._text = MetadataText(self._be_thrifty)
         self._paths = 0
@@ -99,13 +97,7 @@ class Metadata:
 
     def resolve(self, tag: int, _vr: str, /) -> str:
         """The VR that the dictionaries know; what they do not know stays UN."""
-        level = self._level
-        if not tag & 0x10000:
-            return public_vr(tag, Choice(level.pixel_representation, level.entries))
-        if tag & 0xFFFF < 0x1000:
-            return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
-        creator = (level.creators or {}).get(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
-        return private_vr(tag, creator) if creator else "UN"
+        return self._level.clues.vr(tag)
 
     def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None:
         """One whole value."""
@@ -117,8 +109,10 @@ class Metadata:
             text = CONVERTERS[vr](raw, level.decode, order)
         except WrongLengthError:
             vr, text = "UN", CONVERTERS["UN"](raw, level.decode, order)
-        if tag in _SPECIAL or tag & 0x1FF00 == 0x10000:
+        if tag in _SPECIAL:
             text = self._note(tag, vr, raw, order) or text
+        elif tag & 0x1FF00 == 0x10000:
+            level.clues.note(tag, raw, big_endian)
         text = f'{{"vr":"{vr}"{text}}}'
         self._text.put(tag, text)
         if tag in level.watched and tag not in self.elements:
@@ -170,7 +164,7 @@ class Metadata:
         self.count += 1
         level = self._level
         self._text.begin_item(first=not level.items)
-        self._level = _Level(level.decode, level.pixel_representation, level, level.items)
+        self._level = _Level(level.decode, level.clues.inside(), level, level.items)
         level.items += 1
         self._levels.append(self._level)
 
@@ -222,27 +216,15 @@ class Metadata:
         if tag == _CHARACTER_SET:
             level.decode = decoder(values)
             return ',"Value":["ISO_IR 192"]' if values else ""
-        if tag == _PIXEL_REPRESENTATION:
-            level.pixel_representation = 1 if values[:1] == ("1",) else 0
-        elif tag & 0x10000 and values:
-            self._note_creator(tag, values[0])
-        elif tag in LUT_DESCRIPTORS:
-            return self._note_descriptor(tag, vr, values)
-        return ""
+        level.clues.note(tag, raw, order == ">")
+        return _unsigned_entries(vr, values) if tag in LUT_DESCRIPTORS else ""
 
     def _be_thrifty(self) -> None:
         self.whole = min(THRIFTY.values())
 
-    def _note_creator(self, tag: int, creator: str) -> None:
-        level = self._level
-        level.creators = level.creators or {}
-        if creator in PRIVATE_CREATORS and len(level.creators) < _MANY_CREATORS:
-            level.creators[tag] = creator
 
-    def _note_descriptor(self, tag: int, vr: str, values: tuple[str, ...]) -> str:
-        if len(values) < 2 or vr not in ("US", "SS"):
-            return ""
-        entries = int(values[0]) & 0xFFFF
-        if tag == _LUT_DESCRIPTOR:
-            self._level.entries = entries
-        return f',"Value":[{",".join((str(entries), *values[1:]))}]'
+def _unsigned_entries(vr: str, values: tuple[str, ...]) -> str:
+    """The value of a LUT descriptor, whose first number counts entries whatever its VR."""
+    if len(values) < 2 or vr not in ("US", "SS"):
+        return ""
+    return f',"Value":[{",".join((str(int(values[0]) & 0xFFFF), *values[1:]))}]'
