@@ -207,7 +207,7 @@ def test_a_broken_frame_alone_is_406_and_among_others_a_notice(door: Door) -> No
     data_sets = series(mr, 3)
     broken(data_sets[1])
     path = stored(door, *data_sets)
-    for resource in ("rendered", "frames/1/rendered"):
+    for resource in ("rendered", "frames/1/rendered", "frames/1,1/rendered"):
         assert door.client.get(f"{instance_path(data_sets[1])}/{resource}").status_code in (404, 406)
     found = parts(door.client.get(f"{study_of(path)}/rendered", headers=multipart("image/png")))
     assert [opened(body).size for _, body in found] == [(128, 128), (480, 270), (128, 128)]

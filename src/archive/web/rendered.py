@@ -59,17 +59,16 @@ def instances(archive: Archive, asked: Asked) -> Answer:
 def instance(archive: Archive, asked: Asked) -> Answer:
     """One instance. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery, InvalidUID, RequestRefused."""
     wanted = appearance(asked)
-    if state := _state(archive, asked, wanted):
-        return _frames(
-            archive, asked, [Shown(archive.retrieve.instance(scope_of_path(asked)), 1, state)], wanted
-        )
     subject = _subject(archive, asked)
-    _check(subject, wanted)
     location = f"{url_of(asked, subject.instance)}/rendered"
+    if state := _state(archive, asked, wanted, subject.instance):
+        return _frames(archive, asked, subject, [Shown(subject.instance, 1, state)], wanted)
+    _check(subject, wanted)
     if subject.category is Category.SINGLE_FRAME:
-        return _frames(archive, asked, [Shown(subject.instance, 1)], wanted, location)
+        return _frames(archive, asked, subject, [Shown(subject.instance, 1)], wanted, location)
     if subject.category is Category.PRESENTATION_STATE:
-        return _frames(archive, asked, archive.rendering.shown_under(subject.instance), wanted, location)
+        shown = archive.rendering.shown_under(subject.instance)
+        return _frames(archive, asked, subject, shown, wanted, location)
     return _whole(archive, asked, subject, wanted)
 
 
@@ -87,8 +86,9 @@ def frames(archive: Archive, asked: Asked) -> Answer:
             f"frames of a video are not available here; the video is, as {subject.document_type}"
         )
     archive.retrieve.frames(scope_of(subject.instance), numbers).frames.close()
-    state = _state(archive, asked, wanted)
-    return _frames(archive, asked, [Shown(subject.instance, number, state) for number in numbers], wanted)
+    state = _state(archive, asked, wanted, subject.instance)
+    shown = [Shown(subject.instance, number, state) for number in numbers]
+    return _frames(archive, asked, subject, shown, wanted)
 
 
 def thumbnail(archive: Archive, asked: Asked) -> Answer:
@@ -115,11 +115,14 @@ def thumbnail(archive: Archive, asked: Asked) -> Answer:
 
 
 def _subject(archive: Archive, asked: Asked) -> Subject:
-    archive.retrieve.instance(scope_of_path(asked))
-    return next(archive.rendering.subjects(scope_of_path(asked), annotation_values(asked)))
+    return archive.rendering.subject(
+        archive.retrieve.instance(scope_of_path(asked)), annotation_values(asked)
+    )
 
 
-def _state(archive: Archive, asked: Asked, wanted: Appearance) -> StoredInstance | None:
+def _state(
+    archive: Archive, asked: Asked, wanted: Appearance, image: StoredInstance
+) -> StoredInstance | None:
     """The presentation state that WADO-URI names beside an image (PS3.18 9.5.1.2.7). Raises NotFound, InvalidQuery,
     CannotRender."""
     uid = asked.path.get("presentation")
@@ -132,7 +135,7 @@ def _state(archive: Archive, asked: Asked, wanted: Appearance) -> StoredInstance
     series = asked.path.get("presentation_series", "")
     of_series = (check_uid(series, 0x0020000E),) if series else ()
     state = archive.retrieve.instance(Scope((asked.path["study"],), of_series, (check_uid(uid, 0x00080018),)))
-    archive.rendering.check_state(state, archive.retrieve.instance(scope_of_path(asked)))
+    archive.rendering.check_state(state, image)
     return state
 
 
@@ -148,10 +151,14 @@ def _check(subject: Subject, wanted: Appearance) -> None:
 
 
 def _frames(
-    archive: Archive, asked: Asked, shown: Sequence[Shown], wanted: Appearance, location: str = ""
+    archive: Archive,
+    asked: Asked,
+    subject: Subject,
+    shown: Sequence[Shown],
+    wanted: Appearance,
+    location: str = "",
 ) -> Answer:
     """Frames, each a picture: alone if it is one. Raises as `instance`."""
-    subject = archive.rendering.subject(shown[0].instance, annotation_values(asked))
     renditions.check_bounds(len(shown), len(shown) * subject.samples)
     alone = len(shown) == 1
     kinds = (False, True) if alone else (True,)
@@ -159,9 +166,8 @@ def _frames(
     wanted.check_media_type(chosen.media_type)
     warnings = _unsupported(asked, annotation_values(asked), [subject])
     if not alone:
-        return related(
-            chosen.media_type, renditions.pictures(archive, asked, shown, chosen.media_type, wanted), warnings
-        )
+        parts = renditions.pictures(archive, asked, shown, chosen.media_type, wanted, first_must=True)
+        return related(chosen.media_type, parts, warnings)
     one = shown[0]
     location = location or f"{url_of(asked, one.instance)}/frames/{one.frame}/rendered"
     picture = _one(archive.rendering, one, chosen.media_type, wanted)
