@@ -22,18 +22,18 @@ from archive.dicom.codecs import DECODERS
 from archive.dicom.errors import ArchiveError, InvalidQuery
 from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archive.dicom.key_matching import matching
-from archive.dicom.pixel_data import PICTURES
 from archive.dicom.query import Range, UIDList, Wildcard
 from archive.dicom.sop_classes import is_storage, sop_class_name
 from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from archive.dimse import statuses
 from archive.dimse.contexts import SERVICES, UNCOMPRESSED, Operation
 from archive.dimse.server import HANDLERS
-from archive.web import errors as web_errors
-from archive.web import metadata, store_response
-from archive.web.media_types import MULTIPART
+from archive.web import charset, store_response
+from archive.web.route import About, Route
 from archive.web.routes import ROUTES
 
+MOST_NAMED = 8
+"""Transactions that are named beside a status; more are all but a few."""
 STATEMENT = Path(__file__).with_name("statement.md")
 COMMAND = "python conformance/generate.py"
 
@@ -203,50 +203,83 @@ def _meaning(error: type[ArchiveError]) -> str:
 
 
 def resources() -> Table:
+    """Those of DICOMweb; an extension is marked as one."""
     rows = (
-        (row.method, f"`{row.path.replace(':path', '')}`", row.name, row.clause)
+        (row.method, f"`{row.template}`", row.name, row.clause or "extension")
         for row in ROUTES
-        if row.clause
+        if row.clause or row.about.extension
     )
     return ("Method", "Path", "Transaction", "PS3.18"), rows
 
 
 def other_resources() -> Table:
-    rows = ((row.method, f"`{row.path}`", row.name) for row in ROUTES if not row.clause)
-    return ("Method", "Path", "Name"), rows
+    rows = (
+        (row.method, f"`{row.template}`", row.about.summary)
+        for row in ROUTES
+        if not row.clause and not row.about.extension
+    )
+    return ("Method", "Path", "What for"), rows
+
+
+def _transactions() -> dict[About, list[Route]]:
+    """The rows that share a description: one kind of transaction at several resources."""
+    kinds: dict[About, list[Route]] = {}
+    for row in ROUTES:
+        kinds.setdefault(row.about, []).append(row)
+    return kinds
+
+
+def _names(routes: Iterable[Route]) -> str:
+    return ", ".join(row.name for row in routes)
 
 
 def media_types() -> Table:
-    return ("Resource", "Media types, the default first"), (
-        (
-            "Study, series, instance",
-            f'`{MULTIPART}; type="application/dicom"`, `application/dicom` (one instance)',
-        ),
-        ("Metadata, search", ", ".join(f"`{offer}`" for offer in metadata.OFFERS)),
-        (
-            "Frames, compressed pixel data",
-            "the media type of the transfer syntax in annex B, multipart or alone",
-        ),
-        ("Other bulk data", f'`application/octet-stream`, `{MULTIPART}; type="application/octet-stream"`'),
-        ("Rendered, thumbnail", ", ".join(f"`{name}`" for name in PICTURES)),
+    return ("Transactions", "Media types of the answer, the default first"), (
+        (_names(routes), ", ".join(f"`{name}`" for name in about.offers))
+        for about, routes in _transactions().items()
+        if about.offers and (routes[0].clause or about.extension)
     )
+
+
+def request_media_types() -> Table:
+    return ("Transactions", "Media types of the request"), (
+        (_names(routes), ", ".join(f"`{name}`" for name in about.takes))
+        for about, routes in _transactions().items()
+        if about.takes
+    )
+
+
+def parameters() -> Table:
+    """All but matching keys, which have a table of their own."""
+    found: dict[tuple[str, str, str], list[Route]] = {}
+    for about, routes in _transactions().items():
+        for one in about.parameters:
+            if not one.alias and one.name not in ("accept", "charset"):
+                found.setdefault((one.name, one.description, one.clause), []).extend(routes)
+    return ("Parameter", "Meaning", "PS3.18", "Transactions"), (
+        (f"`{name}`", meaning, clause, _names(routes)) for (name, meaning, clause), routes in found.items()
+    )
+
+
+def answer_character_sets() -> Table:
+    return ("Character set of an answer",), ((f"`{name}`",) for name in charset.SUPPORTED)
 
 
 def http_statuses() -> Table:
-    """What resources other than store may answer; store has 10.5's own, with the failure reasons below."""
-    raised = (
-        errors.InvalidQuery,
-        errors.InvalidUID,
-        errors.NotFound,
-        errors.NotAcceptable,
-        errors.CannotRender,
-        errors.OutOfResources,
-        errors.ArchiveError,
+    """Every status that may come back, and what it means where."""
+    meanings: dict[int, dict[str, list[Route]]] = {}
+    for about, routes in _transactions().items():
+        for status in about.statuses:
+            meanings.setdefault(status.code, {}).setdefault(status.meaning, []).extend(routes)
+    return ("Status", "Meaning", "Of these transactions"), (
+        (str(code), words, _names(routes) if len(routes) <= MOST_NAMED else "")
+        for code in sorted(meanings)
+        for words, routes in meanings[code].items()
     )
-    meanings: dict[int, list[str]] = {}
-    for error in raised:
-        meanings.setdefault(web_errors.STATUSES[error], []).append(_meaning(error))
-    return ("Status", "Meaning"), ((str(code), " ".join(meanings[code])) for code in sorted(meanings))
+
+
+def http_settings() -> Table:
+    return _settings("http")
 
 
 def failure_reasons() -> Table:
@@ -312,7 +345,11 @@ TABLES: Mapping[str, Callable[[], Table]] = {
     "resources": resources,
     "other-resources": other_resources,
     "media-types": media_types,
+    "request-media-types": request_media_types,
+    "parameters": parameters,
+    "answer-character-sets": answer_character_sets,
     "http-statuses": http_statuses,
+    "http-settings": http_settings,
     "failure-reasons": failure_reasons,
     "character-sets": character_sets,
 }
