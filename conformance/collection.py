@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.encoders import RLELosslessEncoder
 
 from conformance import objects, pictures, uids
-from conformance.objects import Object, compressed, image, instance, pixels, ramp, series, study
+from conformance.objects import Object, compressed, image, instance, pixels, ramp, ramp8, series, study
 
 JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"
 CYRILLIC = "Люкceмбypг^Иван"
@@ -51,10 +51,10 @@ def multi_frame_study(run: str) -> list[Object]:
     many = instance(series(of, "OT", 1), uids.MULTI_FRAME_BYTE, 1, ConversionType="SYN")
     pixels(many, frames, 8)
     colour = instance(series(of, "OT", 2), uids.SECONDARY_CAPTURE, 1, ConversionType="SYN")
-    pixels(colour, ramp(np.uint8), 8)
+    pixels(colour, ramp8(), 8)
     colour.SamplesPerPixel, colour.PhotometricInterpretation, colour.PlanarConfiguration = 3, "RGB", 0
     red = np.zeros((objects.ROWS, objects.COLUMNS, 3), np.uint8)
-    red[:, :, 0] = ramp(np.uint8)
+    red[:, :, 0] = ramp8()
     colour.PixelData = red.tobytes()
     return [Object("mf", many), Object("rgb", colour)]
 
@@ -84,10 +84,10 @@ def encodings_study(run: str) -> list[Object]:
     compressed(rle, [_rle(rle, ramp().tobytes())])
     lossless = compressed(image(of, 5), [pictures.jpeg_lossless(ramp())])
     lossy = image(of, 6, LossyImageCompression="01", LossyImageCompressionRatio="3.6")
-    pixels(lossy, ramp(np.uint8), 8)
+    pixels(lossy, ramp8(), 8)
     compressed(lossy, [objects.baseline_jpeg()])
     many = instance(series(study(run, "RF"), "OT", 1), uids.MULTI_FRAME_BYTE, 1, ConversionType="SYN")
-    frames = np.stack([ramp(np.uint8) // (n + 1) for n in range(MULTI_FRAMES)])
+    frames = np.stack([ramp8() // (n + 1) for n in range(MULTI_FRAMES)])
     pixels(many, frames, 8)
     many.PixelData, raw = b"", [frame.tobytes() for frame in frames]
     compressed(many, [_rle(many, frame) for frame in raw])

@@ -80,11 +80,16 @@ class Object:
         return out.getvalue()
 
 
-def ramp(dtype: type = np.uint16) -> NDArray[np.uint16]:
+def ramp() -> NDArray[np.uint16]:
     """The picture: 8 levels a column from left to right, halved in the upper third."""
-    picture = np.tile(np.arange(COLUMNS) * 8, (ROWS, 1))
+    picture = np.tile(np.arange(COLUMNS, dtype=np.uint16) * 8, (ROWS, 1))
     picture[: ROWS // 3] //= 2
-    return picture.astype(dtype)
+    return picture.astype(np.uint16)
+
+
+def ramp8() -> NDArray[np.uint8]:
+    """The same picture in eight bits."""
+    return ramp().astype(np.uint8)
 
 
 def study(run: str, tag: str, **attributes: object) -> Dataset:

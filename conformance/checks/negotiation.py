@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from conformance import client, native_model
@@ -12,7 +13,7 @@ from conformance.verdicts import Level, expect
 from conformance.world import World, query
 
 ACCEPT_XML = "accept=" + quote(XML, safe="")
-RESOURCES = {
+RESOURCES: dict[int, tuple[str, Callable[[World], str]]] = {
     1: ("search", lambda w: query("/studies", PatientID=str(w["ct1"].dataset.PatientID))),
     2: ("metadata", lambda w: w["ct1"].instance + "/metadata"),
     3: ("an instance", lambda w: w["ct1"].instance),

@@ -11,7 +11,7 @@ import numpy as np
 from conformance import native_model, objects, pictures, uids
 from conformance.client import DICOM, JSON, Answer
 from conformance.media import write_multipart
-from conformance.objects import Object, new_uid, ramp
+from conformance.objects import Object, new_uid, ramp, ramp8
 from conformance.registry import check
 from conformance.verdicts import Level, Skipped, expect
 from conformance.world import World
@@ -153,7 +153,7 @@ def _picture(number: int, kind: str, content: bytes, expected: bytes) -> None:
     def run(w: World) -> None:
         """Table 10.5.4-1 makes compressed bulk data optional; who takes it shall derive the description."""
         one = objects.part(w.run, f"S3{number}")
-        objects.pixels(one.dataset, ramp(np.uint8), 8)
+        objects.pixels(one.dataset, ramp8(), 8)
         pair = _split(one, PIXELS, kind, content, DESCRIPTION)
         w.offered(_post(w, JSON, pair, one=one), f"storing {kind}", (400, 409)).must(200, 202)
         back = w.get(one.instance, DICOM).must(200).datasets()[0]
@@ -164,8 +164,8 @@ def _picture(number: int, kind: str, content: bytes, expected: bytes) -> None:
         expect(found.tobytes()[: len(expected)] == expected, "the pixels are not those of the picture")
 
 
-_picture(1, "image/png", pictures.png(ramp(np.uint8)), ramp(np.uint8).tobytes())
-_picture(2, "image/gif", pictures.gif(ramp(np.uint8)), (ramp(np.uint8) // 2 * 2).tobytes())
+_picture(1, "image/png", pictures.png(ramp8()), ramp8().tobytes())
+_picture(2, "image/gif", pictures.gif(ramp8()), (ramp8() // 2 * 2).tobytes())
 
 
 KEPT = {
@@ -181,7 +181,7 @@ def _kept(number: int, kind: str, syntax: str, content: bytes, bits: int, drop: 
     @check(f"S3.{number}", title, "Table 10.5.2-1", Level.OPTIONAL)
     def run(w: World) -> None:
         one = objects.part(w.run, f"S3{number}")
-        objects.pixels(one.dataset, ramp(np.uint8 if bits == 8 else np.uint16), bits)
+        objects.pixels(one.dataset, ramp8() if bits == 8 else ramp(), bits)
         pair = _split(one, PIXELS, f"{kind}; transfer-syntax={syntax}", content, drop)
         w.offered(_post(w, JSON, pair, one=one), f"storing {kind}", (400, 409)).must(200, 202)
         accept = f'multipart/related; type="{kind}"; transfer-syntax={syntax}'

@@ -86,7 +86,7 @@ def as_png(w: World) -> None:
     pictures.png_pixels(answer.body)
 
 
-BAD = {
+BAD: dict[int, tuple[str, dict[str, str | None], str]] = {
     8: ("no requestType", {"requestType": None}, ""),
     9: ("another requestType", {"requestType": "NOTHING"}, ""),
     10: ("no studyUID", {"studyUID": None}, ""),
@@ -105,11 +105,11 @@ def _bad(number: int, title: str, changes: dict[str, str | None], more: str) -> 
 
     @check(f"URI.{number}", f"{title}: 400", clause, needs=["ct1"])
     def run(w: World) -> None:
-        _get(w, "ct1", more, **changes).must(400)
+        _get(w, "ct1", more, "", **changes).must(400)
 
 
 for _number, (_title, _changes, _more) in BAD.items():
-    _bad(_number, _title, dict(_changes), _more)
+    _bad(_number, _title, _changes, _more)
 
 
 def _windows(w: World) -> None:

@@ -18,7 +18,8 @@ SHOULD_SKIP = 20
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
 def test_the_archive_conforms(start_archive: StartArchive, strict: bool) -> None:
-    server = start_archive("--workers", "1", environment={"ARCHIVE_HTTP_STRICT": str(strict).lower()})
+    environment = {"ARCHIVE_HTTP_STRICT": str(strict).lower(), "ARCHIVE_HTTP_CORS_ORIGINS": "*"}
+    server = start_archive("--workers", "1", environment=environment)
     peer = DimsePeer("127.0.0.1", server.dimse_port, server.ae_title)
     with closing(Client(server.dicomweb_url, seconds=60)) as client:
         world = World(client, runner.new_run_id(), strict, peer)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-import numpy as np
 from conformance.client import Client
-from conformance.objects import ramp
+from conformance.objects import ramp8
 from conformance.verdicts import Outcome
 from conformance.world import DimsePeer, World
 from pynetdicom import AE, evt
@@ -38,7 +37,7 @@ def stores_then(behaviour: Behaviour, status: int = 200) -> Behaviour:
 def shows_one_picture(method: str, path: str, fields: dict[str, str], payload: bytes) -> Reply:
     """The same ramp to everyone, with a name in it."""
     if "png" in fields.get("accept", ""):
-        return 200, {"Content-Type": "image/png"}, pictures.png(ramp(np.uint8))
+        return 200, {"Content-Type": "image/png"}, pictures.png(ramp8())
     return 200, {"Content-Type": "image/jpeg"}, pictures.JPEG_BASELINE_32X24 + b"Plover ICC_PROFILE"
 
 

@@ -67,7 +67,7 @@ def test_lossless_jpeg_decodes_to_what_was_encoded(seed: int, rows: int, columns
 
 
 def test_png_and_gif_decode_to_what_was_encoded() -> None:
-    picture = objects.ramp(np.uint8)
+    picture = objects.ramp8()
     assert np.array_equal(np.array(Image.open(BytesIO(pictures.png(picture)))), picture)
     assert np.array_equal(np.array(Image.open(BytesIO(pictures.gif(picture))).convert("L")), picture // 2 * 2)
 
