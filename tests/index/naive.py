@@ -12,27 +12,39 @@ from typing import Any
 
 import orjson
 
-from archive.dicom.attributes import BY_TAG, UNIQUE_KEYS
+from archive.dicom.attributes import BY_KEYWORD, BY_TAG, UNIQUE_KEYS
 from archive.dicom.charsets import fold
 from archive.dicom.instance import Instance, Level
-from archive.dicom.query import Key, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
+from archive.dicom.query import Empty, Key, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
+from naive_moments import moments_match
+from naive_names import name_matches_fuzzily
 
 
 def matches(stored: Iterable[Instance], query: Query) -> set[str]:
     """The unique keys of the entities that match; patients need a PatientID here."""
     stored = list(stored)
+    plain = [key for key in query.keys if len(key.path) == 1 and not _is_of_a_moment(key)]
     return {
         _first(one, UNIQUE_KEYS[query.level])
         for one in stored
         if all(
-            _key_matches(key, stored, _representative(stored, one, key, query.level))
-            for key in query.keys
-            if len(key.path) == 1
+            _key_matches(key, stored, _representative(stored, one, key, query.level), query.fuzzy)
+            for key in plain
         )
+        and moments_match(query, lambda tag, one=one: _speaking_value(stored, one, tag, query.level))
         and _request_matches(
             query, _representative(stored, one, Key((0x00400275,), Universal()), query.level)
         )
     }
+
+
+def _is_of_a_moment(key: Key) -> bool:
+    return BY_TAG[key.path[0]].vr in ("DA", "TM") and isinstance(key.matching, SingleValue | Range)
+
+
+def _speaking_value(stored: list[Instance], one: Instance, tag: int, level: Level) -> str:
+    values = _values(_representative(stored, one, Key((tag,), Universal()), level), tag)
+    return values[0].strip(" ") if values else ""
 
 
 def _representative(stored: list[Instance], one: Instance, key: Key, level: Level) -> Instance:
@@ -47,10 +59,14 @@ def _representative(stored: list[Instance], one: Instance, key: Key, level: Leve
     return next((other for other in same if _has_value(other, key.path[0])), same[0])
 
 
-def _key_matches(key: Key, stored: list[Instance], one: Instance) -> bool:
+def _key_matches(key: Key, stored: list[Instance], one: Instance, fuzzy: bool) -> bool:
     attribute = BY_TAG[key.path[0]]
     matching = key.matching
     if _is_universal(attribute.vr, matching):
+        return True
+    if isinstance(matching, Empty):
+        return _is_empty(attribute.keyword, stored, one)
+    if fuzzy and attribute.vr == "PN" and name_matches_fuzzily(_values(one, attribute.tag), matching):
         return True
     if attribute.keyword in ("ModalitiesInStudy", "SOPClassesInStudy"):
         values = _of_study(stored, one, attribute.keyword)
@@ -59,6 +75,20 @@ def _key_matches(key: Key, stored: list[Instance], one: Instance) -> bool:
         _value_matches(attribute.vr, value, matching)
         for value in _values(one, attribute.tag)
         if value.strip(" ")
+    )
+
+
+def _is_empty(keyword: str, stored: list[Instance], one: Instance) -> bool:
+    """PS3.4 C.2.2.2.7; what is no value of its VR is none."""
+    if keyword in ("ModalitiesInStudy", "SOPClassesInStudy"):
+        return not any(value.strip(" ") for value in _of_study(stored, one, keyword))
+    if keyword == "RequestAttributesSequence":
+        element = one.attributes.get(0x00400275)
+        return not (element and orjson.loads(element.json).get("Value"))
+    values = _values(one, BY_KEYWORD[keyword].tag)
+    return not any(
+        _group(value.replace("=", "")) if BY_KEYWORD[keyword].vr == "PN" else value.strip(" ")
+        for value in values
     )
 
 
@@ -97,6 +127,8 @@ def _request_matches(query: Query, one: Instance) -> bool:
 
 def _item_matches(item: Mapping[str, Any], key: Key) -> bool:
     value = item.get(f"{key.path[1]:08X}", {}).get("Value", [""])[0]
+    if isinstance(key.matching, Empty):
+        return not value.strip(" ")
     return bool(value.strip(" ")) and _value_matches("SH", value, key.matching)
 
 
@@ -104,13 +136,6 @@ def _value_matches(vr: str, value: str, matching: Matching) -> bool:
     if vr == "PN":
         return _name_matches(value, matching)
     match matching:
-        case Range(first, last):
-            return (not first or _moments(vr, value)[0] >= _moments(vr, first)[0]) and (
-                not last or _moments(vr, value)[0] <= _moments(vr, last)[1]
-            )
-        case SingleValue(wanted) if vr in ("DA", "TM"):
-            first, last = _moments(vr, wanted)
-            return first <= _moments(vr, value)[0] <= last
         case SingleValue(wanted):
             return _plain(vr, value) == _plain(vr, wanted)
         case UIDList(listed):
@@ -141,27 +166,25 @@ def _group(text: str) -> str:
 
 def _group_matches(group: str, wanted: str, wild: bool) -> bool:
     if wild and ("*" in wanted or "?" in wanted):
-        return bool(group) and _like(group, wanted, fold)
+        return bool(group) and any(_like(group, shorter, fold, "(?s:.|ss)") for shorter in _shorter(wanted))
     return group == _group(wanted)
 
 
-def _like(value: str, pattern: str, prepare: Callable[[str], str]) -> bool:
-    spelled = {"*": "(?s:.*)", "?": "(?s:.)"}
+def _shorter(pattern: str) -> list[str]:
+    """Components at the end of a pattern that need not be there: `a^*` finds `a`, too."""
+    pattern = re.sub(r"\*+", "*", pattern)
+    found = [pattern]
+    while found[-1].endswith("^*"):
+        found.append(found[-1][:-2].rstrip("^"))
+    return [one for one in found if one]
+
+
+def _like(value: str, pattern: str, prepare: Callable[[str], str], one: str = "(?s:.)") -> bool:
+    spelled = {"*": "(?s:.*)", "?": one}
     pieces = re.split(r"([*?])", pattern)
     return (
         re.fullmatch("".join(spelled.get(piece, re.escape(prepare(piece))) for piece in pieces), value)
         is not None
-    )
-
-
-def _moments(vr: str, value: str) -> tuple[str, str]:
-    """The first and the last moment that a date or time may mean."""
-    digits = value.strip(" ").replace(":", "") if vr == "TM" else value.strip(" ").replace(".", "")
-    if vr == "DA":
-        return digits, digits
-    clock, _, fraction = digits.partition(".")
-    return clock.ljust(6, "0") + fraction.ljust(6, "0"), (clock + "595959"[len(clock) :]) + fraction.ljust(
-        6, "9"
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archive.dicom.attributes import ATTRIBUTES, BY_KEYWORD, REQUEST_ATTRIBUTES, UNIQUE_KEYS, Attribute
 from archive.dicom.instance import Instance, Level
-from archive.dicom.query import Key, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
+from archive.dicom.query import Empty, Key, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
 from archive.index import matching, schema
 from archive.index.database import Connection, Database
 from instances_made import instance, requests, store
@@ -25,10 +25,30 @@ NAMES = st.text("aAbBéßﬀＡ山\ud7ff\U0010ffff^= %_[", max_size=6)
 DATES = st.sampled_from(["20240101", "20240229", "20231231", "2024.01.01", "19700101"])
 TIMES = st.sampled_from(["10", "1030", "103015", "103015.5", "10:30", "000000", "235959.999999"])
 NUMBERS = st.sampled_from(["1", "01", "+1", "2", "-3", "12"])
+ZONES = st.sampled_from(["+0000", "+0100", "-0530", "+1400", ""])
+WORDS = st.sampled_from(
+    [
+        "schmidt",
+        "Schmitd",
+        "schmi",
+        "Jörg",
+        "山田",
+        "太郎",
+        "ヤマダ",
+        "김영희",
+        "김연희",
+        "ss",
+        "ß",
+        "^",
+        " ",
+        "=",
+    ]
+)
+FUZZY_NAMES = st.lists(WORDS, min_size=1, max_size=5).map("".join)
 UIDS = st.sampled_from([f"1.2.{number}" for number in range(6)])
 CODES = st.sampled_from(["CT", "MR", "SR", "ct", "C_"])
 VALUES = {
-    "PN": NAMES,
+    "PN": st.one_of(NAMES, FUZZY_NAMES),
     "LO": TEXTS,
     "SH": TEXTS,
     "CS": CODES,
@@ -62,6 +82,7 @@ def archives(draw: st.DrawFn) -> list[Instance]:
     made = []
     for study in range(draw(st.integers(1, 3))):
         of_study = draw(attributes_at(Level.STUDY)) | {"PatientID": draw(st.sampled_from(["a", "A", "b%"]))}
+        of_study["TimezoneOffsetFromUTC"] = draw(ZONES)
         for series in range(draw(st.integers(1, 2))):
             of_series = draw(attributes_at(Level.SERIES)) | draw(requested())
             for number in range(draw(st.integers(1, 2))):
@@ -90,7 +111,10 @@ def matchings(vr: str) -> st.SearchStrategy[Matching]:
         "PN": [patterns.map(Wildcard)],
     }
     return st.one_of(
-        st.just(Universal()), values.map(SingleValue), *kinds.get(vr, [patterns.map(Wildcard), lists])
+        st.just(Universal()),
+        st.just(Empty()),
+        values.map(SingleValue),
+        *kinds.get(vr, [patterns.map(Wildcard), lists]),
     )
 
 
@@ -112,7 +136,13 @@ def queries(draw: st.DrawFn) -> Query:
     }
     possible = [one for one in ATTRIBUTES if one.keyword in names and one.level <= level]
     asked = draw(st.lists(st.sampled_from(possible), max_size=3, unique_by=lambda one: one.keyword))
-    return Query(level, tuple(draw(keys_of(attribute)) for attribute in asked))
+    return Query(
+        level,
+        tuple(draw(keys_of(attribute)) for attribute in asked),
+        fuzzy=level is not Level.PATIENT and draw(st.booleans()),
+        combined=draw(st.booleans()),
+        timezone=draw(st.sampled_from([None, 0, 60, -300, 840])),
+    )
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

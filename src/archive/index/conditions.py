@@ -186,7 +186,8 @@ def _computed(attribute: Attribute, matching: Matching) -> Condition:
     inner = series.alias()
     found = sa.select(sa.literal(1)).where(inner.c.study_id == study.c.id)
     if isinstance(matching, Empty):
-        return ~sa.exists(found.where(inner.c.Modality != "").correlate(study))
+        coded = found.where(inner.c.Modality != "").correlate(study)
+        return ~sa.exists(coded) if attribute.keyword == "ModalitiesInStudy" else sa.false()
     test = _test(attribute, matching)
     if attribute.keyword == "ModalitiesInStudy":
         return sa.exists(found.where(test(inner.c.Modality)).correlate(study))
