@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from pathlib import Path
 
@@ -237,3 +238,10 @@ def test_a_codestream_that_claims_another_size_never_reaches_the_decoder(
 
 def test_the_budget_counts_in_whole_numbers() -> None:
     assert 65535 * 65535 * 3 > PIXEL_BUDGET > 40_000_000
+
+
+def test_run_lengths_stand_for_no_more_than_a_frame() -> None:
+    """10 MB of them stand for 640 MB, which would all be made to take 4 kB of it."""
+    frame = struct.pack("<16I", 1, 64, *[0] * 14) + bytes((0x81, 7)) * 5_000_000
+    with pytest.raises(CannotRender):
+        decode(frame, image(np.zeros((64, 64), np.uint8)), RLE)

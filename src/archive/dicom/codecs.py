@@ -54,6 +54,9 @@ def decode_frame(frame: bytes, description: PixelDescription, transfer_syntax_ui
     return decoded
 
 
+_SURPLUS = 1 << 16
+"""Bytes that an RLE frame may have too many."""
+
 FAILURES = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError, zlib.error)
 """What decoders raise for bytes that are no picture."""
 
@@ -119,12 +122,18 @@ def _deflated(frame: bytes, description: PixelDescription) -> Decoded:
 
 def _rle(frame: bytes, description: PixelDescription) -> Decoded:
     """RLE (PS3.5 annex G), always by plane; a frame of BitsAllocated 1 is its packed bytes."""
+    decoded = _whole(run_lengths(frame, description), description)
     if description.BitsAllocated == 1:
-        packed = imagecodecs.dicomrle_decode(frame, "u1")
-        return _decoded(_unpacked(_whole(packed, description), description), description)
+        return _decoded(_unpacked(decoded, description), description)
     kind = f"<u{description.BitsAllocated // 8}"
-    decoded = _whole(imagecodecs.dicomrle_decode(frame, kind), description)
     return _decoded(_interleaved(np.frombuffer(decoded, kind), description), description)
+
+
+def run_lengths(frame: bytes, description: PixelDescription) -> bytes:
+    """The bytes that an RLE frame stands for: those of the pixel cells, and what a sender left behind them. Two bytes
+    can stand for 128, so no more than that fits is made; raises one of FAILURES."""
+    kind = f"<u{max(description.BitsAllocated // 8, 1)}"
+    return bytes(imagecodecs.dicomrle_decode(frame, kind, out=description.native_bytes + _SURPLUS))
 
 
 def _jpeg(frame: bytes, description: PixelDescription) -> Decoded:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -167,12 +166,10 @@ def _inflated(frame: bytes, description: PixelDescription) -> bytes:
 
 def _unpacked_rle(frame: bytes, description: PixelDescription) -> bytes:
     """Always by plane (PS3.5 annex G); handed on by pixel."""
-    if description.BitsAllocated == 1:
-        return bytes(imagecodecs.dicomrle_decode(frame, "u1"))
-    kind = f"<u{description.BitsAllocated // 8}"
-    plain = bytes(imagecodecs.dicomrle_decode(frame, kind))
+    plain = codecs.run_lengths(frame, description)
     if description.SamplesPerPixel == 1 or len(plain) < description.native_bytes:
         return plain
+    kind = f"<u{max(description.BitsAllocated // 8, 1)}"
     planes = np.frombuffer(plain[: description.native_bytes], kind).reshape(description.SamplesPerPixel, -1)
     return np.ascontiguousarray(planes.T).tobytes()
 
