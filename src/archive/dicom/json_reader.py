@@ -17,8 +17,9 @@ from archive.dicom.received_values import Digits
 
 MAXIMUM_BYTES = 32 << 20
 """Of the text of one data set."""
-MAXIMUM_MARKS = 3_000_000
-"""Of its brackets and commas, so of the things that it can hold: some 250 for each frame of an enhanced object."""
+MAXIMUM_MARKS = 1_500_000
+"""Of its brackets and commas, so of the things that it can hold: 100 to 250 for each frame of an enhanced object. At
+worst so many take 300 MB."""
 
 _MARK = re.compile(rb'"|[\[\]{}]')
 _END_OF_TEXT = re.compile(rb'["\\]')

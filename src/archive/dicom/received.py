@@ -83,6 +83,15 @@ def bulk_data_uris(found: DataSet) -> Iterator[str]:
                 yield from bulk_data_uris(item)
 
 
+def size(found: DataSet) -> int:
+    """How many attributes and values there are in it, roughly."""
+    count = len(found)
+    for element in found.values():
+        values = element.get("Value", ())
+        count += sum(map(size, values)) if element["vr"] == "SQ" else len(values)
+    return count
+
+
 def _tag(name: object) -> str:
     if not isinstance(name, str) or not _TAG.fullmatch(name):
         raise CannotUnderstand("a name in the metadata is no tag of eight hexadecimal digits")

@@ -17,7 +17,7 @@ from archive.dicom.errors import CannotUnderstand, ObjectTooLarge
 from archive.dicom.json_reader import MAXIMUM_BYTES
 from archive.dicom.structure import MAXIMUM_DEPTH
 
-MAXIMUM_ELEMENTS = 1_000_000
+MAXIMUM_ELEMENTS = 750_000
 """XML elements of one document."""
 MAXIMUM_ITEMS = 1_000_000
 _MOST_NESTED = 3 * MAXIMUM_DEPTH + 8

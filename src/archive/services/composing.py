@@ -37,6 +37,8 @@ DOES_NOT_MATCH = 0xB007
 _FRAME = re.compile(r"(.+?)/(?:frames/)?([1-9][0-9]{0,8})", re.ASCII)
 _DOCUMENT, _MIME_TYPE, _DOCUMENT_LENGTH = "00420011", "00420012", "00420015"
 _NUMBER_OF_FRAMES, _LOSSY = "00280008", "00282110"
+_MANY = 50_000
+"""Attributes and values of metadata, some 20 MB in memory."""
 _TRANSFORMING = threading.BoundedSemaphore(1)
 """A picture takes several times its size in memory while it is decoded."""
 
@@ -61,6 +63,11 @@ class Composed:
     values: assembly.Values
     transfer_syntax_uid: str
     warning: int = 0
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether its metadata are so many that only one like it should be in memory."""
+        return received.size(self.data_set) > _MANY
 
     @property
     def identity(self) -> tuple[str, str]:

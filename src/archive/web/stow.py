@@ -129,6 +129,8 @@ class Store:
             for found in self._request.composition.objects(whole=not self._response.broken):
                 self._count()
                 self._begin(partial(_stored, found))
+                if isinstance(found, Composed) and found.is_heavy:
+                    self._collect()
         except MultipartError as error:
             self._response.failures.append(Failure(CannotUnderstand(str(error))))
 
