@@ -58,6 +58,7 @@ def test_n15_what_was_deleted_is_gone(door: Door, level: int) -> None:
     wado = f"/wado?requestType=WADO&studyUID={data_set.StudyInstanceUID}"
     wado += f"&seriesUID={data_set.SeriesInstanceUID}&objectUID={data_set.SOPInstanceUID}"
     assert door.client.get(wado).status_code == 410
+    assert door.client.get(study, headers={"Accept": "application/zip"}).status_code == 410
     for search in ("/studies", "/series", "/instances"):
         found = door.client.get(f"/dicom-web{search}?StudyInstanceUID={data_set.StudyInstanceUID}")
         assert found.status_code == 204
