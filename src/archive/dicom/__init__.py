@@ -10,6 +10,10 @@ reader                            one pass over an encoded data set, in pieces:
   metadata_text  json_model         its DICOM JSON Model (PS3.18 annex F)
   charsets  frames                  its texts, and where its frames lie
 encoder  xml_model                JSON Model to bytes for C-FIND, to XML for DICOMweb
+received                          metadata as clients send them, put together with bulk data to an encoded data set:
+  json_reader  xml_reader  received_values  assembly
+  received_pixels  codestream_kinds  pictures  videos
+coercion                          attributes replaced while a data set passes by
 attribute_ids  key_matching       names of attributes and kinds of matching, as requests spell them
 pixel_data                        frames to arrays and pictures; its own docstring has the map
 rendition                         TABLE category -> media types; reports, documents and symbols of what is no picture:
