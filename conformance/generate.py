@@ -16,19 +16,26 @@ from pydicom.uid import UID_dictionary
 
 from archive.config import KEYS
 from archive.dicom import errors
-from archive.dicom.attributes import ATTRIBUTES, REQUEST_ATTRIBUTES, UNIQUE_KEYS, Attribute
+from archive.dicom.attribute_levels import TIMEZONE_OFFSET_FROM_UTC, time_beside, vr_of
+from archive.dicom.attributes import ATTRIBUTES, BY_TAG, REQUEST_ATTRIBUTES, UNIQUE_KEYS, Attribute
 from archive.dicom.charsets import decoder
 from archive.dicom.codecs import DECODERS
 from archive.dicom.errors import ArchiveError, InvalidQuery
 from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archive.dicom.instance import Level
 from archive.dicom.key_matching import matching
-from archive.dicom.query import Range, UIDList, Wildcard
+from archive.dicom.query import Empty, Key, Range, UIDList, Wildcard
 from archive.dicom.sop_classes import is_storage, sop_class_name
 from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from archive.dimse import statuses
 from archive.dimse.contexts import SERVICES, UNCOMPRESSED, Operation
 from archive.dimse.server import HANDLERS
-from archive.web import charset, store_response
+from archive.index.examining import MAXIMUM_SECONDS, PREPARED_FOR_ONE
+from archive.index.kept import MAXIMUM_METADATA
+from archive.services.search import Search
+from archive.web import charset, qido_keys, qido_parameters, store_response
+from archive.web.exchange import MAXIMUM_PARAMETERS
+from archive.web.qido_keys import Manner
 from archive.web.route import About, Route
 from archive.web.routes import ROUTES
 
@@ -93,9 +100,18 @@ def _settings(section: str) -> Table:
 
 
 def keys() -> Table:
-    header = ("Level", "Attribute", "Tag", "VR", "Matching", "Returned by QIDO-RS unasked")
+    header = ("Level", "Attribute", "Tag", "VR", "Matching", "QIDO-RS also", "Returned by QIDO-RS unasked")
+    several = _searched((_REQUESTS, 0x00400009), Level.SERIES, matched=True)
     nested = (
-        ("SERIES", f"RequestAttributesSequence > {keyword}", _tag(tag), "SH", _kinds("SH"), "in the sequence")
+        (
+            "SERIES",
+            f"RequestAttributesSequence > {keyword}",
+            _tag(tag),
+            "SH",
+            _kinds("SH"),
+            several,
+            "in the sequence",
+        )
         for tag, keyword in REQUEST_ATTRIBUTES.items()
     )
     return header, [*(_key(row) for row in sorted(ATTRIBUTES, key=lambda row: row.level)), *nested]
@@ -105,8 +121,62 @@ def _key(row: Attribute) -> tuple[str, ...]:
     unique = " (unique key)" if UNIQUE_KEYS[row.level] == row.tag else ""
     kinds = "by its items, see below" if row.vr == "SQ" else _kinds(row.vr)
     returned = "yes" if row.returned else "no"
-    matched = kinds if row.matched else "-"
-    return row.level.name, row.keyword + unique, _tag(row.tag), row.vr, matched, returned
+    also = _searched((row.tag,), row.level, matched=row.matched)
+    zone = row.tag == TIMEZONE_OFFSET_FROM_UTC
+    also = "the zone of the request's dates and times" if zone else also
+    return (
+        row.level.name,
+        row.keyword + unique,
+        _tag(row.tag),
+        row.vr,
+        kinds if row.matched else "-",
+        also,
+        returned,
+    )
+
+
+_REQUESTS = 0x00400275
+
+
+def _searched(path: tuple[int, ...], level: Level, *, matched: bool) -> str:
+    """What a search over HTTP matches by, besides: found out by asking the reader of its keys."""
+    vr = vr_of(path[-1])
+    found = [] if matched else [_kinds(vr)]
+    beside = BY_TAG.get(time_beside(path[-1]))
+    if beside is not None and beside.matched == matched:
+        found.append(f"range together with {beside.keyword}")
+    found += ["fuzzy"] if vr == "PN" else []
+    if len(_asked(Manner(level, multiple=True), path, "A\\B")) == 2:
+        found.append("several values")
+    empty = _asked(Manner(level, empty=True), path, qido_keys.EMPTY_VALUE)
+    found += ["empty value"] if any(isinstance(key.matching, Empty) for key in empty) else []
+    return ("" if matched else "examined: ") + ", ".join(found) if empty and found else "-"
+
+
+def _asked(manner: Manner, path: tuple[int, ...], value: str) -> tuple[Key, ...]:
+    try:
+        return qido_keys.keys(manner, {path: value}, ()).keys
+    except ArchiveError:
+        return ()
+
+
+def search_bounds() -> Table:
+    """How much one search may ask and cost (10.6.5)."""
+    examined = Search.maximum_examined
+    return ("Bound", "Value"), (
+        (
+            "Matches in one answer",
+            f"`limits.maximum_query_results`, {KEYS['limits.maximum_query_results'].default}",
+        ),
+        ("Parameters", str(MAXIMUM_PARAMETERS)),
+        ("Included attributes", str(qido_parameters.MAXIMUM_INCLUDED)),
+        ("Keys that are examined", str(qido_keys.MAXIMUM_EXAMINED_KEYS)),
+        ("Values of a key with multiple value matching", str(qido_keys.MAXIMUM_VALUES)),
+        ("Candidates for keys that are not in this table: instances whose metadata are read", str(examined)),
+        ("Candidates for keys marked as examined", str(examined * PREPARED_FOR_ONE)),
+        ("Seconds of examining", f"{MAXIMUM_SECONDS:.0f}"),
+        ("Metadata of one instance that are examined, MiB of JSON", str(MAXIMUM_METADATA >> 20)),
+    )
 
 
 _PROBES = (
@@ -339,6 +409,7 @@ TABLES: Mapping[str, Callable[[], Table]] = {
     "association-settings": association_settings,
     "limits": limits,
     "keys": keys,
+    "search-bounds": search_bounds,
     "store-statuses": store_statuses,
     "find-statuses": find_statuses,
     "retrieve-statuses": retrieve_statuses,
