@@ -7,6 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conformance import registry, report, runner
@@ -23,7 +24,12 @@ def parser() -> argparse.ArgumentParser:
     )
     out.add_argument("--name", default="server", help="what to call the server in reports")
     out.add_argument(
-        "--against", metavar="NAME=URL", action="append", default=[], help="another server, side by side"
+        "--against",
+        metavar="NAME=URL[,HOST:PORT:AET]",
+        action="append",
+        type=other_server,
+        default=[],
+        help="another server, to stand beside the first in reports",
     )
     out.add_argument(
         "--wado-uri", metavar="URL", default="", help="base URI of the URI service; else /wado is tried"
@@ -59,6 +65,26 @@ def dimse_peer(text: str) -> DimsePeer:
     return DimsePeer(host.strip("[]"), int(port), title)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server to ask."""
+
+    name: str
+    url: str
+    peer: DimsePeer | None = None
+    token: str = ""
+    wado_uri: str = ""
+
+
+def other_server(text: str) -> Server:
+    """Read NAME=URL or NAME=URL,HOST:PORT:AET."""
+    name, _, rest = text.partition("=")
+    url, _, peer = rest.partition(",")
+    if not (name and url):
+        raise argparse.ArgumentTypeError("must be NAME=URL or NAME=URL,HOST:PORT:AET")
+    return Server(name, url, dimse_peer(peer) if peer else None)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suite; the exit status."""
     warnings.simplefilter("ignore")
@@ -70,29 +96,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not options.dicomweb or not checks:
         parser().error("--dicomweb is needed" if checks else "no check has that id")
+    first = Server(options.name, options.dicomweb, options.dimse, options.token, options.wado_uri)
     try:
-        runs = [_run(options, name, url, checks) for name, url in _servers(options)]
+        runs = [_run(options, server, checks) for server in (first, *options.against)]
     except (Unreachable, Failed) as problem:
         _say(f"no DICOMweb server answers: {problem}")
         return 2
     _write(options, runs)
-    return int(any(one.count(Outcome.FAIL) + one.count(Outcome.ERROR) for one in runs[:1]))
+    return int(runs[0].count(Outcome.FAIL) + runs[0].count(Outcome.ERROR) > 0)
 
 
-def _servers(options: argparse.Namespace) -> list[tuple[str, str]]:
-    others = [one.partition("=") for one in options.against]
-    return [(options.name, options.dicomweb), *((name, url) for name, _, url in others)]
-
-
-def _run(options: argparse.Namespace, name: str, url: str, checks: Sequence[registry.Check]) -> runner.Run:
-    first = url == options.dicomweb
-    peer = options.dimse if first else None
-    if peer is not None:
-        peer = DimsePeer(peer.host, peer.port, peer.called, options.calling_aet)
-    client = Client(url, options.token if first else "", options.timeout, not options.insecure)
-    world = World(client, runner.new_run_id(), options.strict, peer, options.wado_uri if first else "")
+def _run(options: argparse.Namespace, server: Server, checks: Sequence[registry.Check]) -> runner.Run:
+    peer = replace(server.peer, calling=options.calling_aet) if server.peer else None
+    client = Client(server.url, server.token, options.timeout, not options.insecure)
+    world = World(client, runner.new_run_id(), options.strict, peer, server.wado_uri)
     try:
-        done = runner.run(name, world, checks, lambda result: _show(result, options.quiet))
+        done = runner.run(server.name, world, checks, lambda result: _show(result, options.quiet))
     finally:
         client.close()
     _say(report.summary(done))
@@ -119,9 +138,10 @@ def _say(text: str) -> None:
 def _write(options: argparse.Namespace, runs: list[runner.Run]) -> None:
     writers = {"junit": report.as_junit, "json": report.as_json, "markdown": report.as_markdown}
     for kind, writer in writers.items():
-        path = getattr(options, kind)
+        path: Path | None = getattr(options, kind)
         if path is not None:
-            path.write_text(writer(runs), encoding="utf-8")
+            before = path.read_text(encoding="utf-8") if path.exists() else ""
+            path.write_text(report.filled(before, writer(runs)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -104,6 +104,8 @@ def as_markdown(runs: Sequence[Run]) -> str:
     rows.append(f"| **All** | {' | '.join(_cell(run, '') for run in runs)} |")
     rows += [
         "",
+        "<details><summary>Every check</summary>",
+        "",
         f"| Check | What it asks | Clause | Level | {' | '.join(names)} |",
         "|---" * (len(names) + 4) + "|",
     ]
@@ -112,7 +114,17 @@ def as_markdown(runs: Sequence[Run]) -> str:
         marks = " | ".join(_mark(one.get(result.check_id)) for one in found)
         about = f"{_cell_text(result.title)} | {_cell_text(result.clause)} | {result.level.value}"
         rows.append(f"| {result.check_id} | {about} | {marks} |")
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, "", "</details>"]) + "\n"
+
+
+BEGIN, END = "<!-- begin results -->", "<!-- end results -->"
+
+
+def filled(document: str, text: str) -> str:
+    """The document with the text between its marks; the text alone when it has none."""
+    head, begin, rest = document.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    return f"{head}{begin}\n\n{text}\n{end}{tail}" if begin and end else text
 
 
 def _cell_text(text: str) -> str:

@@ -9,7 +9,7 @@ from conformance import client, native_model
 from conformance.client import DICOM, JSON, OCTETS, XML
 from conformance.collection import CYRILLIC, JAPANESE
 from conformance.registry import check
-from conformance.verdicts import Level, expect
+from conformance.verdicts import Level, Skipped, expect
 from conformance.world import World, query
 
 ACCEPT_XML = "accept=" + quote(XML, safe="")
@@ -37,6 +37,7 @@ for _number, (_name, _) in RESOURCES.items():
 
 @check("N1.5", "accept= in the query selects XML", "8.3.3.1, 8.7.8.1", needs=["ct1"])
 def accept_parameter(w: World) -> None:
+    """Tables 10.4.1-5 and 10.1.2-1 make `accept` mandatory for the server, and step 2 of 8.7.8.1 puts it first."""
     answer = w.get(f"{w['ct1'].instance}/metadata?{ACCEPT_XML}", "*/*").must(200)
     answer.must_be("multipart/related")
     expect(answer.parts()[0].media_type.name == "application/dicom+xml", "the part is not XML")
@@ -44,13 +45,15 @@ def accept_parameter(w: World) -> None:
 
 @check("N1.6", "accept= in the query goes before the Accept header", "8.7.8.1 step 2", needs=["ct1"])
 def accept_parameter_first(w: World) -> None:
+    """Both types are acceptable; step 2 of 8.7.8.1 decides by the parameter before the header is looked at."""
     answer = w.get(f"{w['ct1'].instance}/metadata?accept=application/dicom%2Bjson", f"{XML}, {JSON};q=0.1")
     answer.must(200).must_be(JSON)
 
 
 @check("N1.7", "accept= selects the type of a rendered image", "8.3.5.1, 10.4.1.2", needs=["ct1"])
 def accept_parameter_rendered(w: World) -> None:
-    answer = w.get(f"{w['ct1'].instance}/rendered?accept=image/png", "image/jpeg;q=0.2, image/*;q=0.1")
+    """PNG is required of every server (Table 8.7.4-1) and */* admits it, so the parameter decides."""
+    answer = w.get(f"{w['ct1'].instance}/rendered?accept=image/png", "*/*")
     answer.must(200).must_be("image/png")
 
 
@@ -100,6 +103,7 @@ def _choice(number: int, title: str, accept: str, kind: str) -> None:
 
     @check(f"N2.{number}", title, "8.7, 8.7.7, 8.7.8.1, RFC 7231 5.3.2", level, needs=["ct1"])
     def run(w: World) -> None:
+        """Type, subtype and parameter names have no case (8.7); what is not valid or supported is ignored (8.7.7)."""
         answer = w.get(f"{w['ct1'].instance}/metadata", accept).must(200)
         wanted = {"xml": ["multipart/related"], "json": [JSON], "any": [JSON, "multipart/related"]}[kind]
         answer.must_be(*wanted)
@@ -127,12 +131,14 @@ def wildcard_rendered(w: World) -> None:
 
 @check("N2.16", "image/* on a rendered image gives an image", "8.7.7", needs=["ct1"])
 def wildcard_image(w: World) -> None:
+    """8.7.7 takes image/* as its example of a range that matches image/jpeg."""
     answer = w.get(w["ct1"].instance + "/rendered", "image/*").must(200)
     expect(answer.media_type.name.startswith("image/"), f"{answer.media_type.name} came")
 
 
 @check("N2.17", "several types for an instance: what can be given is given", "8.7.8.1", needs=["ct1"])
 def several_for_instance(w: World) -> None:
+    """8.7.7: what is not valid or not supported shall be ignored, so the last type remains."""
     accept = (
         f'multipart/related; type="image/x-nothing", {DICOM}; transfer-syntax=1.2.3.4;q=0.9, {DICOM};q=0.8'
     )
@@ -239,6 +245,7 @@ for _number, _kind in enumerate(METADATA, 1):
 
 @check("N9.7", "search results as XML", "10.6.4", needs=["ct1"])
 def search_xml(w: World) -> None:
+    """Table 10.6.4-1 calls it required."""
     answer = w.get(RESOURCES[1][1](w), XML).must(200).must_be("multipart/related")
     found = [native_model.read_xml(part.body) for part in answer.parts()]
     uids = [native_model.text(item, "0020000D") for item in found]
@@ -255,7 +262,10 @@ def same_metadata(w: World) -> None:
 @check("N9.9", "XML and JSON search results say the same", "F.3.1", needs=["ct1"])
 def same_results(w: World) -> None:
     path = RESOURCES[1][1](w)
-    xml = native_model.read_xml(w.get(path, XML).must(200).parts()[0].body)
+    answer = w.get(path, XML).must(200)
+    if answer.media_type.name != "multipart/related":
+        raise Skipped("search gives no XML, which N9.7 says already")
+    xml = native_model.read_xml(answer.parts()[0].body)
     _same(xml, w.get(path, JSON).must(200).items()[0])
 
 
@@ -324,6 +334,8 @@ def too_small_charset(w: World) -> None:
 
 @check("N10.7", "rendered text is served in UTF-8", "8.8", needs=["sr"])
 def rendered_charset(w: World) -> None:
+    if w.get(w["sr"].instance + "/rendered", "text/html").status != 200:
+        raise Skipped("no text/html, which R4.13 says already")
     answer = w.get(w["sr"].instance + "/rendered", "text/html", Accept_Charset="utf-8").must(200)
     expect("Grün" in answer.body.decode("utf-8", "replace"), "the report's text is not there in UTF-8")
 

@@ -53,6 +53,7 @@ def part_length(w: World) -> None:
 
 @check("N11.3", "Content-Location in every part names the instance", "8.6.1.2, Table 8.6.1-1", needs=["ct1"])
 def instance_location(w: World) -> None:
+    """8.4.2 and Table 8.6.1-1: shall be present if the payload represents a resource, and an instance is one."""
     answer = w.get(w["ct1"].series, DICOM).must(200)
     for part, ds in zip(answer.parts(), answer.datasets(), strict=True):
         expect(part.location, "a part has no Content-Location")
@@ -78,6 +79,7 @@ def frame_location(w: World) -> None:
 
 @check("N11.6", "Content-Location of bulk data is its BulkDataURI", "8.6.1.2, 10.4.3.3.5", needs=["ct3"])
 def bulk_location(w: World) -> None:
+    """8.6.1.2 and 10.4.3.3.5 both say shall, the first with a reason: it tells the parts apart."""
     uri = bulk_uri(w, "ct3", PRIVATE_BULK)
     answer = w.get(uri, OCTETS).must(200).must_be("multipart/related")
     location = answer.parts()[0].location
@@ -246,5 +248,6 @@ def explained(w: World) -> None:
 
 @check("N15.12", "a malformed UID: 400 or 404", "8.5, 10.4.3.1")
 def malformed_uid(w: World) -> None:
+    """Whatever a path names that is no UID does not exist; 200 for it is never right."""
     for uid in ("not-a-uid", "1..2", "1." * 60 + "1", "%00"):
         w.get(f"/studies/{uid}/metadata", JSON).must(400, 404)

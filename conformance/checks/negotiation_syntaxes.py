@@ -253,6 +253,7 @@ def _bits(data: bytes) -> str:
 
 @check("N12.2", "a one-bit frame that begins inside a byte is shifted out", "8.7.3.3.1", needs=["seg"])
 def one_bit_frame(w: World) -> None:
+    """8.7.3.3.1 says that each frame is extracted and begins at the first bit of what is sent."""
     found = _bits(_frames(w, "seg", "2"))
     expect(found[:15] == SEGMENT_FRAMES[1], f"bits {found[:15]} came instead of {SEGMENT_FRAMES[1]}")
 
@@ -283,6 +284,7 @@ def decoded_frame(w: World) -> None:
 
 @check("N12.6", "instance as octet-stream is its bulk data", "10.4.4, Note 2", needs=["ct1"])
 def instance_octets(w: World) -> None:
+    """Table 10.4.4-1 requires the type, and its Note 2 says that it means the bulk data."""
     parts = w.get(w["ct1"].instance, OCTETS).must(200).parts()
     expect(any(part.body == w["ct1"].pixels for part in parts), "no part is the Pixel Data")
 

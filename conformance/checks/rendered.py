@@ -142,6 +142,7 @@ INVALID = {
 def _invalid(number: int, title: str, query: str) -> None:
     @check(f"R3.{number}", f"{title}: 400", "8.3.5.1.1 to .4", needs=["ct1"])
     def run(w: World) -> None:
+        """Each of the four clauses names 400 for values that are missing or ill formed."""
         w.get(path_of(w, f"?{query}"), "image/jpeg").must(400)
 
 
@@ -206,6 +207,7 @@ def as_png(w: World) -> None:
 
 @check("R4.3", "a single frame as GIF", "Table 8.7.4-1 (required)", needs=["ct1"])
 def as_gif(w: World) -> None:
+    """Table 8.7.4-1 marks it R for RESTful services."""
     size = pictures.gif_size(w.get(path_of(w), "image/gif").must(200).must_be("image/gif").body)
     expect((size.width, size.height) == (COLUMNS, ROWS), f"{size.width} x {size.height}")
 
@@ -242,6 +244,7 @@ TEXTS = {13: ("text/html", "default"), 14: ("text/plain", "required"), 15: ("tex
 def _text(number: int, kind: str, need: str) -> None:
     @check(f"R4.{number}", f"a report as {kind}", f"Table 8.7.4-1 ({need})", needs=["sr"])
     def run(w: World) -> None:
+        """Table 8.7.4-1 marks it D or R for the category Text, to which 8.7.2 counts structured reports."""
         answer = w.get(path_of(w, "", "sr"), f"{kind}; charset=utf-8").must(200).must_be(kind)
         said = answer.body.decode("utf-8", "replace")
         expect("kingfisher" in said and "Grün" in said, "the report's text is not in it")
@@ -253,6 +256,9 @@ for _number, (_kind, _need) in TEXTS.items():
 
 @check("R4.16", "text/* gives a text", "8.7.7", needs=["sr"])
 def any_text(w: World) -> None:
+    """8.7.7 takes text/* as its example of a range that matches text/html."""
+    if all(w.get(path_of(w, "", "sr"), kind).status != 200 for kind, _ in TEXTS.values()):
+        raise Skipped("the report is rendered as no text, which R4.13 says already")
     answer = w.get(path_of(w, "", "sr"), "text/*").must(200)
     expect(answer.media_type.name.startswith("text/"), f"{answer.media_type.name} came")
 

@@ -16,6 +16,7 @@ CT_STUDY = ("ct1", "ct2", "ct3", "mr1")
 def _rendered_many(number: int, title: str, path: str, count: int) -> None:
     @check(f"R5.{number}", f"a rendered {title}: every instance", "10.4.1.1.3, 10.4.3.3.3", needs=CT_STUDY)
     def run(w: World) -> None:
+        """Table 10.3-2 makes it mandatory, 10.4.3.3.3 asks for all instances, and only multipart can hold them."""
         parts = w.get(path.format(ct=w["ct1"]), MANY_JPEG).must(200).must_be("multipart/related").parts()
         expect(len(parts) == count, f"{len(parts)} parts, not {count}")
         for part in parts:
@@ -28,6 +29,7 @@ _rendered_many(2, "series", "{ct.series}/rendered", 3)
 
 @check("R5.3", "*/* on a rendered study gives every instance", "8.7.8.1, 10.4.4 Note 3", needs=CT_STUDY)
 def rendered_any(w: World) -> None:
+    """A study is no single item, so Note 3 leaves multipart alone, whatever it happens to hold."""
     answer = w.get(w["ct1"].study + "/rendered", "*/*").must(200)
     expect(len(answer.must_be("multipart/related").parts()) == 4, "not four parts")
 

@@ -255,6 +255,7 @@ _no_frame(7, "a frame number of thirty digits", "9" * 30)
 
 @check("R2.8", "frames of what has no pixels: 4xx", "10.4.3.1", needs=["sr"])
 def no_pixels(w: World) -> None:
+    """The request is wrong and the server is not (8.5): 4xx, whichever fits."""
     w.get(w["sr"].instance + "/frames/1", OCTETS).must(400, 404, 406, 409)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from conformance.checks.search import matches_in_sequences
 from conformance.client import JSON, Answer
 from conformance.collection import CYRILLIC, GREEK
 from conformance.registry import check
@@ -85,8 +86,15 @@ def instance_list(w: World) -> None:
     expect(set(uids_of(found, INSTANCE)) == {w["ct1"].uid, w["ct3"].uid}, f"{len(found)} results")
 
 
-@check("Q6.17", "two keys of one sequence match in one item", "PS3.4 C.2.2.2.6", needs=["ct1"])
+@check(
+    "Q6.17",
+    "two keys of one sequence match in one item",
+    "PS3.4 C.2.2.2.6",
+    needs=["ct1", "ct2", "ct3", "mr1"],
+)
 def one_item(w: World) -> None:
+    """PS3.4 C.2.2.2.6: all item keys must match in at least one item."""
+    matches_in_sequences(w)
     keys = (
         "RequestAttributesSequence__ScheduledProcedureStepID",
         "RequestAttributesSequence__RequestedProcedureID",
@@ -114,6 +122,7 @@ def timezone(w: World) -> None:
 
 @check("Q6.19", "values of text are case sensitive", "PS3.4 C.2.2.2.4", Level.OPTIONAL, DATED)
 def case_sensitive(w: World) -> None:
+    """PS3.4 C.2.2.2.4 says that wildcard matching is case sensitive except for names."""
     expect(not _dated(w, AccessionNumber=f"a{w.run.lower()}T*"), "an AccessionNumber in other case matched")
 
 
@@ -179,6 +188,7 @@ def fuzzy(w: World) -> None:
     needs=["empty", "filled"],
 )
 def empty_value(w: World) -> None:
+    """Two quotation marks stand for no value; without support the Warning is a shall of 8.3.4.5."""
     path = query("/studies", PatientID=f"CONF{w.run}-E") + f"&AccessionNumber={quote(chr(34) * 2)}"
     answer = w.get(path + "&emptyvaluematching=true", JSON).must(200, 204)
     if not _warned(answer, "emptyvaluematching"):
@@ -239,6 +249,7 @@ def fuzzy_scripts(w: World) -> None:
 
 @check("Q7.6", "true or false, nothing else: 400", "8.3, 8.3.4.2", needs=["ct1"])
 def features_invalid(w: World) -> None:
+    """The values are true and false (8.3.4.2, .5, .6); 8.3 asks for 400 on any other."""
     for parameter in FEATURES:
         w.get(f"/studies?limit=1&{parameter}=perhaps", JSON).must(400)
 
@@ -256,6 +267,7 @@ def _must_decode(w: World) -> None:
 
 @check("Q11.1", "values are percent-decoded", "8.3.4.1, RFC 3986 2.1", needs=["ct1"])
 def percent_decoded(w: World) -> None:
+    """RFC 3986 2.1: an encoded letter is that letter; 8.3.4.1 makes encoding obligatory for many."""
     expect(_decodes(w), "an AccessionNumber with all its letters percent-encoded does not match")
 
 

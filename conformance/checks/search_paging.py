@@ -52,12 +52,14 @@ def same_order(w: World) -> None:
 
 @check("Q9.5", "no match: 204 without a body", "8.3.4.4.1, 10.6.3.1")
 def no_match(w: World) -> None:
+    """8.3.4.4.1: if results <= 0 a 204 shall be returned with an empty payload."""
     answer = w.get(query("/studies", PatientID=f"CONF{w.run}-NOBODY"), JSON).must(204)
     expect(not answer.raw, "204 has a body")
 
 
 @check("Q9.6", "offset beyond the last: 204 without a body", "8.3.4.4.1", needs=PAGES)
 def beyond(w: World) -> None:
+    """By 8.3.4.4.1 results is max(0, matches - offset), here 0, and so 204."""
     expect(not _page(w, "offset=7").must(204).raw, "204 has a body")
 
 
@@ -69,6 +71,7 @@ def limit_zero(w: World) -> None:
 
 @check("Q9.8", "Warning with the number of results that remain", "8.3.4.4.1", needs=PAGES)
 def remaining(w: World) -> None:
+    """8.3.4.4.1: shall be included if any remain, whether the server's limit or the request's cut them off."""
     for query_string, count in (("limit=2", 5), ("limit=2&offset=3", 2)):
         warnings = _page(w, query_string).must(200).warnings
         wanted = f"There are {count} additional results that can be requested"

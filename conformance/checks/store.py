@@ -146,6 +146,7 @@ def kept_syntax(w: World) -> None:
 
 @check("S4.1", "some stored, some not: 202", "10.5.3.1")
 def partly(w: World) -> None:
+    """Table 10.5.3-1: 202 when some were stored; 409 is for when none was."""
     good, bad = objects.part(w.run, "S41a"), objects.part(w.run, "S41b")
     answer = w.store(good, bad, path=good.study).must(202)
     _present(w, good)
@@ -156,8 +157,9 @@ def partly(w: World) -> None:
 
 
 def _bad_request(number: int, title: str, body: bytes, content_type: str, *statuses: int) -> None:
-    @check(f"S4.{number}", title, "10.5.3.1, 8.6.1.2")
+    @check(f"S4.{number}", title, "10.5.1.4, 10.5.3.1, 8.6.1.2")
     def run(w: World) -> None:
+        """The payload shall hold one or more representations (10.5.1.4), so 200 for none says that all were stored."""
         w.post("/studies", body, content_type).must(*statuses)
 
 

@@ -70,6 +70,7 @@ def _returns(w: World, one: Object, pixels: bytes) -> Any:
 def _octets(number: int, title: str, kind: str, level: Level = Level.MANDATORY) -> None:
     @check(f"S2.{number}", f"{title} and octets", "10.5.4, 10.5.1.4", level)
     def run(w: World) -> None:
+        """Table 10.5.4-1: JSON metadata is the default of the transaction and XML is required."""
         one = objects.part(w.run, f"S2{number}", PatientName="Grün^Ädelheid=山田^太郎")
         answer = _post(w, kind, _split(one, PIXELS, OCTETS, one.pixels), one=one)
         answer.must(200)

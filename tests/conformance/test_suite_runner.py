@@ -7,12 +7,13 @@ import socket
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conformance.__main__ import dimse_peer, main
+from conformance.__main__ import dimse_peer, main, other_server
 from conformance.client import Client
 from conformance.registry import Check
 from conformance.verdicts import Failed, Level, Outcome, Result, Skipped, Unreachable
@@ -218,6 +219,20 @@ def test_a_dimse_peer_is_read() -> None:
     for wrong in ("h:104", "h:x:A", ":104:A", "h:70000:A"):
         with pytest.raises(Exception, match="HOST:PORT:AET"):
             dimse_peer(wrong)
+
+
+def test_another_server_is_read() -> None:
+    one = other_server("Orthanc=http://h/x,[::1]:104:ABC")
+    assert (one.name, one.url, one.peer and one.peer.called) == ("Orthanc", "http://h/x", "ABC")
+    with pytest.raises(ArgumentTypeError):
+        other_server("http://h/x")
+
+
+def test_results_go_between_the_marks_of_a_document() -> None:
+    document = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    found = report.filled(document, "new")
+    assert found == f"before\n{report.BEGIN}\n\nnew\n{report.END}\nafter\n"
+    assert report.filled("no marks", "new") == "new"
 
 
 def test_the_list_names_every_check(capsys: pytest.CaptureFixture[str]) -> None:
