@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,7 +164,12 @@ def test_a_study_of_all_kinds(door: Door) -> None:
 
 def test_a_broken_codestream_in_a_study_comes_as_stored(door: Door) -> None:
     """That it is broken shows only when it is decoded; its part says what it is."""
-    study = {"StudyInstanceUID": mr().StudyInstanceUID, "PatientID": "BROKEN"}
+    named = mr()
+    study = {
+        "StudyInstanceUID": named.StudyInstanceUID,
+        "SeriesInstanceUID": named.SeriesInstanceUID,
+        "PatientID": "BROKEN",
+    }
     good, bad = rle(InstanceNumber=1, **study), rle(InstanceNumber=2, **study)
     bad.PixelData = encapsulate([run_length(bytes(64))[:-20]])
     file = part10(bad, RLELossless)
@@ -252,3 +258,15 @@ def test_lossy_pixels_with_a_decoder_are_decoded(door: Door, pydicom_data: Path)
     got = get(door, url, DICOM)
     assert got.headers["content-type"] == f"{DICOM}; transfer-syntax={ExplicitVRLittleEndian}"
     assert differences(file, got.content) == []
+
+
+def test_fragments_where_none_can_be(door: Door) -> None:
+    """Encapsulated pixel data in implicit VR: no transfer syntax has that, but the file was taken as it is."""
+    study = {"StudyInstanceUID": mr().StudyInstanceUID, "PatientID": "ODD"}
+    good, odd = mr(InstanceNumber=1, **study), secondary_capture(InstanceNumber=2, PixelData=None, **study)
+    pixels = struct.pack("<HHI", 0x7FE0, 0x0010, 0xFFFFFFFF) + encapsulate([bytes(64)])
+    file = part10(odd, ImplicitVRLittleEndian) + pixels + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    assert door.store(part10(good), file).status_code == 200
+    assert get(door, path_of(odd), DICOM).status_code == 406
+    bodies = {body for _, body in parts(door.client.get(path_of(good, "Study")))}
+    assert bodies == {part10(good), file}

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from archive.dicom.errors import CannotRender, NotFound
+from archive.dicom.errors import NotAcceptable, NotFound
 from archive.dicom.frames import FrameTable
 from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
 from archive.dicom.instance import BulkValue, Scope, StoredInstance
@@ -198,7 +198,7 @@ def _decoded(archive: Archive, wanted: _Value) -> DecodedPixels | None:
     try:
         pixels = archive.delivery.decoded(wanted.instance)
         pixels.make_sure()
-    except CannotRender:
+    except NotAcceptable:
         return None
     return pixels
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from archive.dicom.errors import CannotRender, NotAcceptable
+from archive.dicom.errors import NotAcceptable
 from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
 from archive.dicom.instance import StoredInstance
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
@@ -143,7 +143,7 @@ def _parts(archive: Archive, asked: Asked, forms: Forms) -> Iterator[Part]:
         try:
             readable = _readable(archive, instance, uid)
             readable.make_sure()
-        except CannotRender:
+        except NotAcceptable:
             uid, readable = instance.transfer_syntax_uid, archive.delivery.stored(instance)
         yield Part(
             with_syntax(DICOM, uid),
