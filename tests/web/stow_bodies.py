@@ -12,6 +12,7 @@ import httpx
 import pydicom
 from pydicom.dataset import Dataset
 
+from objects import secondary_capture
 from web_door import STUDIES, Door
 
 JSON = "application/dicom+json"
@@ -50,6 +51,31 @@ def without_description(data_set: Dataset) -> Dataset:
     for keyword in DESCRIPTION:
         data_set.pop(keyword, None)
     return data_set
+
+
+def without_pixels(**keywords: Any) -> Dataset:
+    """An object that needs no bulk data."""
+    bare = secondary_capture(**keywords)
+    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated"):
+        del bare[keyword]
+    return bare
+
+
+def bare() -> Dataset:
+    """An image whose description is left to the codestream."""
+    return without_description(secondary_capture())
+
+
+def described(stored: Dataset) -> tuple[Any, ...]:
+    """The Image Pixel Description Macro in short."""
+    return (
+        stored.SamplesPerPixel,
+        stored.PhotometricInterpretation,
+        stored.BitsAllocated,
+        stored.BitsStored,
+        stored.HighBit,
+        stored.PixelRepresentation,
+    )
 
 
 def model(data_set: Dataset, uri: str = "") -> dict[str, Any]:

@@ -91,4 +91,6 @@ def _too_large(maximum: int) -> RequestRefused:
 
 
 def _too_slow() -> RequestRefused:
-    return RequestRefused("the body came too slowly; what was complete in it has been stored", 408)
+    return RequestRefused(
+        "the body came too slowly; PS3.10 objects that were complete in it have been stored", 408
+    )
