@@ -57,6 +57,15 @@ def test_what_is_not_matched_is_returned_and_said() -> None:
     assert asked("STUDY", InstitutionAddress="here").unsupported_keys
 
 
+def test_the_time_zone_of_the_request() -> None:
+    """PS3.4 C.2.2.2.5; it is no key itself."""
+    found = asked("STUDY", StudyDate="20240101", TimezoneOffsetFromUTC="-0530")
+    assert found.query.timezone == -330
+    assert [key.path for key in found.query.keys] == [(0x00080020,)]
+    assert asked("STUDY", TimezoneOffsetFromUTC="").query.timezone is None
+    assert asked("STUDY", TimezoneOffsetFromUTC="CET").query.timezone is None
+
+
 def test_a_key_of_a_lower_level_does_not_restrict() -> None:
     found = asked("STUDY", Modality="CT", SeriesInstanceUID="")
     assert found.unsupported_keys

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archive.dicom import moments
 from archive.dicom.attributes import ATTRIBUTES, BY_TAG, REQUEST_ATTRIBUTES, UNIQUE_KEYS
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.identifiers import check_uid
@@ -55,7 +56,13 @@ def question(identifier: Identifier, root: Level, limit: int | None = None) -> Q
     matched = {key.path[0] for key in keys}
     include = frozenset(identifier.elements) - ANSWERED_BY_THE_DOOR - matched
     include = frozenset(tag for tag in include if not _is_below(tag, level))
-    return Question(Query(level, tuple(keys), include, limit=limit), unsupported)
+    timezone = _timezone(identifier)
+    return Question(Query(level, tuple(keys), include, limit=limit, timezone=timezone), unsupported)
+
+
+def _timezone(identifier: Identifier) -> int | None:
+    """The zone of the dates and times in the Identifier (PS3.4 C.2.2.2.5); what is none says nothing."""
+    return next((moments.utc_offset(value) for value in identifier.values(_TIMEZONE)), None)
 
 
 def scope(identifier: Identifier, root: Level) -> Scope:
