@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, SupportsIndex, TypeVar, overload
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pydicom
@@ -209,7 +209,8 @@ class Client:
         return request
 
     def _is_ours(self, path: str) -> bool:
-        return bool(self._token) and self.url(path).startswith(self.base)
+        here, there = urlsplit(self.base), urlsplit(self.url(path))
+        return bool(self._token) and (here.scheme, here.netloc) == (there.scheme, there.netloc)
 
     @staticmethod
     def _line(request: httpx.Request) -> str:

@@ -60,9 +60,8 @@ def to_study(w: World) -> None:
 @check("S1.3", "an instance of another study: 409", "10.5.1.1.1, 10.5.3.1")
 def to_another_study(w: World) -> None:
     one = objects.part(w.run, "S13")
-    answer = w.store(one, path=f"/studies/{new_uid()}").must(409)
+    w.store(one, path=f"/studies/{new_uid()}").must(409)
     expect(not _is_there(w, one), "it was stored nevertheless")
-    expect(one.uid in _references(module(answer), FAILED), "Failed SOP Sequence does not name it")
 
 
 @check("S1.4", "instances of two studies to /studies", "10.5.1.4")
@@ -251,6 +250,8 @@ def urls(w: World) -> None:
 def reasons(w: World) -> None:
     one = objects.part(w.run, "S54")
     answer = w.store(one, path=f"/studies/{new_uid()}").must(409)
+    if JSON not in answer.headers.get("content-type", ""):
+        raise Skipped("409 comes without a Store Instances Response Module, as 10.5.3.3 allows")
     reason = native_model.first(_references(module(answer), FAILED).get(one.uid, {}), REASON)
     expect(isinstance(reason, int) and 0 < reason < 0x10000, f"Failure Reason {reason!r}")
 
@@ -356,6 +357,6 @@ def private_class(w: World) -> None:
     one = objects.part(w.run, "S75")
     one.dataset.SOPClassUID = "2.25.91234567890123456789"
     answer = w.store(one).must(200, 202, 409)
-    if answer.status == 409:
+    if answer.status == 409 and JSON in answer.headers.get("content-type", ""):
         reason = native_model.first(_references(module(answer), FAILED).get(one.uid, {}), REASON)
         expect(reason == 0x0122, f"Failure Reason {reason!r}, not 0122H")
