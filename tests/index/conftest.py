@@ -48,3 +48,19 @@ def database(url: str) -> Iterator[Database]:
     opened = Database.open(url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def reused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One database for all examples; each begins by emptying it."""
+    if request.param == "sqlite":
+        folder: Path = tmp_path_factory.mktemp("index")
+        database = Database.open(migrated_sqlite(folder / "index.sqlite"))
+        yield database
+        database.close()
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    with server.database(request.getfixturevalue("migrated_template")) as url:
+        database = Database.open(url)
+        yield database
+        database.close()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from archive.dicom.attributes import BY_KEYWORD
+from archive.dicom.instance import Instance
 from archive.dicom.query import Key, Match, Matching, Query
-from archive.index.database import Database
+from archive.index import schema
+from archive.index.database import Connection, Database
 from archive.services.search import Search
+from instances_made import store
 
 
 def tag(keyword: str) -> int:
@@ -29,3 +32,10 @@ def find(database: Database, query: Query) -> list[Match]:
 
 def values(match: Match, keyword: str) -> Any:
     return match[BY_KEYWORD[keyword].tag_hex].get("Value")
+
+
+def fill(connection: Connection, made: list[Instance]) -> None:
+    """These objects and no others."""
+    for table in reversed(schema.metadata.sorted_tables):
+        connection.execute(table.delete())
+    store(connection, *made)

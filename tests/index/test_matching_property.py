@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from archive.dicom.attributes import ATTRIBUTES, BY_KEYWORD, REQUEST_ATTRIBUTES, UNIQUE_KEYS, Attribute
 from archive.dicom.instance import Instance, Level
 from archive.dicom.query import Empty, Key, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
-from archive.index import matching, schema
-from archive.index.database import Connection, Database
-from instances_made import instance, requests, store
+from archive.index import matching
+from archive.index.database import Database
+from instances_made import instance, requests
+from matches import fill
 from naive import matches
-from suites.postgresql import Server
-from suites.sqlite import migrated_sqlite
 
 TEXTS = st.text("aAbBéÉ%_\\[]^'-. ", max_size=4)
 NAMES = st.text("aAbBéßﬀＡ山\ud7ff\U0010ffff^= %_[", max_size=6)
@@ -143,28 +139,6 @@ def queries(draw: st.DrawFn) -> Query:
         combined=draw(st.booleans()),
         timezone=draw(st.sampled_from([None, 0, 60, -300, 840])),
     )
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def reused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """One database for all examples; each begins by emptying it."""
-    if request.param == "sqlite":
-        folder: Path = tmp_path_factory.mktemp("index")
-        database = Database.open(migrated_sqlite(folder / "index.sqlite"))
-        yield database
-        database.close()
-        return
-    server: Server = request.getfixturevalue("postgresql")
-    with server.database(request.getfixturevalue("migrated_template")) as url:
-        database = Database.open(url)
-        yield database
-        database.close()
-
-
-def fill(connection: Connection, made: list[Instance]) -> None:
-    for table in reversed(schema.metadata.sorted_tables):
-        connection.execute(table.delete())
-    store(connection, *made)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
