@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -291,3 +292,22 @@ def test_mixed_parts(door: Door) -> None:
     answer = post(door, parts)
     assert answer.status_code == 200, answer.headers
     assert sorted(stored_uids(answer)) == sorted(each.SOPInstanceUID for each in (one, two, three))
+
+
+@pytest.mark.parametrize("accept", ["", "text/plain", "multipart/related; type=application/dicom+json"])
+def test_in_strict_mode_the_answer_must_be_acceptable_before_anything_is_stored(
+    open_door: Callable[..., Door], accept: str
+) -> None:
+    """8.7.5; leniently the answer is JSON."""
+    door, data_set = open_door(http__strict=True), without_pixels()
+    head = metadata(model(data_set))
+    assert post(door, [head], Accept=accept).status_code == 406
+    assert door.client.get("/dicom-web/instances", headers={"Accept": JSON}).status_code == 204
+    assert post(door, [head], Accept="application/dicom+json").status_code == 200
+
+
+def test_any_accept_gets_an_answer(door: Door) -> None:
+    for accept in ("", "text/plain", "image/png, application/dicom"):
+        answer = post(door, [metadata(model(without_pixels()))], Accept=accept)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/dicom+json"

@@ -18,6 +18,9 @@ from archive.dicom.codestreams import Codestream
 HEAD_BYTES = 1 << 20
 """Headers end within: ICC profiles and Exif stand in front of some."""
 
+LONGEST_SIDE = 0xFFFF
+"""What Rows and Columns can say."""
+
 _J = "1.2.840.10008.1.2.4."
 _SOF = {0xC0: "50", 0xC1: "51", 0xC2: "55"}
 _LOSSLESS_JPEG, _JPEG_LS, _SOS = 0xC3, 0xF7, 0xDA
@@ -152,6 +155,8 @@ def _jpeg_xl(frame: Bulk, head: bytes) -> Kind:
 
 
 def _kind(uid: str, codestream: Bulk, header: Codestream, colour: str, lossy: bool) -> Kind:
+    if not (0 < header.rows <= LONGEST_SIDE and 0 < header.columns <= LONGEST_SIDE):
+        raise ValueError("a size that Rows and Columns cannot say")
     return Kind(
         uid,
         codestream,

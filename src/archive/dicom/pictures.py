@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from archive.dicom.assembly import Bulk
+from archive.dicom.codestream_kinds import LONGEST_SIDE
 from archive.dicom.errors import CannotUnderstand, ObjectTooLarge
 from archive.dicom.pixel_description import PIXEL_BUDGET
 
@@ -105,7 +106,7 @@ def _gif_frames(raw: bytes) -> Iterator[NDArray[Any]]:
 
 
 def _check_size(rows: int, columns: int, channels: int) -> None:
-    if not rows or not columns:
+    if not (0 < rows <= LONGEST_SIDE and 0 < columns <= LONGEST_SIDE):
         raise ValueError
     if rows * columns * channels > PIXEL_BUDGET:
         raise ObjectTooLarge(f"a picture of more than {PIXEL_BUDGET} samples is not transformed")

@@ -279,7 +279,7 @@ class Composition:
                 "the part with the document is not of the type that MIMETypeOfEncapsulatedDocument says",
                 int(_MIME_TYPE, 16),
             )
-        told = {_DOCUMENT_LENGTH: {"vr": "UL", "Value": [part.bulk.length]}}
+        told = {_DOCUMENT_LENGTH: {"vr": "UL", "Value": [min(part.bulk.length, assembly.LONGEST_VALUE)]}}
         if part.media_type != OCTET_STREAM:
             told[_MIME_TYPE] = {"vr": "LO", "Value": [part.media_type]}
         return data_set | {tag: element for tag, element in told.items() if not first(data_set, tag)}
