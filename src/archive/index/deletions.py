@@ -20,12 +20,11 @@ from archive.dicom.instance import Scope
 from archive.index import rows, schema
 from archive.index.database import Connection
 from archive.index.schema import deletion, instance, patient, series, study
-from archive.index.sql import among
+from archive.index.sql import among, retire_keys
 
 _HIERARCHY = instance.join(series, instance.c.series_id == series.c.id).join(
     study, series.c.study_id == study.c.id
 )
-_HIERARCHY_TABLES = (patient, study, series, instance)
 
 
 def delete(connection: Connection, scope: Scope) -> list[str]:
@@ -47,6 +46,7 @@ def delete(connection: Connection, scope: Scope) -> list[str]:
     for child in _children(instance):
         _remove(connection, child, [row.id for row in found])
     _remove(connection, instance.c.id, [row.id for row in found])
+    retire_keys(connection, instance, [row.id for row in found])
     _count(connection, study_row.id, study_row.patient_id, {row.series_id for row in found})
     return [row.blob_key for row in found]
 
@@ -97,7 +97,7 @@ def _remember(connection: Connection, study_id: int, scope: Scope) -> None:
     uids = sa.select(instance.c.SOPInstanceUID).select_from(_HIERARCHY).where(*within)
     connection.execute(sa.delete(deletion).where(deletion.c.SOPInstanceUID.in_(uids)))
     names = ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "deleted_at"]
-    now = sa.literal(time.time(), sa.Double())
+    now: sa.ColumnElement[float] = sa.literal(time.time(), sa.Double())
     columns = (instance.c.SOPInstanceUID, series.c.SeriesInstanceUID, study.c.StudyInstanceUID, now)
     what = sa.select(*columns).select_from(_HIERARCHY).where(*within)
     connection.execute(sa.insert(deletion).from_select(names, what))
@@ -136,6 +136,7 @@ def _remove_entity(connection: Connection, table: sa.Table, key: int) -> None:
     for child in _children(table):
         _remove(connection, child, [key])
     _remove(connection, table.c.id, [key])
+    retire_keys(connection, table, [key])
 
 
 @functools.cache
@@ -144,7 +145,7 @@ def _children(table: sa.Table) -> tuple[sa.Column[int], ...]:
     return tuple(
         column
         for other in schema.metadata.sorted_tables
-        if other not in _HIERARCHY_TABLES
+        if other not in schema.HIERARCHY
         for column in other.columns
         if any(key.column.table is table for key in column.foreign_keys)
     )

@@ -286,6 +286,15 @@ deletion = sa.Table(
     _moment("deleted_at"),
 )
 
+retired_key = sa.Table(
+    "retired_key",
+    metadata,
+    # The highest key of a level that was deleted. SQLite would give it out again, to who is just reading by keys.
+    sa.Column("level", TEXT, primary_key=True),
+    _number("highest"),
+)
+HIERARCHY = (patient, study, series, instance)
+
 commitment = sa.Table(
     "commitment",
     metadata,

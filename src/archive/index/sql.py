@@ -14,6 +14,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Join
 
+from archive.index import schema
+
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -29,8 +31,27 @@ def insert_unless_there(connection: sa.Connection, table: sa.Table, values: dict
 @functools.cache
 def _insert_unless_there(dialect: str, table: sa.Table) -> sa.Executable:
     """Made once: making a statement costs as much as running it."""
-    statement: sa.Executable = _INSERTS[dialect](table).on_conflict_do_nothing().returning(*table.primary_key)
+    insert = _INSERTS[dialect](table)
+    if dialect == "sqlite" and table in schema.HIERARCHY:
+        insert = insert.values(id=_next_key(table))
+    statement: sa.Executable = insert.on_conflict_do_nothing().returning(*table.primary_key)
     return statement
+
+
+def retire_keys(connection: sa.Connection, table: sa.Table, keys: Sequence[int]) -> None:
+    """These keys of a level are deleted, and must not be given out again: who reads by keys that were found before
+    would get something else. PostgreSQL never does; SQLite takes the highest key that there is, and adds one."""
+    if connection.dialect.name != "sqlite":
+        return
+    insert = sqlite.insert(schema.retired_key).values(level=table.name, highest=max(keys))
+    highest = sa.func.max(schema.retired_key.c.highest, insert.excluded.highest)
+    connection.execute(insert.on_conflict_do_update(index_elements=["level"], set_={"highest": highest}))
+
+
+def _next_key(table: sa.Table) -> sa.ScalarSelect[int]:
+    retired = sa.select(schema.retired_key.c.highest).where(schema.retired_key.c.level == table.name)
+    known = sa.union_all(sa.select(sa.func.max(table.c.id).label("key")), retired).subquery()
+    return sa.select(sa.func.coalesce(sa.func.max(known.c.key), 0) + 1).scalar_subquery()
 
 
 def among(column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
