@@ -129,4 +129,6 @@ def test_an_answer_is_not_made_to_its_end_for_who_has_left() -> None:
 
 def test_pictures_are_not_made_beside_everything_else() -> None:
     for route in ROUTES:
-        assert route.renders == any(word in route.name for word in ("Rendered", "Thumbnail", "RetrieveURI"))
+        assert bool(route.renders) == any(
+            word in route.name for word in ("Rendered", "Thumbnail", "RetrieveURI")
+        )

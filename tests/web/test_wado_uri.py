@@ -13,6 +13,8 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from archive.web.exchange import Asked
+from archive.web.routes import ROUTES
 from objects import ct, mr, multi_frame, part10
 from rendered_objects import content, document, presentation_state, report, video, window
 from web_door import Door, running, settings_for
@@ -353,6 +355,19 @@ def test_a_missing_accept_header_is_refused_by_the_letter(strict_door: Door, sto
 def test_unknown_parameters_are_ignored(door: Door, stored: Dataset) -> None:
     """8.3.2; viewers add their own."""
     assert ask(door, stored, studyId="7", frameIndex="3").status_code == 200
+
+
+def test_only_pictures_wait_for_a_place_among_pictures() -> None:
+    """Whole objects are read by anybody's thread: making pictures must not hold them up."""
+    (route,) = (route for route in ROUTES if route.path == "/wado")
+    for query, header, renders in (
+        ("", "*/*", True),
+        ("contentType=image/png", "application/dicom", True),
+        ("contentType=application/dicom", "*/*", False),
+        ("", "application/dicom", False),
+    ):
+        asked = Asked({}, query, {"accept": header}, "http://archive/dicom-web")
+        assert route.makes_pictures(asked) == renders
 
 
 def test_other_methods(door: Door) -> None:

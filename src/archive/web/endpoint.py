@@ -43,12 +43,13 @@ class Endpoint:
             compression.coding(asked)  # what cannot be answered had better not be stored
             answer = await self._take(route, asked, receive)
             ready = Prepared(answer, answer.body if isinstance(answer.body, bytes) else b"", None)
-            await self._send(route, compression.applied(ready, asked), scope, send)
+            await self._send(compression.applied(ready, asked), scope, send)
             return
         async with _while_there(receive):
             make = partial(representation.prepared, partial(route.handler, self._archive, asked), asked)
-            ready = await self._lane.call(make, renders=route.renders)
-            await self._send(route, ready, scope, send)
+            renders = route.makes_pictures(asked)
+            ready = await self._lane.call(make, renders=renders)
+            await self._send(ready, scope, send, renders=renders)
 
     async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
         """Feed the body to the handler's taker."""
@@ -74,7 +75,7 @@ class Endpoint:
                         return answer
         raise AssertionError("a body has a last batch")
 
-    async def _send(self, route: Route, ready: Prepared, scope: Scope, send: Send) -> None:
+    async def _send(self, ready: Prepared, scope: Scope, send: Send, *, renders: bool = False) -> None:
         head = scope["method"] == "HEAD"
         if ready.rest is None:
             await _start(ready, send)
@@ -84,7 +85,7 @@ class Endpoint:
             await _start(ready, send)
             if not head:
                 await send(_piece(ready.first))
-                async for batch in self._lane.batches(ready.rest, renders=route.renders):
+                async for batch in self._lane.batches(ready.rest, renders=renders):
                     await send(_piece(batch))
             await send({"type": "http.response.body", "body": b""})
 

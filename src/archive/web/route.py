@@ -65,7 +65,7 @@ UNDESCRIBED = About()
 class Route:
     """One transaction. `clause` is where PS3.18 asks for it, empty for resources of our own. `handler` is called with
     `(archive, asked)` and returns an Answer; when the transaction `takes_body`, it returns a Taker. One that `renders`
-    makes pictures, of which few are made at a time."""
+    makes pictures, of which few are made at a time; where only some requests do, it is a function that tells which."""
 
     method: str
     path: str
@@ -73,8 +73,12 @@ class Route:
     clause: str
     handler: Callable[[Any, Any], Any]
     takes_body: bool = False
-    renders: bool = False
+    renders: bool | Callable[[Any], bool] = False
     about: About = UNDESCRIBED
+
+    def makes_pictures(self, asked: Any) -> bool:
+        """Whether this request is for a picture."""
+        return self.renders(asked) if callable(self.renders) else self.renders
 
     @property
     def template(self) -> str:

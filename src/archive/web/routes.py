@@ -134,7 +134,7 @@ _RESOURCES: tuple[Route, ...] = (
         "RetrieveURI",
         "9",
         wado_uri.retrieve,
-        renders=True,
+        renders=wado_uri.renders,
         about=transactions.RETRIEVE_URI,
     ),
     _delete(STUDY, "DeleteStudy"),

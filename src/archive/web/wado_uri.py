@@ -58,6 +58,12 @@ def retrieve(archive: Archive, asked: Asked) -> Answer:
     return _picture(archive, asked, path, types)
 
 
+def renders(asked: Asked) -> bool:
+    """Whether a picture is asked for, of which few are made at a time. Raises InvalidQuery."""
+    named = asked.parameter("contentType") or asked.headers.get("accept", "")
+    return not _wants_dicom(media_types.parse_list(named))
+
+
 def _uid(asked: Asked, name: str, tag: int) -> str:
     value = asked.parameter(name)
     if not value:
