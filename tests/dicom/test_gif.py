@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from archive.dicom.errors import CannotRender
 from archive.dicom.gif import animate, encode, frame_times
 
 
@@ -50,6 +51,14 @@ def test_a_frame_is_made_when_it_is_its_turn() -> None:
     for _ in range(4):
         next(pieces)
     assert len(made) <= 3
+
+
+def test_a_picture_that_is_too_wide() -> None:
+    wide = np.zeros((1, 65536), np.uint8)
+    with pytest.raises(CannotRender):
+        encode(wide)
+    with pytest.raises(CannotRender):
+        next(animate([wide], [100.0]))
 
 
 @pytest.mark.parametrize(

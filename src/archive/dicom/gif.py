@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from archive.dicom.errors import CannotRender
 from archive.dicom.metadata_values import Metadata, number, numbers
 
 Array = NDArray[Any]
@@ -30,22 +31,31 @@ _RATES = ("00082144", "00180040")
 
 
 def encode(picture: Array) -> bytes:
-    """One 8-bit picture, grey or RGB, as a GIF; colours are reduced to 256."""
+    """One 8-bit picture, grey or RGB, as a GIF; colours are reduced to 256. Raises CannotRender."""
+    check_size(*picture.shape[:2])
     buffer = BytesIO()
     _indexed(picture).save(buffer, "GIF", optimize=False)
     return buffer.getvalue()
 
 
 def animate(pictures: Iterable[Array], milliseconds: Iterable[float]) -> Iterator[bytes]:
-    """The pictures, all of one size, one after the other for ever. Each is made when it is its turn."""
+    """The pictures, all of one size, one after the other for ever. Each is made when it is its turn. Raises
+    CannotRender."""
     begun = False
     for picture, delay in zip(pictures, milliseconds, strict=False):
         if not begun:
             rows, columns = picture.shape[:2]
+            check_size(rows, columns)
             yield b"GIF89a" + struct.pack("<HHBBB", columns, rows, 0x70, 0, 0) + _FOR_EVER
             begun = True
         yield _frame(encode(picture), delay)
     yield _TRAILER
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Raises CannotRender for what has no room in the two bytes that a length has."""
+    if max(rows, columns) > MOST_SIDE:
+        raise CannotRender("The picture is larger than a GIF can be: ask for image/png.")
 
 
 def frame_times(metadata: Metadata) -> Iterator[float]:

@@ -188,8 +188,6 @@ def _png(pixels: Array, _quality: int) -> bytes:
 
 
 def _gif(pixels: Array, _quality: int) -> bytes:
-    if max(pixels.shape[:2]) > gif.MOST_SIDE:
-        raise CannotRender("The picture is larger than a GIF can be: ask for image/png.")
     return gif.encode(pixels)
 
 

@@ -16,7 +16,7 @@ import orjson
 from archive.dicom import colour_profiles, encapsulated, gif, pixel_data, presentation_state, report_text
 from archive.dicom.annotation import supported
 from archive.dicom.appearance import Appearance
-from archive.dicom.errors import CannotRender, InvalidQuery, NotFound
+from archive.dicom.errors import ArchiveError, CannotRender, InvalidQuery, NotAcceptable, NotFound
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.lettering import Lettering
 from archive.dicom.metadata_values import Metadata, binary, integer, is_elsewhere
@@ -126,11 +126,13 @@ class Rendering:
         for made in self._all_made(shown[0], numbers, appearance, first_must):
             yield pixel_data.encode(made, media_type, appearance.quality)
 
-    def animation(self, subject: Subject, appearance: Appearance) -> Iterator[bytes]:
-        """All frames of one instance as a GIF, made while it is sent."""
+    def animation(
+        self, subject: Subject, appearance: Appearance, *, first_must: bool = False
+    ) -> Iterator[bytes]:
+        """All frames of one instance as a GIF, made while it is sent. Raises as `pictures`."""
         numbers = range(1, subject.number_of_frames + 1)
         times = gif.frame_times(self.metadata(subject.instance))
-        made = self._all_made(Shown(subject.instance, 1), numbers, appearance, first_must=False)
+        made = self._all_made(Shown(subject.instance, 1), numbers, appearance, first_must)
         return gif.animate((picture.pixels for picture in made), times)
 
     def report(self, instance: StoredInstance, media_type: str) -> Iterator[str]:
@@ -234,7 +236,7 @@ class Rendering:
                     yield made
                     height, width = made.pixels.shape[:2]
                     size = (width, height)
-        except (CannotRender, NotFound) as failure:
+        except (NotAcceptable, NotFound) as failure:
             if first_must and not done:
                 raise
             yield from (self._notice(failure, size) for _ in numbers[done:])
@@ -244,10 +246,10 @@ class Rendering:
     ) -> Picture:
         try:
             return self._made(image, stored, appearance, size)
-        except CannotRender as failure:
+        except (NotAcceptable, InvalidQuery) as failure:
             return self._notice(failure, size)
 
-    def _notice(self, failure: CannotRender | NotFound, size: tuple[int, int]) -> Picture:
+    def _notice(self, failure: ArchiveError, size: tuple[int, int]) -> Picture:
         return Picture(notice(f"This frame cannot be shown. {failure.reason}", *size, self._lettering()))
 
     def _profile(self, image: _Image, frame: int) -> bytes | None:

@@ -195,7 +195,9 @@ def _whole(archive: Archive, asked: Asked, subject: Subject, wanted: Appearance)
     if chosen.multipart:
         count = renditions.number_of_pictures(rendition)
         renditions.check_bounds(count, count * subject.samples)
-        return related(chosen.media_type, renditions.parts(archive, asked, rendition, wanted), warnings)
+        return related(
+            chosen.media_type, renditions.parts(archive, asked, rendition, wanted, first_must=True), warnings
+        )
     headers = (("Content-Location", f"{url_of(asked, subject.instance)}/rendered"), *warnings)
     etag = _tag(asked, (subject.instance.sha256,))
     if subject.category in STORED:
@@ -204,7 +206,7 @@ def _whole(archive: Archive, asked: Asked, subject: Subject, wanted: Appearance)
         text = (piece.encode() for piece in archive.rendering.report(subject.instance, chosen.media_type))
         return Answer(200, f"{chosen.media_type}; charset=utf-8", text, (*headers, ONLY_TEXT), etag=etag)
     if chosen.media_type == ANIMATION:
-        return _answer(chosen, archive.rendering.animation(subject, wanted), etag, headers)
+        return _answer(chosen, archive.rendering.animation(subject, wanted, first_must=True), etag, headers)
     frame = representative_frame(archive.rendering.metadata(subject.instance), subject.number_of_frames)
     picture = _one(archive.rendering, Shown(subject.instance, frame), chosen.media_type, wanted)
     return _answer(chosen, picture, etag, headers)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archive.dicom.appearance import Appearance
-from archive.dicom.errors import NotAcceptable
+from archive.dicom.errors import CannotRender, NotAcceptable, NotFound
 from archive.dicom.rendition import ANIMATION, MEDIA_TYPES, Category
 from archive.services.readable import Readable
 from archive.services.rendering import Shown, Subject
@@ -104,14 +104,17 @@ def chosen(
     archive: Archive, asked: Asked, subjects: Iterable[Subject], appearance: Appearance
 ) -> tuple[list[Rendition], int]:
     """What goes out, and how many instances do not, because they cannot be rendered in an acceptable media type.
-    Raises NotAcceptable when none can, RequestRefused (413) when they are too many."""
-    chooser, found, left_out, pictures, samples = Chooser(asked), [], 0, 0, 0
+    Raises NotAcceptable when none can, InvalidQuery, RequestRefused (413) when they are too many."""
+    chooser = Chooser(asked)
+    found: list[Rendition] = []
+    left_out = pictures = samples = 0
     for subject in subjects:
-        media_type = chooser.choose(types_of(subject, appearance))
-        if not media_type:
+        rendition = _rendition(archive, subject, chooser.choose(types_of(subject, appearance)))
+        if rendition is None:
             left_out += 1
             continue
-        rendition = _rendition(archive, subject, media_type)
+        if subject.category not in (*STORED, Category.REPORT):
+            appearance.check_media_type(rendition.media_type)
         found.append(rendition)
         pictures += number_of_pictures(rendition)
         samples += max(subject.number_of_frames, len(rendition.shown)) * subject.samples
@@ -131,13 +134,16 @@ def check_bounds(pictures: int, samples: int) -> None:
         )
 
 
-def _rendition(archive: Archive, subject: Subject, media_type: str) -> Rendition:
-    shown = (
-        archive.rendering.shown_under(subject.instance)
-        if subject.category is Category.PRESENTATION_STATE
-        else ()
-    )
-    return Rendition(subject, media_type, tuple(shown))
+def _rendition(archive: Archive, subject: Subject, media_type: str) -> Rendition | None:
+    """None when there is nothing to be had: no media type, or no image that a presentation state is for."""
+    if not media_type:
+        return None
+    if subject.category is not Category.PRESENTATION_STATE:
+        return Rendition(subject, media_type)
+    try:
+        return Rendition(subject, media_type, tuple(archive.rendering.shown_under(subject.instance)))
+    except (CannotRender, NotFound):
+        return None
 
 
 def number_of_pictures(rendition: Rendition) -> int:
@@ -147,32 +153,51 @@ def number_of_pictures(rendition: Rendition) -> int:
     return max(1, len(rendition.shown))
 
 
-def parts(archive: Archive, asked: Asked, rendition: Rendition, appearance: Appearance) -> Iterator[Part]:
-    """The parts of one instance, each made when its turn has come."""
-    subject = rendition.subject
-    url = url_of(asked, subject.instance)
-    if (
-        subject.category in (Category.SINGLE_FRAME, Category.MULTI_FRAME)
-        and rendition.media_type != ANIMATION
-    ):
-        yield from _stills(archive, asked, rendition, appearance)
+def parts(
+    archive: Archive, asked: Asked, rendition: Rendition, appearance: Appearance, *, first_must: bool = False
+) -> Iterator[Part]:
+    """The parts of one instance, each made when its turn has come. With `first_must` the first raises what keeps it
+    from being made; else it says so."""
+    images = (Category.SINGLE_FRAME, Category.MULTI_FRAME)
+    if rendition.subject.category in images and rendition.media_type != ANIMATION:
+        yield from _stills(archive, asked, rendition, appearance, first_must)
     elif rendition.shown:
         yield from _under(archive, asked, rendition, appearance)
-    elif subject.category is Category.REPORT:
-        name = charset.chosen(asked, rendition.media_type, multipart=True)
-        data = charset.encoded(
-            "".join(archive.rendering.report(subject.instance, rendition.media_type)),
-            name,
-            markup=rendition.media_type != "text/plain",
-        )
-        yield Part(f"{rendition.media_type}; charset={name.name}", (data,), f"{url}/rendered", len(data))
-    elif subject.category in STORED:
-        whole = stored(archive, subject)
-        yield Part(rendition.media_type, whole.read(0, whole.length), f"{url}/rendered", whole.length)
     else:
-        yield measured(
-            rendition.media_type, archive.rendering.animation(subject, appearance), f"{url}/rendered"
-        )
+        yield _alone(archive, asked, rendition, appearance, first_must)
+
+
+def _alone(archive: Archive, asked: Asked, rendition: Rendition, appearance: Appearance, must: bool) -> Part:
+    """A part that is all of its instance; a sentence in place of one that has gone or is damaged."""
+    location = f"{url_of(asked, rendition.subject.instance)}/rendered"
+    try:
+        if rendition.subject.category is Category.REPORT:
+            return _text(archive, asked, rendition, location)
+        if rendition.subject.category in STORED:
+            whole = stored(archive, rendition.subject)
+            pieces = _begun(whole.read(0, whole.length))
+            return Part(rendition.media_type, pieces, location, whole.length)
+        made = archive.rendering.animation(rendition.subject, appearance, first_must=must)
+        return measured(rendition.media_type, made, location)
+    except (NotAcceptable, NotFound) as failure:
+        if must:
+            raise
+        data = f"This instance cannot be shown. {failure.reason}\n".encode()
+        return Part("text/plain; charset=UTF-8", (data,), location, len(data))
+
+
+def _text(archive: Archive, asked: Asked, rendition: Rendition, location: str) -> Part:
+    media_type = rendition.media_type
+    text = "".join(archive.rendering.report(rendition.subject.instance, media_type))
+    name = charset.chosen(asked, media_type, multipart=True)
+    data = charset.encoded(text, name, markup=media_type != "text/plain")
+    return Part(f"{media_type}; charset={name.name}", (data,), location, len(data))
+
+
+def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, after the first of them was had. Raises what it raises."""
+    first = next(pieces, b"")
+    return itertools.chain((first,), pieces)
 
 
 def measured(media_type: str, pieces: Iterator[bytes], location: str) -> Part:
@@ -212,10 +237,12 @@ def pictures(
         first_must = False
 
 
-def _stills(archive: Archive, asked: Asked, rendition: Rendition, appearance: Appearance) -> Iterator[Part]:
+def _stills(
+    archive: Archive, asked: Asked, rendition: Rendition, appearance: Appearance, first_must: bool
+) -> Iterator[Part]:
     subject = rendition.subject
     shown = [Shown(subject.instance, number) for number in range(1, subject.number_of_frames + 1)]
-    made = pictures(archive, asked, shown, rendition.media_type, appearance)
+    made = pictures(archive, asked, shown, rendition.media_type, appearance, first_must=first_must)
     if subject.category is Category.MULTI_FRAME:
         yield from made
         return
