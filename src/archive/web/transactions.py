@@ -158,9 +158,9 @@ RETRIEVE_ALL_RENDERED = _about(
 )
 RETRIEVE_THUMBNAIL = _about("Retrieve a small picture.", _RETRIEVED, _PICTURES, (ACCEPT, parameters.VIEWPORT))
 RETRIEVE_URI = _about(
-    "Retrieve one instance, named by parameters, as DICOM or as a picture (WADO-URI).",
+    "Retrieve one instance, named by parameters, as DICOM or rendered (WADO-URI).",
     _RETRIEVED,
-    (*_PICTURES, DICOM),
+    (*_PICTURES, *_TEXTS, *_AS_STORED, DICOM),
     parameters.WADO_URI,
 )
 DELETE = _about(
