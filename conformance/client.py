@@ -177,7 +177,7 @@ class Client:
         line = self._line(request)
         self.log.append(line)
         try:
-            answer = self._answer(request, line)
+            answer = self._answered(request, line)
         except httpx.ConnectError as problem:
             raise Unreachable(f"{request.url.host}:{request.url.port}: {problem}") from None
         except httpx.TimeoutException:
@@ -217,6 +217,15 @@ class Client:
         shown = ("accept", "accept-charset", "accept-encoding", "content-type", "range", "if-none-match")
         fields = [f"{name}: {request.headers[name]}" for name in shown if name in request.headers]
         return f"{request.method} {request.url}" + (f" [{'; '.join(fields)}]" if fields else "")
+
+    def _answered(self, request: httpx.Request, line: str) -> Answer:
+        """Once more for a GET whose connection was closed: a server may close an idle one while we write to it."""
+        try:
+            return self._answer(request, line)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if request.method != "GET":
+                raise
+            return self._answer(request, line)
 
     def _answer(self, request: httpx.Request, line: str) -> Answer:
         end = time.monotonic() + self.seconds

@@ -254,6 +254,7 @@ def study_instances_parents(w: World) -> None:
     "Q4.4", "includefield of a lower level: ignored, not refused", "10.6.3.3.1, 10.6.3.3.2", needs=CT_STUDY
 )
 def lower_level(w: World) -> None:
+    """Both clauses end in: attributes of a lower level in includefield shall not be returned."""
     for kind, keyword, tag in (
         ("studies", "SeriesNumber", "00200011"),
         ("study's series", "SOPInstanceUID", INSTANCE),
