@@ -68,7 +68,8 @@ def plan(query: Query) -> Plan:
         for text in row[: len(prepared)]:
             members = orjson.loads(text)
             answer.update((tag, value) for tag, value in members.items() if tag in texts)
-            answer.update(projection.shown(members, known))
+            if known.within:
+                answer.update(projection.shown(members, known))
         for attribute, value in zip(computed, row[len(prepared) :], strict=False):
             answer.update(_computed_member(attribute, value))
         if with_metadata:
