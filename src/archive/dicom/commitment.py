@@ -15,7 +15,7 @@ from archive.dicom.errors import CannotUnderstand, MissingAttribute, ObjectTooLa
 from archive.dicom.identifiers import check_uid, tag_text
 from archive.dicom.received import DataSet, first
 
-MAXIMUM_REFERENCES = 100_000
+MAXIMUM_REFERENCES = 20_000
 """Of one request."""
 
 COMMITTED = 0
