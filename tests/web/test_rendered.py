@@ -329,6 +329,15 @@ def test_what_a_presentation_state_does_not_take(door: Door) -> None:
         assert door.client.get(f"{path}/{query}").status_code == 400
 
 
+def test_an_image_that_is_referred_to_often_is_shown_once(door: Door) -> None:
+    image = multi_frame(4)
+    stored(door, image)
+    state = presentation_state([image] * 50, frames=[3, 1, 3], RescaleIntercept="0")
+    path = stored(door, state)
+    found = parts(door.client.get(f"{path}/rendered"))
+    assert sorted(headers["Content-Location"].split("/")[-2] for headers, _ in found) == ["1", "3"]
+
+
 def test_a_presentation_state_without_its_images(door: Door) -> None:
     state = presentation_state([ct()])
     path = stored(door, state)

@@ -89,12 +89,8 @@ class Rendering:
         self._delivery = delivery
         self._lettering = lettering
 
-    def subjects(self, scope: Scope, annotations: Sequence[str] = ()) -> Iterator[Subject]:
-        """What the scope holds, in its order; `annotations` are the keywords that are asked for. Raises NotFound,
-        Gone when it holds nothing."""
-        found = self._retrieve.instances(scope)
-        if not found:
-            raise self._retrieve.missing(scope)
+    def subjects(self, found: Sequence[StoredInstance], annotations: Sequence[str] = ()) -> Iterator[Subject]:
+        """These instances; `annotations` are the keywords that are asked for. Raises NotFound when one has gone."""
         texts = self._retrieve.metadata_of(found, lambda _: "")
         for instance, metadata in zip(found, texts, strict=True):
             yield self._subject(instance, orjson.loads(metadata), annotations)
@@ -157,17 +153,31 @@ class Rendering:
         """The frames that a presentation state is for, as far as they are stored, in the order of PS3.18 8.3.5.1.6.
         Raises NotFound when none of them is."""
         ordered: list[tuple[tuple[Any, ...], Shown]] = []
-        for image, frames in self._referenced(state):
+        for image, wanted in self._referenced_once(state):
             metadata = self.metadata(image)
-            count = self._number_of_frames(image, metadata)
-            for frame in frames or range(1, count + 1):
+            frames = wanted or range(1, self._number_of_frames(image, metadata) + 1)
+            if len(ordered) + len(frames) > presentation_state.MOST_REFERENCES:
+                raise CannotRender("The presentation state is for too many frames.")
+            for frame in frames:
                 order = (*order_of_frame(metadata, frame), len(ordered))
                 ordered.append((order, Shown(image, frame, state)))
-                if len(ordered) > presentation_state.MOST_REFERENCES:
-                    raise CannotRender("The presentation state is for too many frames.")
         if not ordered:
             raise NotFound("the images that this presentation state is for are not stored here")
         return [shown for _, shown in sorted(ordered, key=lambda pair: pair[0])]
+
+    def _referenced_once(self, state: StoredInstance) -> Iterator[tuple[StoredInstance, list[int]]]:
+        """Each image once, however often it is referred to, with its frames; none means all of them."""
+        images: dict[str, StoredInstance] = {}
+        frames: dict[str, dict[int, None]] = {}
+        whole: set[str] = set()
+        for image, numbers in self._referenced(state):
+            uid = image.SOPInstanceUID
+            images.setdefault(uid, image)
+            frames.setdefault(uid, {}).update(dict.fromkeys(numbers))
+            if not numbers:
+                whole.add(uid)
+        for uid, image in images.items():
+            yield image, [] if uid in whole else list(frames[uid])
 
     def check_state(self, state: StoredInstance, image: StoredInstance) -> None:
         """Raises CannotRender for what is no presentation state that is carried out here, InvalidQuery for one that is
@@ -273,7 +283,7 @@ class Rendering:
     def _referenced(self, state: StoredInstance) -> Iterator[tuple[StoredInstance, tuple[int, ...]]]:
         """The stored images that a presentation state refers to, within its study."""
         study = (state.StudyInstanceUID,)
-        wanted = list(presentation_state.references(self.metadata(state)))
+        wanted = list(dict.fromkeys(presentation_state.references(self.metadata(state))))
         uids = [reference.instance for reference in wanted if reference.instance]
         stored: dict[str, StoredInstance] = {}
         for start in range(0, len(uids), _UIDS_AT_A_TIME):

@@ -44,7 +44,9 @@ def instances(archive: Archive, asked: Asked) -> Answer:
     """Every instance of a study or series. Raises NotFound, NotAcceptable, InvalidQuery, InvalidUID, RequestRefused."""
     wanted = appearance(asked)
     keywords = annotation_values(asked)
-    subjects = list(archive.rendering.subjects(scope_of_path(asked), keywords))
+    stored = found(archive, asked)
+    renditions.check_bounds(len(stored), 0)
+    subjects = list(archive.rendering.subjects(stored, keywords))
     chosen, left_out = renditions.chosen(archive, asked, subjects, wanted)
     warnings = _unsupported(asked, keywords, [one.subject for one in chosen])
     if left_out:
