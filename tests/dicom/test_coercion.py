@@ -3,6 +3,7 @@ byte is as it was."""
 
 from __future__ import annotations
 
+import struct
 import zlib
 from io import BytesIO
 
@@ -164,6 +165,23 @@ def test_the_character_set_of_the_data_set_decides(charset: str | None, value: s
     out, modified = run(encoded(data_set), ExplicitVRLittleEndian, InstitutionName=value)
     assert read(out, ExplicitVRLittleEndian).InstitutionName == expected
     assert modified == (expected != "was")
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_un_of_undefined_length_in_big_endian(size: int) -> None:
+    """Its items are implicit VR little endian (PS3.5 6.2.2), whatever surrounds them."""
+    head = struct.pack(">HH2sHI", 0x0009, 0x1001, b"UN", 0, 0xFFFFFFFF)
+    inner = struct.pack("<HHI", 0x0008, 0x0080, 6) + b"within"
+    items = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + inner + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+    unknown = head + items + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    name = struct.pack(">HH2sH", 0x0010, 0x0010, b"PN", 4) + b"A^B "
+    out, modified = run(
+        unknown + name, ExplicitVRBigEndian, size, PatientName="C^D", InstitutionName="General"
+    )
+    assert modified
+    institution = struct.pack(">HH2sH", 0x0008, 0x0080, b"LO", 8) + b"General "
+    new_name = struct.pack(">HH2sH", 0x0010, 0x0010, b"PN", 4) + b"C^D "
+    assert out.startswith(institution + unknown + new_name)
 
 
 def test_group_lengths_of_changed_groups_go() -> None:

@@ -193,6 +193,8 @@ class _Walk:
             return self._looked_at(header)
         if not tag & 0xFFFF and tag >> 16 in self._groups and length <= 4:
             return self._dropped(size + length)
+        if length == _UNDEFINED and len(self._held) < size + 2:
+            return None
         before = self._before(tag)
         if length == _UNDEFINED:
             self._enter(vr, size)
