@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from archive.dicom.metadata_values import Metadata, items, text
+from archive.dicom.metadata_values import Metadata, item_at, items, text
 
 Array = NDArray[Any]
 
@@ -45,7 +45,7 @@ def place_of_profile(metadata: Metadata, frame_number: int) -> tuple[Metadata, s
 
 
 def _optical_path(metadata: Metadata, frame_number: int) -> str:
-    groups = items(metadata, _FRAME_GROUPS)[frame_number - 1 : frame_number]
+    groups = item_at(metadata, _FRAME_GROUPS, frame_number)
     for group in (*groups, *items(metadata, _SHARED_GROUPS)[:1]):
         for item in items(group, _OPTICAL_PATH_IDENTIFICATION)[:1]:
             return text(item, _OPTICAL_PATH_ID)

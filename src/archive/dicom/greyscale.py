@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.lookup_tables import LookupTable, lookup_table, through_table
-from archive.dicom.metadata_values import Metadata, items, number, numbers, text
+from archive.dicom.metadata_values import Metadata, item_at, items, number, numbers, text
 from archive.dicom.pixel_description import PixelDescription
 
 Array = NDArray[Any]
@@ -121,8 +121,7 @@ def to_grey(
 
 def frame_attributes(metadata: Metadata, frame_number: int) -> Metadata:
     """`metadata` with the transformation and VOI of the frame's functional groups in it (PS3.3 C.7.6.16)."""
-    frames = items(metadata, _FRAME_GROUPS)
-    groups = [*items(metadata, _SHARED_GROUPS)[:1], *frames[frame_number - 1 : frame_number]]
+    groups = [*items(metadata, _SHARED_GROUPS)[:1], *item_at(metadata, _FRAME_GROUPS, frame_number)]
     merged = dict(metadata)
     for group in groups:
         for sequence in (_PIXEL_VALUE_TRANSFORMATION, _FRAME_VOI_LUT):

@@ -54,6 +54,13 @@ def items(metadata: Metadata, tag: str) -> tuple[Metadata, ...]:
     return tuple(item for item in values(metadata, tag) if isinstance(item, Mapping))
 
 
+def item_at(metadata: Metadata, tag: str, number: int) -> tuple[Metadata, ...]:
+    """The item of this number, from 1, of a sequence that may have many; none when it is not there."""
+    return tuple(
+        item for item in values(metadata, tag)[max(number - 1, 0) : number] if isinstance(item, Mapping)
+    )
+
+
 def binary(metadata: Metadata, tag: str) -> bytes | None:
     """The bytes of an InlineBinary value, little endian; None when the value is not there or only referred
     to."""

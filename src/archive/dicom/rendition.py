@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping
 
 from archive.dicom.encapsulated import ENCAPSULATED_DOCUMENT
-from archive.dicom.metadata_values import Metadata, integer, items, number, numbers, text, values
+from archive.dicom.metadata_values import Metadata, integer, item_at, items, number, numbers, text, values
 from archive.dicom.pixel_data import PICTURES
 from archive.dicom.presentation_state import RENDERED_CLASSES
 from archive.dicom.report_text import WRITERS
@@ -85,7 +85,7 @@ def extent(metadata: Metadata) -> float:
 def order_of_frame(metadata: Metadata, frame: int) -> tuple[tuple[float, ...], ...]:
     """By what frames under a presentation state are ordered: Dimension Index Values, then Image Position (Patient),
     then Image Position Volume (PS3.18 8.3.5.1.6)."""
-    group = next(iter(items(metadata, _FRAME_GROUPS)[frame - 1 : frame]), {})
+    group = next(iter(item_at(metadata, _FRAME_GROUPS, frame)), {})
 
     def inside(sequence: str, tag: str) -> tuple[float, ...]:
         return next((numbers(item, tag) for item in items(group, sequence)), ())
