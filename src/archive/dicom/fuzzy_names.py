@@ -54,10 +54,13 @@ class Word(NamedTuple):
 @functools.lru_cache(maxsize=1024)
 def folded(text: str) -> str:
     """A text as fuzzy matching compares it."""
+    if text.isascii():
+        return text.casefold()
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_WRITTEN_OUT).translate(_TO_KATAKANA)
     return "".join(char for char in plain if not _is_ignored(ord(char)))
 
 
+@functools.lru_cache(maxsize=1024)
 def words(group: str) -> tuple[Word, ...]:
     """What a component group of a name is found by: its words, and what they are together."""
     components = [_split(component) for component in folded(group).split("^")]
@@ -158,6 +161,8 @@ def _asked_words(group: str) -> tuple[Asked, ...]:
 
 def _split(text: str, also: str = "") -> list[str]:
     """The words of a folded text."""
+    if text.isalnum():
+        return [text]
     spaced = "".join(char if _is_of_a_word(char) or char in also else " " for char in text)
     return spaced.split()
 

@@ -26,6 +26,7 @@ TERM_TABLES: Mapping[Level, sa.Table] = {
     Level.SERIES: schema.series_term,
 }
 WORD_TABLES: Mapping[Level, sa.Table] = {Level.STUDY: schema.study_word, Level.SERIES: schema.series_word}
+_INSERT_WORDS = {level: sa.insert(table) for level, table in WORD_TABLES.items()}
 _ALL = frozenset(ATTRIBUTES)
 _PATIENT_ID = BY_KEYWORD["PatientID"].tag
 _ISSUER = BY_KEYWORD["IssuerOfPatientID"].tag
@@ -105,7 +106,7 @@ def _add_words(
         for word in terms.words(values_of(instance, one.tag))
     ]
     if found:
-        connection.execute(sa.insert(table), found)
+        connection.execute(_INSERT_WORDS[level], found)
 
 
 def requests(instance: Instance, series_id: int) -> list[dict[str, Any]]:
