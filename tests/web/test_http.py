@@ -6,6 +6,7 @@ import inspect
 import socket
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from archive.dicom import errors
@@ -179,11 +180,24 @@ def test_preflight(door: Door) -> None:
         answer.headers["access-control-allow-headers"].split(", ")
     )
     assert int(answer.headers["access-control-max-age"]) >= 3600
-    assert {route.method for route in ROUTES} | {"HEAD", "OPTIONS"} == set(
-        answer.headers["access-control-allow-methods"].split(", ")
-    )
+    kept_back = {"DELETE"}
+    assert {route.method for route in ROUTES} - kept_back | {"HEAD", "OPTIONS"} == _methods(answer)
     evil = door.client.options("/dicom-web/studies", headers=headers | {"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in evil.headers
+
+
+@pytest.mark.parametrize(("origins", "may_delete"), [(["https://viewer.example"], True), (["*"], False)])
+def test_only_pages_of_named_origins_may_delete(
+    open_door: Callable[..., Door], origins: list[str], may_delete: bool
+) -> None:
+    door = open_door(http__cors_origins=origins)
+    headers = {"Origin": "https://viewer.example", "Access-Control-Request-Method": "DELETE"}
+    answer = door.client.options("/dicom-web/studies/1", headers=headers)
+    assert ("DELETE" in _methods(answer)) is may_delete
+
+
+def _methods(preflight: httpx.Response) -> set[str]:
+    return set(preflight.headers["access-control-allow-methods"].split(", "))
 
 
 def test_errors_can_be_read_across_origins(door: Door) -> None:
