@@ -228,6 +228,15 @@ _NAMES = st.sampled_from(
     [
         *(attribute.keyword for attribute in ATTRIBUTES),
         "00400275.00400009",
+        "OtherPatientIDsSequence.PatientID",
+        "KVP",
+        "AcquisitionDateTime",
+        "00230010",
+        "00231001",
+        "PriorRecordKey",
+        "fuzzymatching",
+        "emptyvaluematching",
+        "multiplevaluematching",
         "limit",
         "offset",
         "includefield",
@@ -237,11 +246,28 @@ _NAMES = st.sampled_from(
 _TEXTS = st.one_of(
     st.text(max_size=30),
     st.text("0123456789-.,\\\\*?: ", max_size=20),
-    st.sampled_from(["all", "20240101-20240102", "\ud7ff", "%", "_", "'", '"', "[a-z]", "\U0001f480"]),
+    st.sampled_from(
+        [
+            "true",
+            '""',
+            "+0100",
+            "*?",
+            "A\\\\B,C",
+            "all",
+            "20240101-20240102",
+            "\ud7ff",
+            "%",
+            "_",
+            "'",
+            '"',
+            "[a-z]",
+            "\U0001f480",
+        ]
+    ),
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["studies", "series", "instances"]), st.lists(st.tuples(_NAMES, _TEXTS), max_size=3))
 def test_any_question_is_answered_or_refused(filled: Door, path: str, query: list[tuple[str, str]]) -> None:
     answer = filled.client.get(f"/dicom-web/{path}", params=query)
