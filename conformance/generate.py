@@ -19,11 +19,11 @@ from archive.dicom import errors
 from archive.dicom.attribute_levels import TIMEZONE_OFFSET_FROM_UTC, time_beside, vr_of
 from archive.dicom.attributes import ATTRIBUTES, BY_TAG, REQUEST_ATTRIBUTES, UNIQUE_KEYS, Attribute
 from archive.dicom.charsets import decoder
-from archive.dicom.codecs import DECODERS
 from archive.dicom.errors import ArchiveError, InvalidQuery
 from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archive.dicom.instance import Level
-from archive.dicom.key_matching import matching
+from archive.dicom.matching.key_matching import matching
+from archive.dicom.pixels.codecs import DECODERS
 from archive.dicom.query import Empty, Key, Range, UIDList, Wildcard
 from archive.dicom.sop_classes import is_storage, sop_class_name
 from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
@@ -33,10 +33,11 @@ from archive.dimse.server import HANDLERS
 from archive.index.examining import MAXIMUM_SECONDS, PREPARED_FOR_ONE
 from archive.index.kept import MAXIMUM_METADATA
 from archive.services.search import Search
-from archive.web import charset, qido_keys, qido_parameters, store_response
-from archive.web.exchange import MAXIMUM_PARAMETERS
+from archive.web import qido_keys, qido_parameters, store_response
+from archive.web.description.route import About, Route
+from archive.web.http import charset
+from archive.web.http.exchange import MAXIMUM_PARAMETERS
 from archive.web.qido_keys import Manner
-from archive.web.route import About, Route
 from archive.web.routes import ROUTES
 
 MOST_NAMED = 8

@@ -18,6 +18,6 @@ A module imports only from lines below its own (import-linter says so in every t
     dicom        the standard as values, tables and byte-level readers; pure
 
 The path of an object, on its way in: `network` or `web/stow` delivers pieces -> `services/ingest` writes each to the
-blob while `dicom/reader` reads it -> fsync -> one index transaction -> Success. On its way out: references ->
+blob while `dicom/reading` reads it -> fsync -> one index transaction -> Success. On its way out: references ->
 `index/instances` -> byte ranges of the blob, passed through untouched.
 """

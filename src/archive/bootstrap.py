@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archive.dicom.coercion import coerced
+from archive.dicom.writing.coercion import coerced
 from archive.index.database import Database
 from archive.services.ae_titles import AETitles
 from archive.services.commitment import Commitment

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from archive.dicom.coercion import coerced
 from archive.dicom.errors import ConfigurationError
+from archive.dicom.writing.coercion import coerced
 from archive.settings import Address, AETitleSeed, Coercion, Settings
 
 PREFIX = "ARCHIVE_"

@@ -9,7 +9,7 @@ from typing import Any
 import zstandard
 
 from archive.dicom.instance import Instance
-from archive.dicom.reader import DataSetReader
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 
 UNDEFINED = 0xFFFFFFFF

@@ -15,7 +15,7 @@ import imagecodecs
 import numpy as np
 
 from archive.dicom.errors import CannotRender
-from archive.dicom.pixel_data import decode, render
+from archive.dicom.rendering.pixel_data import decode, render
 from pixel_oracle import image
 
 J = "1.2.840.10008.1.2.4."

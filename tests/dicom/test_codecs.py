@@ -10,10 +10,10 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from archive.dicom.codecs import DECODERS
 from archive.dicom.errors import CannotRender
-from archive.dicom.pixel_data import decode
-from archive.dicom.pixel_description import PIXEL_BUDGET
+from archive.dicom.pixels.codecs import DECODERS
+from archive.dicom.pixels.pixel_description import PIXEL_BUDGET
+from archive.dicom.rendering.pixel_data import decode
 from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from pixel_oracle import Sample, image, sample, samples
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.dicom import codestreams
+from archive.dicom.pixels import codestreams
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from archive.dicom.coercion import Circumstances, Coercer, coerced
 from archive.dicom.errors import ArchiveError, CannotUnderstand
-from archive.dicom.reader import DataSetReader
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.dicom.writing.coercion import Circumstances, Coercer, coerced
 from objects import encoded, file_meta_length, mr, part10, secondary_capture
 
 SYNTAXES = [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from archive.dicom.colour_profiles import (
+from archive.dicom.rendering.colour_profiles import (
     EMBEDDERS,
     MOST_PROFILE,
     PROFILES,
@@ -20,7 +20,7 @@ from archive.dicom.colour_profiles import (
     source_profile,
     transformed,
 )
-from archive.dicom.pixel_data import Picture, encode
+from archive.dicom.rendering.pixel_data import Picture, encode
 
 COLOUR = np.random.default_rng(2).integers(0, 256, (9, 7, 3)).astype(np.uint8)
 

@@ -17,9 +17,9 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID_dictionary
 
-from archive.dicom.dicomdir import PRIVATE_RECORD_UID, Directory, ReferencedFile
-from archive.dicom.directory_records import KEYS, record_type
 from archive.dicom.sop_classes import is_storage
+from archive.dicom.writing.dicomdir import PRIVATE_RECORD_UID, Directory, ReferencedFile
+from archive.dicom.writing.directory_records import KEYS, record_type
 from file_sets import file_set
 from objects import ct, mr, multi_frame, part10, secondary_capture, series
 

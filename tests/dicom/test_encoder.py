@@ -15,8 +15,8 @@ from pydicom.sequence import Sequence
 from pynetdicom.dsutils import encode
 
 from archive.dicom.charsets import decoder
-from archive.dicom.encoder import encode_element
-from archive.dicom.json_model import CONVERTERS, WrongLengthError
+from archive.dicom.reading.json_model import CONVERTERS, WrongLengthError
+from archive.dicom.writing.encoder import encode_element
 
 
 def whole(data_set: dict[str, Any], *, implicit: bool, charset: tuple[str, ...] = ()) -> bytes:

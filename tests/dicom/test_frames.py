@@ -16,11 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.encaps import generate_frames
 
-from archive.dicom import frames
 from archive.dicom.errors import CannotUnderstand, NotFound
-from archive.dicom.frames import Fragments, FrameTable, PixelDescription, encapsulated_table, native_table
-from archive.dicom.metadata import Metadata
-from archive.dicom.reader import DataSetReader
+from archive.dicom.pixels import frames
+from archive.dicom.pixels.frames import (
+    Fragments,
+    FrameTable,
+    PixelDescription,
+    encapsulated_table,
+    native_table,
+)
+from archive.dicom.reading.metadata import Metadata
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from dicom_files import every_file, identify, split
 from encoded_bytes import SEQUENCE_END, UNDEFINED, explicit, fragment, identified, read
@@ -211,7 +217,7 @@ def test_frames_are_those_that_pydicom_finds(path: Path) -> None:
 
 
 def test_too_many_fragments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archive.dicom.metadata.MAXIMUM_FRAGMENTS", 3)
+    monkeypatch.setattr("archive.dicom.reading.metadata.MAXIMUM_FRAGMENTS", 3)
     listener = Metadata(frozenset())
     listener.begin_fragments(0x7FE00010, "OB", 0)
     listener.offset_table(b"", 8)

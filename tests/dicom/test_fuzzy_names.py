@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.dicom.fuzzy_names import MAXIMUM_LETTERS, MAXIMUM_WORDS, distance, matches, words
+from archive.dicom.matching.fuzzy_names import MAXIMUM_LETTERS, MAXIMUM_WORDS, distance, matches, words
 from naive_edits import edits
 
 JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from archive.dicom.errors import CannotRender
-from archive.dicom.gif import animate, encode, frame_times
+from archive.dicom.rendering.gif import animate, encode, frame_times
 
 
 def frames(data: bytes) -> list[np.ndarray]:

@@ -11,8 +11,8 @@ import pytest
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from archive.dicom.errors import InvalidQuery
-from archive.dicom.greyscale import WINDOW_FUNCTIONS, Window, to_grey
-from archive.dicom.pixel_description import describe
+from archive.dicom.pixels.pixel_description import describe
+from archive.dicom.rendering.greyscale import WINDOW_FUNCTIONS, Window, to_grey
 from pixel_oracle import dicom_json, image
 
 RAMP = np.arange(-1024, 3072, dtype=np.int16).reshape(64, 64)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from archive.dicom.annotation import KEYWORDS
-from archive.dicom.appearance import Appearance
 from archive.dicom.errors import CannotRender, InvalidQuery
-from archive.dicom.lettering import Lettering
-from archive.dicom.pictogram import notice, pictogram
-from archive.dicom.pixel_data import PICTURES, StoredFrame, encode, picture
-from archive.dicom.rendition import (
+from archive.dicom.rendering.annotation import KEYWORDS
+from archive.dicom.rendering.appearance import Appearance
+from archive.dicom.rendering.lettering import Lettering
+from archive.dicom.rendering.pictogram import notice, pictogram
+from archive.dicom.rendering.pixel_data import PICTURES, StoredFrame, encode, picture
+from archive.dicom.rendering.rendition import (
     Category,
     category,
     extent,
@@ -23,7 +23,7 @@ from archive.dicom.rendition import (
     order_of_frame,
     representative_frame,
 )
-from archive.dicom.viewport import Viewport
+from archive.dicom.rendering.viewport import Viewport
 from pixel_oracle import image
 
 NATIVE = "1.2.840.10008.1.2.1"

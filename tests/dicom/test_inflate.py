@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from archive.dicom.errors import CannotUnderstand
-from archive.dicom.inflate import FREE, RATIO, Inflater
-from archive.dicom.reader import DataSetReader
+from archive.dicom.reading.inflate import FREE, RATIO, Inflater
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from encoded_bytes import explicit, identified, metadata, read
 

@@ -8,8 +8,8 @@ import pytest
 
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Level
-from archive.dicom.item_matching import DataSetTest
-from archive.dicom.projection import shown, wanted
+from archive.dicom.matching.item_matching import DataSetTest
+from archive.dicom.matching.projection import shown, wanted
 from archive.dicom.query import (
     AsGiven,
     Empty,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.charsets import decoder
-from archive.dicom.json_model import (
+from archive.dicom.reading.json_model import (
     CONVERTERS,
     decimal_text,
     integer_text,

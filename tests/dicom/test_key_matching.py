@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.errors import InvalidQuery
-from archive.dicom.key_matching import matching
+from archive.dicom.matching.key_matching import matching
 from archive.dicom.query import Matching, Range, SingleValue, UIDList, Universal, Wildcard
 
 

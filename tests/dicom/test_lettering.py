@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageFont
 
-from archive.dicom.annotation import KEYWORDS, lines, supported
-from archive.dicom.lettering import LONGEST, Lettering, cleaned
+from archive.dicom.rendering.annotation import KEYWORDS, lines, supported
+from archive.dicom.rendering.lettering import LONGEST, Lettering, cleaned
 
 PLAIN = Lettering()
 GREY = np.full((256, 256), 128, np.uint8)

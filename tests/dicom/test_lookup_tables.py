@@ -13,8 +13,8 @@ from pydicom.pixels import apply_color_lut
 from pydicom.uid import ImplicitVRLittleEndian
 
 from archive.dicom.errors import CannotRender
-from archive.dicom.lookup_tables import expand_segments, lookup_table, palette
-from archive.dicom.pixel_description import describe
+from archive.dicom.pixels.lookup_tables import expand_segments, lookup_table, palette
+from archive.dicom.pixels.pixel_description import describe
 from pixel_oracle import dicom_json, image
 
 GREY = np.arange(16, dtype=np.uint8).reshape(4, 4)

@@ -8,13 +8,13 @@ import zlib
 
 import pytest
 
-from archive.dicom import metadata as metadata_module
-from archive.dicom import reader, structure
 from archive.dicom.charsets import decoder
 from archive.dicom.dictionary import Choice, private_vr, public_vr
 from archive.dicom.errors import CannotUnderstand
-from archive.dicom.metadata import MOST_VALUES
-from archive.dicom.metadata_text import PLENTY
+from archive.dicom.reading import metadata as metadata_module
+from archive.dicom.reading import reader, structure
+from archive.dicom.reading.metadata import MOST_VALUES
+from archive.dicom.reading.metadata_text import PLENTY
 from archive.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,

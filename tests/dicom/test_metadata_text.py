@@ -13,10 +13,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.dicom import metadata_text
 from archive.dicom.errors import CannotUnderstand
-from archive.dicom.metadata_text import HELD, MAXIMUM_COMPRESSED, MAXIMUM_TEXT, PLENTY, MetadataText
-from archive.dicom.reader import DataSetReader
+from archive.dicom.reading import metadata_text
+from archive.dicom.reading.metadata_text import HELD, MAXIMUM_COMPRESSED, MAXIMUM_TEXT, PLENTY, MetadataText
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from encoded_bytes import SEQUENCE_END, UNDEFINED, explicit, identified, item, metadata, read
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.errors import InvalidQuery
-from archive.dicom.moments import Between, Clock, Days, date_time_span, holds, limits, utc_offset
+from archive.dicom.matching.moments import Between, Clock, Days, date_time_span, holds, limits, utc_offset
 from archive.dicom.query import Matching, Range, SingleValue, Wildcard
 
 

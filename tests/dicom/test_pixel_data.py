@@ -11,9 +11,9 @@ from PIL import Image
 from pydicom.pixels import convert_color_space
 
 from archive.dicom.errors import CannotRender, InvalidQuery, NotAcceptable
-from archive.dicom.greyscale import Window
-from archive.dicom.pixel_data import PICTURES, render
-from archive.dicom.viewport import Viewport
+from archive.dicom.rendering.greyscale import Window
+from archive.dicom.rendering.pixel_data import PICTURES, render
+from archive.dicom.rendering.viewport import Viewport
 from pixel_oracle import image, samples
 from test_codecs import CANNOT
 

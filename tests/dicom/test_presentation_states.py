@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from archive.dicom.appearance import Appearance
-from archive.dicom.lettering import Lettering
-from archive.dicom.pixel_data import StoredFrame, picture
-from archive.dicom.pixel_description import describe
-from archive.dicom.presentation_state import MOST_REFERENCES, presentation, references
-from archive.dicom.viewport import Viewport
+from archive.dicom.pixels.pixel_description import describe
+from archive.dicom.rendering.appearance import Appearance
+from archive.dicom.rendering.lettering import Lettering
+from archive.dicom.rendering.pixel_data import StoredFrame, picture
+from archive.dicom.rendering.presentation_state import MOST_REFERENCES, presentation, references
+from archive.dicom.rendering.viewport import Viewport
 from objects import ct, part10, secondary_capture
 from pixel_oracle import dicom_json
 from rendered_objects import COLOR_STATE, PSEUDO_COLOR_STATE, area, item, presentation_state, window

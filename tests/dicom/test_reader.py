@@ -22,11 +22,11 @@ from pydicom.sequence import Sequence
 from archive.dicom.attributes import ATTRIBUTES
 from archive.dicom.errors import InvalidUID, MissingAttribute, UnsupportedSOPClass
 from archive.dicom.instance import Element
-from archive.dicom.metadata import Metadata
 from archive.dicom.part10 import file_meta
-from archive.dicom.reader import WANTED, DataSetReader
+from archive.dicom.reading.metadata import Metadata
+from archive.dicom.reading.reader import WANTED, DataSetReader
+from archive.dicom.reading.structure import Structure
 from archive.dicom.sop_classes import is_storage, sop_class_name
-from archive.dicom.structure import Structure
 from archive.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,

@@ -8,7 +8,7 @@ import pytest
 
 from archive.dicom.errors import InvalidObject
 from archive.dicom.instance import Instance
-from archive.dicom.reader import DataSetReader
+from archive.dicom.reading.reader import DataSetReader
 from dicom_files import every_file, identify, split
 from encoded_bytes import metadata
 from metadata_oracle import differences

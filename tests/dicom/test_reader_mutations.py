@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archive.dicom.errors import InvalidObject
-from archive.dicom.frames import FrameTable
 from archive.dicom.instance import Instance
+from archive.dicom.pixels.frames import FrameTable
 from dicom_files import split
 from encoded_bytes import metadata, read
 

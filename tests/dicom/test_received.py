@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.filereader import read_dataset
 
-from archive.dicom import assembly, json_reader, received, xml_model, xml_reader
-from archive.dicom.assembly import Bulk
 from archive.dicom.errors import ArchiveError, CannotUnderstand, ObjectTooLarge
+from archive.dicom.reading import xml_model
+from archive.dicom.receiving import assembly, json_reader, received, xml_reader
+from archive.dicom.receiving.assembly import Bulk
 from encoded_bytes import SEQUENCE_END, UNDEFINED, explicit, identified, item, read
 
 _PLAIN = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", min_size=1, max_size=12)

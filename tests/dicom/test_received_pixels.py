@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from archive.dicom import assembly, received_pixels
-from archive.dicom.assembly import Bulk
-from archive.dicom.codestream_kinds import recognise
 from archive.dicom.errors import ArchiveError, CannotUnderstand, ObjectTooLarge
-from archive.dicom.received_pixels import MEDIA_TYPES, Part, completed, pixels
+from archive.dicom.receiving import assembly, received_pixels
+from archive.dicom.receiving.assembly import Bulk
+from archive.dicom.receiving.codestream_kinds import recognise
+from archive.dicom.receiving.received_pixels import MEDIA_TYPES, Part, completed, pixels
 
 _GREY = np.random.default_rng(3).integers(0, 255, (20, 30), dtype=np.uint8)
 _COLOUR = np.dstack([_GREY] * 3)

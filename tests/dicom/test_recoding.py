@@ -12,11 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from archive.dicom import part10, recoding
+from archive.dicom import part10
 from archive.dicom.errors import ArchiveError, CannotUnderstand, NotAcceptable
-from archive.dicom.recoded import Recoded
-from archive.dicom.recoding import Source
 from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.dicom.writing import recoding
+from archive.dicom.writing.recoded import Recoded
+from archive.dicom.writing.recoding import Source
 from dicom_files import every_file, split
 from encoded_bytes import ITEM_END, SEQUENCE_END, UNDEFINED, explicit, fragment, implicit, item
 

@@ -9,8 +9,8 @@ import tracemalloc
 import pytest
 
 from archive.dicom.errors import CannotUnderstand
-from archive.dicom.reader import DataSetReader
-from archive.dicom.structure import MAXIMUM_DEPTH
+from archive.dicom.reading.reader import DataSetReader
+from archive.dicom.reading.structure import MAXIMUM_DEPTH
 from archive.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from archive.dicom.report_text import WRITERS
-from archive.dicom.structured_report import DEEPEST, MOST_ITEMS, is_report, report
+from archive.dicom.rendering.report_text import WRITERS
+from archive.dicom.rendering.structured_report import DEEPEST, MOST_ITEMS, is_report, report
 from rendered_objects import code, content, item
 from rendered_objects import report as an_object
 

@@ -16,7 +16,7 @@ from pydicom.uid import (
 )
 
 from archive.dicom.errors import InvalidObject
-from archive.dicom.reader import DataSetReader
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from dicom_files import split
 from encoded_bytes import explicit, identified, read

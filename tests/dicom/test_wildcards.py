@@ -8,7 +8,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.dicom.wildcards import fits, pieces_of
+from archive.dicom.matching.wildcards import fits, pieces_of
 
 LETTERS = st.text("ab\n", max_size=8)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.attribute_ids import attribute_path, keyword, path_name
-from archive.dicom.xml_model import document
+from archive.dicom.reading.xml_model import document
 
 NAMESPACE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from archive.dicom.fuzzy_names import folded
+from archive.dicom.matching.fuzzy_names import folded
 from archive.dicom.query import Matching, SingleValue, Wildcard
 
 

@@ -18,7 +18,7 @@ from archive.dicom.attributes import ATTRIBUTES, BY_KEYWORD, BY_TAG, UNIQUE_KEYS
 from archive.dicom.errors import ArchiveError
 from archive.dicom.instance import Element, Instance, Level, Scope
 from archive.dicom.query import Key, Matching, Query, SingleValue, Wildcard
-from archive.dicom.reader import DataSetReader
+from archive.dicom.reading.reader import DataSetReader
 from archive.index import instances, matching, schema, terms
 from archive.index.database import Database
 from archive.index.instances import Outcome

@@ -7,9 +7,9 @@ from pathlib import Path
 import orjson
 import zstandard
 
-from archive.dicom.frames import FrameTable
 from archive.dicom.instance import StoredInstance
-from archive.dicom.reader import DataSetReader
+from archive.dicom.pixels.frames import FrameTable
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.services import explicit, stored_frames
 from archive.services.explicit import DecodedPixels

@@ -8,9 +8,9 @@ import pytest
 from pydicom.uid import generate_uid as new_uid
 
 from archive.bootstrap import Archive
-from archive.dicom.commitment import Reference
 from archive.dicom.errors import Gone, NotFound, TransactionInUse
 from archive.dicom.instance import Scope, Source, StoredInstance
+from archive.dicom.receiving.commitment import Reference
 from archive.index import commitments
 from archive.jobs import worker
 from archive.services import commitment

@@ -21,9 +21,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from archive.dicom import recoded
 from archive.dicom.errors import CannotRender, NotAcceptable
 from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.dicom.writing import recoded
 from archive.services import explicit
 from archive.services.explicit import DecodedPixels
 from archive.services.readable import Readable

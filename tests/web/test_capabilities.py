@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from archive.web.parameters import VARIABLES
+from archive.web.description.parameters import VARIABLES
+from archive.web.http.urls import ROOT
 from archive.web.routes import ROUTES
-from archive.web.urls import ROOT
 from web_door import Door
 
 WADL = "application/vnd.sun.wadl+xml"

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.errors import InvalidQuery, NotAcceptable
-from archive.web.charset import SUPPORTED, UTF_8, Charset, applied, chosen, encoded
-from archive.web.exchange import Answer, Asked
-from archive.web.weights import by_weight, weighed
+from archive.web.http.charset import SUPPORTED, UTF_8, Charset, applied, chosen, encoded
+from archive.web.http.exchange import Answer, Asked
+from archive.web.http.weights import by_weight, weighed
 
 TEXT = "Grüße 山田^太郎 Иван 𝄞 김 ก"
 

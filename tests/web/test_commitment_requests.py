@@ -172,6 +172,6 @@ def test_other_refusals(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask(door, doctype, content_type=XML).status_code == 400
     monkeypatch.setattr("archive.web.commitment.MAXIMUM_BYTES", 100)
     assert ask(door, b" " * 101).status_code == 413
-    monkeypatch.setattr("archive.dicom.commitment.MAXIMUM_REFERENCES", 1)
+    monkeypatch.setattr("archive.dicom.receiving.commitment.MAXIMUM_REFERENCES", 1)
     monkeypatch.setattr("archive.web.commitment.MAXIMUM_BYTES", 10_000)
     assert ask(door, flat(ct(), ct())).status_code == 413

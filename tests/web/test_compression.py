@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.errors import NotAcceptable
-from archive.web import compression, representation
-from archive.web.crossing import Prepared, close
-from archive.web.exchange import Answer, Asked, Sliced
+from archive.web.http import compression, representation
+from archive.web.http.crossing import Prepared, close
+from archive.web.http.exchange import Answer, Asked, Sliced
 
 LONG = b'{"a": 1}' * 1000
 

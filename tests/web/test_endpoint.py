@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
-from archive.web.bodies import ClientGone
-from archive.web.crossing import RENDERINGS, THREADS, Crossing
-from archive.web.endpoint import Endpoint
-from archive.web.exchange import Answer
+from archive.web.http.bodies import ClientGone
+from archive.web.http.crossing import RENDERINGS, THREADS, Crossing
+from archive.web.http.endpoint import Endpoint
+from archive.web.http.exchange import Answer
 from archive.web.routes import ROUTES, Route
 
 ARCHIVE: Any = SimpleNamespace(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archive.web.protocol import HEAD_BYTES, MAXIMUM_WAITING
+from archive.web.http.protocol import HEAD_BYTES, MAXIMUM_WAITING
 from objects import mr, part10
 from web_door import Door, connected
 

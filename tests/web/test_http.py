@@ -11,10 +11,10 @@ import pytest
 
 from archive.dicom import errors
 from archive.web.app import by_path
-from archive.web.errors import STATUSES, RequestRefused, status_of, worded
-from archive.web.protocol import HEAD_BYTES
+from archive.web.http.errors import STATUSES, RequestRefused, status_of, worded
+from archive.web.http.protocol import HEAD_BYTES
+from archive.web.http.urls import ROOT
 from archive.web.routes import ROUTES
-from archive.web.urls import ROOT
 from web_door import Door
 
 ORIGIN = {"Origin": "http://localhost:3000"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.errors import InvalidQuery, NotAcceptable
-from archive.web.media_types import MAXIMUM_RANGES, Accept, Offer, charsets, choose, parse, parse_list
+from archive.web.http.media_types import MAXIMUM_RANGES, Accept, Offer, charsets, choose, parse, parse_list
 
 LITTLE, JPEG, JP2 = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"
 

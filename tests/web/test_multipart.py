@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.web.multipart import (
+from archive.web.http.multipart import (
     MAXIMUM_HEADER_BYTES,
     MAXIMUM_OUTSIDE_BYTES,
     MultipartError,

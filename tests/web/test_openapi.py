@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from archive.web import openapi
+from archive.web.description import openapi
 from archive.web.routes import ROUTES
 from objects import ct, part10
 from web_door import Door, running, settings_for

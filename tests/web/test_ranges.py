@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.web import conditional, ranges
-from archive.web.exchange import Answer, Asked, Sliced
-from archive.web.multipart_body import Part, SlicedPart, related, related_sliced
+from archive.web.http import conditional, ranges
+from archive.web.http.exchange import Answer, Asked, Sliced
+from archive.web.http.multipart_body import Part, SlicedPart, related, related_sliced
 
 BODY = bytes(range(200))
 ANSWER = Answer(200, "application/octet-stream", Sliced.of(BODY), etag="state")

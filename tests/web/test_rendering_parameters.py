@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 from pydicom.pixels import apply_rescale, apply_windowing
 
-from archive.dicom import colour_profiles
+from archive.dicom.rendering import colour_profiles
 from objects import ct, multi_frame, part10, secondary_capture
 from test_store_and_fetch import instance_path
 from web_door import Door, parts

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from archive.web import app, conditional
-from archive.web.exchange import Answer, Asked, Sliced
-from archive.web.multipart_body import SlicedPart, related_sliced
-from archive.web.route import Route
+from archive.web import app
+from archive.web.description.route import Route
+from archive.web.http import conditional
+from archive.web.http.exchange import Answer, Asked, Sliced
+from archive.web.http.multipart_body import SlicedPart, related_sliced
 from archive.web.routes import ROUTES
 from objects import mr, part10, series
 from web_door import Door, parts, running, settings_for

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from archive.web.exchange import Asked
+from archive.web.http.exchange import Asked
 from archive.web.stow import store
 from objects import LargeObject, mr, new_uid, part10, secondary_capture, series
 from web_door import Door, multipart

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archive.web.exchange import Asked
+from archive.web.http.exchange import Asked
 from archive.web.stow import store
 from objects import mr, part10, secondary_capture
 from stow_bodies import JSON, OCTETS, XML, metadata, model, native_model, related

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archive.settings import Http
-from archive.web.urls import is_host, is_loopback_host, public_base, resource_url
+from archive.web.http.urls import is_host, is_loopback_host, public_base, resource_url
 
 SERVER = ("127.0.0.1", 8080)
 PROXY = Http(behind_proxy=True)

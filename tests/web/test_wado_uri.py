@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from archive.web.exchange import Asked
+from archive.web.http.exchange import Asked
 from archive.web.routes import ROUTES
 from objects import ct, mr, multi_frame, part10
 from rendered_objects import content, document, presentation_state, report, video, window

@@ -16,7 +16,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ImplicitVRLittleEndian
 
 from archive.dicom.instance import Scope
-from archive.web.media_types import ZIP
+from archive.web.http.media_types import ZIP
 from file_sets import file_set
 from objects import ct, mr, part10, secondary_capture, series
 from web_door import Door

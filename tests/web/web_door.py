@@ -15,7 +15,7 @@ from archive import bootstrap
 from archive.bootstrap import Archive
 from archive.config import load
 from archive.settings import Settings
-from archive.web import server
+from archive.web.http import server
 
 STUDIES = "/dicom-web/studies"
 

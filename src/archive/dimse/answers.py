@@ -14,8 +14,8 @@ from typing import Any
 from pydicom.datadict import dictionary_VR
 
 from archive.dicom.attributes import BY_TAG
-from archive.dicom.encoder import encode_element
 from archive.dicom.query import Match
+from archive.dicom.writing.encoder import encode_element
 from archive.dimse.identifier import (
     QUERY_RETRIEVE_LEVEL,
     SPECIFIC_CHARACTER_SET,

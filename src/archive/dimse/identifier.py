@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from struct import Struct
 
-from archive.dicom import charsets, json_model
+from archive.dicom import charsets
 from archive.dicom.dictionary import Choice, public_vr
 from archive.dicom.errors import CannotUnderstand, InvalidQuery
+from archive.dicom.reading import json_model
 from archive.dicom.transfer_syntaxes import transfer_syntax
 
 SPECIFIC_CHARACTER_SET = 0x00080005

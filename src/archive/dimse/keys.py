@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archive.dicom import moments
 from archive.dicom.attributes import ATTRIBUTES, BY_TAG, REQUEST_ATTRIBUTES, UNIQUE_KEYS
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Level, Scope
-from archive.dicom.key_matching import matching
+from archive.dicom.matching import moments
+from archive.dicom.matching.key_matching import matching
 from archive.dicom.query import Key, Query, Universal
 from archive.dimse.identifier import Identifier, RequestElement
 

@@ -16,10 +16,10 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from archive.dicom import projection
 from archive.dicom.attribute_levels import FACTS_OF_AN_ANSWER, is_at_or_above, is_private
 from archive.dicom.attributes import ATTRIBUTES, BY_TAG, UNIQUE_KEYS, Attribute
 from archive.dicom.instance import Level
+from archive.dicom.matching import projection
 from archive.dicom.query import Match, Path, Query
 from archive.index import kept
 from archive.index.schema import instance, instance_detail, patient, series, study

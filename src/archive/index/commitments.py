@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from archive.dicom.commitment import Reference, Verdict
 from archive.dicom.instance import Source
+from archive.dicom.receiving.commitment import Reference, Verdict
 from archive.index import rows
 from archive.index.database import Connection
 from archive.index.schema import commitment, commitment_item

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from archive.dicom.attributes import BY_TAG, REQUEST_ATTRIBUTES, Attribute
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Level
+from archive.dicom.matching.wildcards import pieces_of
 from archive.dicom.query import (
     AsGiven,
     Empty,
@@ -26,7 +27,6 @@ from archive.dicom.query import (
     Universal,
     Wildcard,
 )
-from archive.dicom.wildcards import pieces_of
 from archive.index import name_conditions, terms, time_conditions
 from archive.index.name_conditions import Similar
 from archive.index.rows import TERM_TABLES

@@ -22,7 +22,7 @@ from archive.dicom.attribute_levels import is_at_or_above
 from archive.dicom.attributes import BY_TAG
 from archive.dicom.errors import InvalidQuery, TooBroad
 from archive.dicom.instance import Level
-from archive.dicom.item_matching import DataSetTest
+from archive.dicom.matching.item_matching import DataSetTest
 from archive.dicom.query import Empty, Key, Query
 from archive.index import kept
 from archive.index.conditions import REQUESTS, is_indexed, is_universal

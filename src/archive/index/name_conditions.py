@@ -13,12 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from archive.dicom import fuzzy_names, name_patterns
 from archive.dicom.attributes import BY_TAG, Attribute
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Level
+from archive.dicom.matching import fuzzy_names, name_patterns
+from archive.dicom.matching.wildcards import is_pattern
 from archive.dicom.query import Matching, Query, SingleValue, Wildcard
-from archive.dicom.wildcards import is_pattern
 from archive.index import terms
 from archive.index.rows import TERM_TABLES, WORD_TABLES
 from archive.index.schema import column_name, study

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from archive.dicom import moments
 from archive.dicom.attributes import ATTRIBUTES, BY_KEYWORD, REQUEST_ATTRIBUTES, Attribute
 from archive.dicom.instance import Instance, Level, Source
+from archive.dicom.matching import moments
 from archive.index import schema, terms
 from archive.index.database import Connection
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archive.dicom import fuzzy_names
 from archive.dicom.charsets import fold
+from archive.dicom.matching import fuzzy_names
 
 MAXIMUM_LENGTH = 512
 """PostgreSQL's index entries hold 2,704 bytes. Of longer values, which no VR here allows, the beginning is kept and a

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from archive.dicom import moments
 from archive.dicom.attribute_levels import date_beside, follows_the_timezone, time_beside
 from archive.dicom.attributes import BY_TAG, Attribute
 from archive.dicom.instance import Level
-from archive.dicom.moments import Between, Clock, Days, Limit
+from archive.dicom.matching import moments
+from archive.dicom.matching.moments import Between, Clock, Days, Limit
 from archive.dicom.query import Matching, Query
 from archive.index.schema import TIMEZONE, column_name, study
 

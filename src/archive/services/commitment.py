@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from archive.dicom.commitment import (
+from archive.dicom.errors import Gone, NotFound, OutOfResources, TransactionInUse
+from archive.dicom.instance import Scope, Source, StoredInstance
+from archive.dicom.receiving.commitment import (
     CLASS_INSTANCE_CONFLICT,
     COMMITTED,
     NO_SUCH_OBJECT_INSTANCE,
@@ -25,8 +27,6 @@ from archive.dicom.commitment import (
     Reference,
     Verdict,
 )
-from archive.dicom.errors import Gone, NotFound, OutOfResources, TransactionInUse
-from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.index import commitments, instances, outbox
 from archive.index.commitments import State
 from archive.index.database import Database

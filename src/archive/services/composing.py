@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import unquote, urljoin, urlsplit
 
-from archive.dicom import assembly, json_reader, received, received_pixels, xml_reader
-from archive.dicom.assembly import Bulk, Encapsulated
 from archive.dicom.errors import ArchiveError, CannotUnderstand, InvalidUID, ObjectMismatch, ObjectTooLarge
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Source
-from archive.dicom.received import IDENTITY, DataSet, first
-from archive.dicom.received_pixels import OCTET_STREAM, PIXEL_DATA, Part
+from archive.dicom.receiving import assembly, json_reader, received, received_pixels, xml_reader
+from archive.dicom.receiving.assembly import Bulk, Encapsulated
+from archive.dicom.receiving.received import IDENTITY, DataSet, first
+from archive.dicom.receiving.received_pixels import OCTET_STREAM, PIXEL_DATA, Part
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services.ingest import Ingest, Receipt
 from archive.storage.base import Spool

@@ -10,11 +10,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from archive.dicom.byte_order import PIECE, turned
-from archive.dicom.elements import WORD_BYTES
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, StoredInstance
+from archive.dicom.reading.elements import WORD_BYTES
 from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.dicom.writing.byte_order import PIECE, turned
 from archive.storage.base import Blob
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from archive.dicom.errors import NotAcceptable
-from archive.dicom.frames import FrameTable
 from archive.dicom.instance import BulkValue, StoredInstance
+from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services import explicit, stored_frames
 from archive.services.data_set import DataSet

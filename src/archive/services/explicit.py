@@ -12,16 +12,15 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from archive.dicom import native, part10
-from archive.dicom.codecs import DECODERS
+from archive.dicom import part10
 from archive.dicom.errors import CannotRender, NotAcceptable
-from archive.dicom.frames import FrameTable
 from archive.dicom.instance import StoredInstance
 from archive.dicom.metadata_values import Metadata
-from archive.dicom.native import NativeFrame, NativeSize
-from archive.dicom.pixel_description import PixelDescription, describe
-from archive.dicom.recoded import Recoded
-from archive.dicom.recoding import Picture, Source
+from archive.dicom.pixels import native
+from archive.dicom.pixels.codecs import DECODERS
+from archive.dicom.pixels.frames import FrameTable
+from archive.dicom.pixels.native import NativeFrame, NativeSize
+from archive.dicom.pixels.pixel_description import PixelDescription, describe
 from archive.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -29,6 +28,8 @@ from archive.dicom.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     transfer_syntax,
 )
+from archive.dicom.writing.recoded import Recoded
+from archive.dicom.writing.recoding import Picture, Source
 from archive.services.data_set import inflated
 from archive.services.readable import Readable, part
 from archive.storage.base import Blob

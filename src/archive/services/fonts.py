@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-from archive.dicom.lettering import Lettering
+from archive.dicom.rendering.lettering import Lettering
 
 NAMES = (
     "DejaVuSans.ttf",

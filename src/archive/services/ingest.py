@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from archive.dicom import part10
-from archive.dicom.coercion import Circumstances, Coerced, Coercer
 from archive.dicom.errors import (
     InstanceConflict,
     NotFound,
@@ -29,8 +28,9 @@ from archive.dicom.errors import (
     OutOfResources,
 )
 from archive.dicom.instance import Instance, Source, StoredInstance
-from archive.dicom.reader import DataSetReader
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.dicom.writing.coercion import Circumstances, Coerced, Coercer
 from archive.index import conflicts, instances, outbox
 from archive.index.database import Database
 from archive.index.instances import Outcome

@@ -13,19 +13,26 @@ from typing import Any
 
 import orjson
 
-from archive.dicom import colour_profiles, encapsulated, gif, pixel_data, presentation_state, report_text
-from archive.dicom.annotation import supported
-from archive.dicom.appearance import Appearance
 from archive.dicom.errors import ArchiveError, CannotRender, InvalidQuery, NotAcceptable, NotFound
 from archive.dicom.instance import Scope, StoredInstance
-from archive.dicom.lettering import Lettering
 from archive.dicom.metadata_values import Metadata, binary, integer, is_elsewhere
-from archive.dicom.pictogram import notice
-from archive.dicom.pixel_data import Picture, StoredFrame
-from archive.dicom.pixel_description import describe
-from archive.dicom.presentation_state import Presentation
-from archive.dicom.rendition import Category, category, order_of_frame
-from archive.dicom.structured_report import report
+from archive.dicom.pixels.pixel_description import describe
+from archive.dicom.rendering import (
+    colour_profiles,
+    encapsulated,
+    gif,
+    pixel_data,
+    presentation_state,
+    report_text,
+)
+from archive.dicom.rendering.annotation import supported
+from archive.dicom.rendering.appearance import Appearance
+from archive.dicom.rendering.lettering import Lettering
+from archive.dicom.rendering.pictogram import notice
+from archive.dicom.rendering.pixel_data import Picture, StoredFrame
+from archive.dicom.rendering.presentation_state import Presentation
+from archive.dicom.rendering.rendition import Category, category, order_of_frame
+from archive.dicom.rendering.structured_report import report
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.services.delivery import Delivery
 from archive.services.readable import Readable

@@ -16,8 +16,8 @@ import orjson
 import zstandard
 
 from archive.dicom.errors import NotFound
-from archive.dicom.frames import FrameTable
 from archive.dicom.instance import BulkValue, Scope, StoredInstance
+from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.index import deletions, instances
 from archive.index.database import Database

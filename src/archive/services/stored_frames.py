@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from archive.dicom.errors import NotAcceptable
-from archive.dicom.frames import FrameTable
 from archive.dicom.instance import BulkValue, StoredInstance
+from archive.dicom.pixels.frames import FrameTable
 from archive.services.data_set import DataSet
 from archive.services.readable import Readable, part
 from archive.storage.base import Blob

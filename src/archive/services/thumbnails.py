@@ -11,17 +11,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from archive.dicom import pixel_data
-from archive.dicom.appearance import Appearance
 from archive.dicom.errors import CannotRender, NotFound
 from archive.dicom.instance import StoredInstance
-from archive.dicom.lettering import Lettering
 from archive.dicom.metadata_values import Metadata, text
-from archive.dicom.pictogram import pictogram
-from archive.dicom.pixel_data import Picture
-from archive.dicom.rendition import Category, category, extent, may_identify, representative_frame
+from archive.dicom.rendering import pixel_data
+from archive.dicom.rendering.appearance import Appearance
+from archive.dicom.rendering.lettering import Lettering
+from archive.dicom.rendering.pictogram import pictogram
+from archive.dicom.rendering.pixel_data import Picture
+from archive.dicom.rendering.rendition import Category, category, extent, may_identify, representative_frame
+from archive.dicom.rendering.viewport import Viewport
 from archive.dicom.sop_classes import sop_class_name
-from archive.dicom.viewport import Viewport
 from archive.services.rendering import Rendering, Shown, scope_of
 from archive.services.retrieve import Retrieve
 

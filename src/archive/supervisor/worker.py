@@ -39,7 +39,7 @@ def _dimse(archive: Archive, listener: socket.socket | None, beat: Heartbeat, st
 
 
 def _http(archive: Archive, listener: socket.socket | None, beat: Heartbeat, stop: threading.Event) -> None:
-    from archive.web import server
+    from archive.web.http import server
 
     assert listener is not None
     server.run(archive, listener, beat, stop)

@@ -1,10 +1,12 @@
 """The HTTP door, the only asynchronous room: reads a request, calls a service, words the answer.
 
-routes                        TABLE of every resource; app, server and protocol carry it
-endpoint  crossing  bodies    from asynchronous to synchronous and back, in one place
-exchange  errors              a request, an answer, TABLE error -> status
-stow  qido  wado  metadata    DICOMweb, one file for each transaction; the others serve them
-frames  rendered              rendering_parameters are read for it, renditions are its parts
-stow_parts  multipart         what a store request is made of; store_response is its answer
-status  metrics               health and numbers
+routes  app          TABLE of every resource, and the application made of it
+http/                HTTP itself: connections, negotiation, ranges, codings; TABLE error -> status
+description/         what a client may know of each transaction: WADL, OpenAPI, JSON
+qido  qido_parameters  qido_keys          search
+stow  stow_parts  store_response          store
+wado  metadata  frames  bulk_data         retrieve; pixel_forms and targets serve them
+rendered  renditions  rendering_parameters     pictures and text for people
+wado_uri  zip_download  zip_stream        the other ways to retrieve
+deleting  commitment  status              DELETE, storage commitment, health
 """

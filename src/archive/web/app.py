@@ -10,13 +10,13 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from archive.web import capabilities
-from archive.web.cors import CORS
-from archive.web.crossing import Crossing
-from archive.web.endpoint import Endpoint
-from archive.web.middleware import HostGuard, Observed, SafeHeaders
+from archive.web.description import capabilities
+from archive.web.http.cors import CORS
+from archive.web.http.crossing import Crossing
+from archive.web.http.endpoint import Endpoint
+from archive.web.http.middleware import HostGuard, Observed, SafeHeaders
+from archive.web.http.urls import ROOT
 from archive.web.routes import ROUTES, Route
-from archive.web.urls import ROOT
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive

@@ -14,17 +14,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import NotAcceptable, NotFound
-from archive.dicom.frames import FrameTable
 from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
 from archive.dicom.instance import BulkValue, Scope, StoredInstance
+from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services.explicit import DecodedPixels
 from archive.services.stored_frames import PIXEL_DATA
-from archive.web import media_types, pixel_forms
-from archive.web.conditional import tag
-from archive.web.exchange import Answer, Asked, Sliced
-from archive.web.media_types import OCTET_STREAM, Offer
-from archive.web.multipart_body import Part, SlicedPart, related, related_sliced, with_syntax
+from archive.web import pixel_forms
+from archive.web.http import media_types
+from archive.web.http.conditional import tag
+from archive.web.http.exchange import Answer, Asked, Sliced
+from archive.web.http.media_types import OCTET_STREAM, Offer
+from archive.web.http.multipart_body import Part, SlicedPart, related, related_sliced, with_syntax
 from archive.web.pixel_forms import PixelForm
 from archive.web.targets import found, scope_of, url_of
 

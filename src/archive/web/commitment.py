@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from archive.dicom import commitment, json_reader, received, xml_model, xml_reader
-from archive.dicom.commitment import Verdict
 from archive.dicom.errors import ArchiveError, CannotUnderstand, ObjectTooLarge
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Source
-from archive.web import charset, media_types
-from archive.web.errors import IDENTITY, RequestRefused
-from archive.web.exchange import Answer, Asked
-from archive.web.media_types import DICOM_JSON, DICOM_XML, JSON, MULTIPART, MediaType, Offer
-from archive.web.multipart import MultipartError, Parser, PartBegin, PartData
-from archive.web.multipart_body import Part, related
+from archive.dicom.reading import xml_model
+from archive.dicom.receiving import commitment, json_reader, received, xml_reader
+from archive.dicom.receiving.commitment import Verdict
+from archive.web.http import charset, media_types
+from archive.web.http.errors import IDENTITY, RequestRefused
+from archive.web.http.exchange import Answer, Asked
+from archive.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, MULTIPART, MediaType, Offer
+from archive.web.http.multipart import MultipartError, Parser, PartBegin, PartData
+from archive.web.http.multipart_body import Part, related
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archive.web.errors import RequestRefused
-from archive.web.exchange import Answer, Asked
+from archive.web.http.errors import RequestRefused
+from archive.web.http.exchange import Answer, Asked
 from archive.web.wado import scope_of
 
 if TYPE_CHECKING:

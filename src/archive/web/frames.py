@@ -14,17 +14,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import InvalidQuery, NotFound
-from archive.dicom.frames import FrameTable
 from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
 from archive.dicom.instance import StoredInstance
-from archive.dicom.native import joined
+from archive.dicom.pixels.frames import FrameTable
+from archive.dicom.pixels.native import joined
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.services.explicit import DecodedPixels
 from archive.services.readable import part
 from archive.web import pixel_forms
-from archive.web.conditional import tag
-from archive.web.exchange import Answer, Asked, Sliced
-from archive.web.multipart_body import Part, SlicedPart, related, related_sliced
+from archive.web.http.conditional import tag
+from archive.web.http.exchange import Answer, Asked, Sliced
+from archive.web.http.multipart_body import Part, SlicedPart, related, related_sliced
 from archive.web.pixel_forms import PixelForm
 from archive.web.targets import scope_of, url_of
 

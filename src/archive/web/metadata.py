@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from archive.dicom import xml_model
 from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
-from archive.web import charset, media_types, urls
-from archive.web.charset import UTF_8, Charset, encoded
-from archive.web.conditional import tag
-from archive.web.exchange import Answer, Asked
-from archive.web.media_types import DICOM_JSON, DICOM_XML, JSON, Offer
-from archive.web.multipart_body import Part, related
+from archive.dicom.reading import xml_model
+from archive.web.http import charset, media_types, urls
+from archive.web.http.charset import UTF_8, Charset, encoded
+from archive.web.http.conditional import tag
+from archive.web.http.exchange import Answer, Asked
+from archive.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, Offer
+from archive.web.http.multipart_body import Part, related
 from archive.web.wado import found, url_of
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archive.dicom.codecs import DECODERS
 from archive.dicom.errors import NotAcceptable
-from archive.dicom.frames import FrameTable
 from archive.dicom.instance import StoredInstance
+from archive.dicom.pixels.codecs import DECODERS
+from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import DEFAULT_OF_MEDIA_TYPE, EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
-from archive.web import media_types
-from archive.web.exchange import Asked
-from archive.web.media_types import OCTET_STREAM, Offer
-from archive.web.multipart_body import with_syntax
+from archive.web.http import media_types
+from archive.web.http.exchange import Asked
+from archive.web.http.media_types import OCTET_STREAM, Offer
+from archive.web.http.multipart_body import with_syntax
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive

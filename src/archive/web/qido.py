@@ -15,11 +15,11 @@ from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Level
 from archive.dicom.query import Key, Match, UIDList
 from archive.services.search import Found
-from archive.web import charset, media_types, urls
-from archive.web.exchange import Answer, Asked
-from archive.web.media_types import DICOM_XML
+from archive.web.http import charset, media_types, urls
+from archive.web.http.exchange import Answer, Asked
+from archive.web.http.media_types import DICOM_XML
+from archive.web.http.multipart_body import related
 from archive.web.metadata import OFFERS, json_array, xml_parts
-from archive.web.multipart_body import related
 from archive.web.qido_parameters import Search, parse
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from archive.dicom.attributes import BY_TAG
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Level
-from archive.dicom.item_matching import creator_of
-from archive.dicom.key_matching import matching
+from archive.dicom.matching.item_matching import creator_of
+from archive.dicom.matching.key_matching import matching
 from archive.dicom.query import Empty, Key, Path, Universal, Wildcard
 
 MAXIMUM_VALUES = 100

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from archive.dicom.attribute_ids import attribute_path, path_name
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Level
-from archive.dicom.moments import utc_offset
+from archive.dicom.matching.moments import utc_offset
 from archive.dicom.query import Path, Query
 from archive.web import qido_keys
 

@@ -12,17 +12,18 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from archive.dicom.appearance import Appearance
 from archive.dicom.errors import CannotRender, InvalidQuery
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope, StoredInstance
-from archive.dicom.rendition import ANIMATION, STILLS, Category, representative_frame
+from archive.dicom.rendering.appearance import Appearance
+from archive.dicom.rendering.rendition import ANIMATION, STILLS, Category, representative_frame
 from archive.services.rendering import Rendering, Shown, Subject, scope_of
-from archive.web import conditional, media_types, renditions, urls
-from archive.web.exchange import Answer, Asked, Sliced
+from archive.web import renditions
 from archive.web.frames import frame_numbers
-from archive.web.media_types import Offer
-from archive.web.multipart_body import related
+from archive.web.http import conditional, media_types, urls
+from archive.web.http.exchange import Answer, Asked, Sliced
+from archive.web.http.media_types import Offer
+from archive.web.http.multipart_body import related
 from archive.web.rendering_parameters import NAMES, annotation_values, appearance, thumbnail_viewport
 from archive.web.renditions import STORED, Rendition, types_of
 from archive.web.wado import found, url_of

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 
-from archive.dicom.annotation import KEYWORDS
-from archive.dicom.appearance import USUAL_QUALITY, Appearance
 from archive.dicom.errors import InvalidQuery
-from archive.dicom.greyscale import Window
-from archive.dicom.viewport import Viewport
+from archive.dicom.rendering.annotation import KEYWORDS
+from archive.dicom.rendering.appearance import USUAL_QUALITY, Appearance
+from archive.dicom.rendering.greyscale import Window
+from archive.dicom.rendering.viewport import Viewport
 from archive.services.thumbnails import LARGEST_SIDE, USUAL_SIDE
-from archive.web.exchange import Asked
+from archive.web.http.exchange import Asked
 
 NAMES = ("annotation", "quality", "viewport", "window", "iccprofile")
 

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archive.dicom.appearance import Appearance
 from archive.dicom.errors import CannotRender, NotAcceptable, NotFound
-from archive.dicom.rendition import ANIMATION, MEDIA_TYPES, Category
+from archive.dicom.rendering.appearance import Appearance
+from archive.dicom.rendering.rendition import ANIMATION, MEDIA_TYPES, Category
 from archive.services.readable import Readable
 from archive.services.rendering import Shown, Subject
-from archive.web import charset, media_types
-from archive.web.errors import RequestRefused
-from archive.web.exchange import Asked
-from archive.web.media_types import Offer
-from archive.web.multipart_body import Part
+from archive.web.http import charset, media_types
+from archive.web.http.errors import RequestRefused
+from archive.web.http.exchange import Asked
+from archive.web.http.media_types import Offer
+from archive.web.http.multipart_body import Part
 from archive.web.wado import url_of
 
 if TYPE_CHECKING:

@@ -15,17 +15,16 @@ from archive.web import (
     deleting,
     frames,
     metadata,
-    openapi,
     qido,
     rendered,
     status,
     stow,
-    transactions,
     wado_uri,
     zip_download,
 )
-from archive.web.route import UNDESCRIBED, About, Route
-from archive.web.urls import ROOT
+from archive.web.description import openapi, transactions
+from archive.web.description.route import UNDESCRIBED, About, Route
+from archive.web.http.urls import ROOT
 
 __all__ = ["ROUTES", "Route"]
 

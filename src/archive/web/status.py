@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from archive.web import metrics
-from archive.web.exchange import Answer, Asked, text
+from archive.web.http import metrics
+from archive.web.http.exchange import Answer, Asked, text
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive

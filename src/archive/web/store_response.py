@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from archive.dicom import errors, xml_model
+from archive.dicom import errors
 from archive.dicom.errors import ArchiveError, InvalidQuery, NotAcceptable, ObjectTooLarge, OutOfResources
-from archive.web import media_types, urls
-from archive.web.errors import RETRY_AFTER_SECONDS
-from archive.web.exchange import Answer
-from archive.web.media_types import DICOM_JSON, DICOM_XML, Accept, Offer
+from archive.dicom.reading import xml_model
+from archive.web.http import media_types, urls
+from archive.web.http.errors import RETRY_AFTER_SECONDS
+from archive.web.http.exchange import Answer
+from archive.web.http.media_types import DICOM_JSON, DICOM_XML, Accept, Offer
 
 if TYPE_CHECKING:
     from archive.services.ingest import Receipt

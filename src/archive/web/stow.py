@@ -19,12 +19,13 @@ from archive.dicom.errors import ArchiveError, CannotUnderstand
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Source
 from archive.services.composing import Composed, Composition, Refused
-from archive.web import media_types, metrics, stow_parts
-from archive.web.crossing import Beside
-from archive.web.errors import IDENTITY, RequestRefused
-from archive.web.exchange import Answer, Asked
-from archive.web.media_types import DICOM, DICOM_JSON, MULTIPART, MediaType
-from archive.web.multipart import Event, MultipartError, Parser, PartBegin, PartData, PartEnd
+from archive.web import stow_parts
+from archive.web.http import media_types, metrics
+from archive.web.http.crossing import Beside
+from archive.web.http.errors import IDENTITY, RequestRefused
+from archive.web.http.exchange import Answer, Asked
+from archive.web.http.media_types import DICOM, DICOM_JSON, MULTIPART, MediaType
+from archive.web.http.multipart import Event, MultipartError, Parser, PartBegin, PartData, PartEnd
 from archive.web.store_response import Failure, StoreResponse, answer_type
 from archive.web.stow_parts import METADATA, ROOTS, Outcome, Part, Request
 

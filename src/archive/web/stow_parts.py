@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from archive.dicom.errors import ArchiveError, CannotUnderstand, NotDicom
 from archive.dicom.instance import Source
-from archive.dicom.received_pixels import MEDIA_TYPES
-from archive.web import media_types
-from archive.web.errors import IDENTITY
-from archive.web.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM, MediaType
-from archive.web.multipart import PartBegin
+from archive.dicom.receiving.received_pixels import MEDIA_TYPES
+from archive.web.http import media_types
+from archive.web.http.errors import IDENTITY
+from archive.web.http.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM, MediaType
+from archive.web.http.multipart import PartBegin
 from archive.web.store_response import Failure
 
 if TYPE_CHECKING:

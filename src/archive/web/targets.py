@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope, StoredInstance
-from archive.web import urls
-from archive.web.exchange import Asked
+from archive.web.http import urls
+from archive.web.http.exchange import Asked
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive

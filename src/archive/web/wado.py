@@ -21,11 +21,12 @@ from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
 from archive.dicom.instance import StoredInstance
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services.readable import Readable
-from archive.web import bulk_data, media_types
-from archive.web.conditional import tag
-from archive.web.exchange import Answer, Asked, Sliced
-from archive.web.media_types import DICOM, OCTET_STREAM, Offer
-from archive.web.multipart_body import Part, SlicedPart, related, related_sliced, with_syntax
+from archive.web import bulk_data
+from archive.web.http import media_types
+from archive.web.http.conditional import tag
+from archive.web.http.exchange import Answer, Asked, Sliced
+from archive.web.http.media_types import DICOM, OCTET_STREAM, Offer
+from archive.web.http.multipart_body import Part, SlicedPart, related, related_sliced, with_syntax
 from archive.web.targets import found, scope_of, url_of
 
 if TYPE_CHECKING:

@@ -23,10 +23,11 @@ import orjson
 from archive.dicom.errors import InvalidQuery, NotAcceptable
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope
-from archive.web import media_types, rendered, wado
-from archive.web.exchange import Answer, Asked
-from archive.web.media_types import ANY_SYNTAX, DICOM, MediaType
-from archive.web.urls import ROOT
+from archive.web import rendered, wado
+from archive.web.http import media_types
+from archive.web.http.exchange import Answer, Asked
+from archive.web.http.media_types import ANY_SYNTAX, DICOM, MediaType
+from archive.web.http.urls import ROOT
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive

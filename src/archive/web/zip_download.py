@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from archive.dicom.dicomdir import FILE_NAME, Directory, ReferencedFile
 from archive.dicom.errors import NotAcceptable, NotFound
 from archive.dicom.instance import StoredInstance
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from archive.dicom.writing.dicomdir import FILE_NAME, Directory, ReferencedFile
 from archive.services.explicit import NATIVE
-from archive.web import media_types, wado
-from archive.web.exchange import Answer, Asked
-from archive.web.media_types import ANY_SYNTAX, DICOM, ZIP, Offer
+from archive.web import wado
+from archive.web.http import media_types
+from archive.web.http.exchange import Answer, Asked
+from archive.web.http.media_types import ANY_SYNTAX, DICOM, ZIP, Offer
 from archive.web.zip_stream import Member, length_of, zipped
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 from alembic import op
 
-from archive.dicom.value_matching import texts
+from archive.dicom.matching.value_matching import texts
 from archive.index import terms
 
 revision = "0003"

@@ -1,0 +1,154 @@
+"""Whether a data set in the DICOM JSON Model matches keys, at any depth (PS3.4 C.2.2.2.6).
+
+All the keys within one sequence have to match in one and the same of its items, and so on down. A date and the time
+beside it are looked at together, in the zone that the object tells. The tag of a private attribute is that of the
+asker's block: which block of the object it is depends on the private creator's name (PS3.5 7.8.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archive.dicom.attribute_levels import (
+    TIMEZONE_OFFSET_FROM_UTC,
+    date_beside,
+    follows_the_timezone,
+    is_private,
+    is_private_creator,
+    time_beside,
+    vr_of,
+)
+from archive.dicom.matching import moments
+from archive.dicom.matching.value_matching import element_matches, texts
+from archive.dicom.query import Key, Matching, Path, Query, Range, SingleValue
+
+DataSet = Mapping[str, Any]
+FIRST_BLOCK, LAST_BLOCK = 0x10, 0xFF
+
+
+@dataclass
+class _Keys:
+    """The keys of one data set: those of its own attributes, and those within its sequences."""
+
+    own: dict[int, list[Matching]] = field(default_factory=dict)
+    within: dict[int, _Keys] = field(default_factory=dict)
+    creators: dict[int, str] = field(default_factory=dict)
+
+
+class DataSetTest:
+    """The test that these keys of a query make of a data set."""
+
+    def __init__(self, query: Query, keys: Iterable[Key]) -> None:
+        self._query = query
+        self._keys = _tree(keys, query.creators)
+
+    def passes(self, data_set: DataSet, utc_offset: str = "") -> bool:
+        """Whether a data set matches. `utc_offset` is its TimezoneOffsetFromUTC where it has none itself. Raises
+        InvalidQuery."""
+        own = data_set.get(f"{TIMEZONE_OFFSET_FROM_UTC:08X}")
+        told = next(iter(texts(own)), utc_offset) if own else utc_offset
+        zone = moments.utc_offset(told)
+        asked = self._query.timezone
+        shift = zone - asked if zone is not None and asked is not None else 0
+        return self._matches(self._keys, data_set, shift)
+
+    def _matches(self, keys: _Keys, data_set: DataSet, shift: int) -> bool:
+        pairs = _pairs(keys.own)
+        together = {tag for pair in pairs for tag in pair}
+        return (
+            all(self._own_matches(keys, tag, data_set, shift) for tag in keys.own if tag not in together)
+            and all(self._pair_matches(keys, pair, data_set, shift) for pair in pairs)
+            and all(self._any_item(below, keys, tag, data_set, shift) for tag, below in keys.within.items())
+        )
+
+    def _own_matches(self, keys: _Keys, tag: int, data_set: DataSet, shift: int) -> bool:
+        if is_private_creator(tag):
+            return _has_creator(data_set, tag >> 16, keys.own[tag])
+        member = data_set.get(tag_text(tag, data_set, keys.creators))
+        return all(
+            element_matches(member, one, fuzzy=self._query.fuzzy, shift=shift) for one in keys.own[tag]
+        )
+
+    def _any_item(self, below: _Keys, keys: _Keys, tag: int, data_set: DataSet, shift: int) -> bool:
+        member = data_set.get(tag_text(tag, data_set, keys.creators)) or {}
+        items = member.get("Value", ()) if member.get("vr") == "SQ" else ()
+        return any(self._matches(below, item or {}, shift) for item in items)
+
+    def _pair_matches(self, keys: _Keys, pair: tuple[int, int], data_set: DataSet, shift: int) -> bool:
+        """A date and its time, or one of the two with the other beside it in the object."""
+        date, time = pair
+        wanted = moments.limits(
+            next(iter(keys.own.get(date, ())), None),
+            next(iter(keys.own.get(time, ())), None),
+            shift if follows_the_timezone(date) else 0,
+            combined=self._query.combined,
+        )
+        at = (moments.date(_first(data_set, date)), moments.time(_first(data_set, time)))
+        return all(moments.holds(limit, *at) for limit in wanted)
+
+
+def tag_text(tag: int, data_set: DataSet, creators: Mapping[int, str]) -> str:
+    """The member of the data set that this tag of the asker means: eight hex digits."""
+    creator = creators.get(creator_of(tag)) if is_private(tag) else None
+    if creator is None:
+        return f"{tag:08X}"
+    group = tag >> 16
+    for block in range(FIRST_BLOCK, LAST_BLOCK + 1):
+        member = data_set.get(f"{group:04X}{block:04X}")
+        if member and creator in (one.strip(" ") for one in texts(member)):
+            return f"{group:04X}{block:02X}{tag & 0xFF:02X}"
+    return ""
+
+
+def _has_creator(data_set: DataSet, group: int, wanted: Sequence[Matching]) -> bool:
+    """Whether a block of the group, whatever its number, has a creator like this."""
+    blocks = (data_set.get(f"{group:04X}{block:04X}") for block in range(FIRST_BLOCK, LAST_BLOCK + 1))
+    members = [member for member in blocks if member]
+    return all(
+        any(element_matches(member, one, fuzzy=False) for member in members or [None]) for one in wanted
+    )
+
+
+def creator_of(tag: int) -> int:
+    """The Private Creator Element of a private attribute's block."""
+    return tag & 0xFFFF0000 | tag >> 8 & 0xFF
+
+
+def _tree(keys: Iterable[Key], creators: Sequence[tuple[Path, str]]) -> _Keys:
+    root = _Keys()
+    for key in keys:
+        at = root
+        for tag in key.path[:-1]:
+            at = at.within.setdefault(tag, _Keys())
+        at.own.setdefault(key.path[-1], []).append(key.matching)
+    for path, name in creators:
+        _name_block(root, path, name)
+    return root
+
+
+def _name_block(root: _Keys, path: Path, name: str) -> None:
+    """Note a creator where there are keys: its name alone asks for no item."""
+    for tag in path[:-1]:
+        if tag not in root.within:
+            return
+        root = root.within[tag]
+    root.creators[path[-1]] = name
+
+
+def _pairs(own: Mapping[int, Sequence[Matching]]) -> list[tuple[int, int]]:
+    """Dates and times with a key of a single value or range, each with what stands beside it."""
+    found: dict[tuple[int, int], None] = {}
+    for tag, matchings in own.items():
+        if vr_of(tag) not in ("DA", "TM") or not isinstance(matchings[0], SingleValue | Range):
+            continue
+        pair = (tag, time_beside(tag)) if vr_of(tag) == "DA" else (date_beside(tag), tag)
+        if all(pair) and len(matchings) == 1:
+            found[pair] = None
+    return list(found)
+
+
+def _first(data_set: DataSet, tag: int) -> str:
+    member = data_set.get(f"{tag:08X}")
+    return next(iter(texts(member)), "") if member else ""

@@ -1,0 +1,1 @@
+"""What each transaction is, said once: `transactions` and `parameters`, written out as WADL, OpenAPI and JSON."""

@@ -1,0 +1,129 @@
+"""The one place where the asynchronous world calls the synchronous services: threads, a bounded number of them.
+
+A call costs one hop to a thread. Bodies therefore cross in batches of about a megabyte, so that a large object
+costs little more than its bytes and a slow client holds no thread while it is slow. The first batch of an answer
+is made together with the answer, so that an error in it can still become a status.
+
+Work for a client that has gone ends where it can: waiting for a thread, or between two pieces. Pictures have few
+threads of their own, as each takes a core and several times its size in memory; more at a time would be no faster.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import anyio
+from anyio import from_thread
+from anyio.to_thread import run_sync
+
+from archive.web.http.exchange import Answer, Sliced
+
+T = TypeVar("T")
+
+BATCH_BYTES = 1 << 20
+THREADS = 32
+RENDERINGS = 2
+"""Pictures made at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer with the first batch of its body; `rest` is None when that is all of it."""
+
+    answer: Answer
+    first: bytes
+    rest: Iterator[bytes] | None
+
+
+class Crossing:
+    """The threads of one process."""
+
+    def __init__(self, threads: int = THREADS, renderings: int = RENDERINGS) -> None:
+        self._limiter = anyio.CapacityLimiter(threads)
+        self._renderings = anyio.CapacityLimiter(renderings)
+
+    async def call(self, function: Callable[[], T], *, renders: bool = False) -> T:
+        """Run a synchronous function in a thread. Cancelled before it has one, it never runs; after that, whoever is
+        cancelled waits for its end, which `next_batch` brings near."""
+        return await run_sync(function, limiter=self._renderings if renders else self._limiter)
+
+    @asynccontextmanager
+    async def closing(self, close: Callable[[], None]) -> AsyncIterator[None]:
+        """Call `close` in a thread at the end, come what may."""
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.call(close)
+
+    async def batches(self, pieces: Iterator[bytes], *, renders: bool = False) -> AsyncIterator[bytes]:
+        """The pieces in batches. The caller closes `pieces`."""
+        ended = False
+        while not ended:
+            batch, ended = await self.call(lambda: next_batch(pieces), renders=renders)
+            if batch:
+                yield batch
+
+
+class Beside(Generic[T]):
+    """Calls that one request makes beside the thread it has, a few at a time."""
+
+    def __init__(self, at_a_time: int) -> None:
+        self._threads = ThreadPoolExecutor(at_a_time, "beside")
+        self._begun: deque[Future[T]] = deque()
+
+    def begin(self, function: Callable[[], T]) -> None:
+        """Run it as soon as a thread is free."""
+        self._begun.append(self._threads.submit(function))
+
+    def outcomes(self, leave: int = 0) -> Iterator[T]:
+        """What came of the calls, in their order, waiting until no more than `leave` are left. Raises what they
+        raised."""
+        while len(self._begun) > leave:
+            yield self._begun.popleft().result()
+
+    def close(self) -> None:
+        """Wait for what was begun."""
+        self._threads.shutdown()
+
+
+def prepared(make: Callable[[], Answer]) -> Prepared:
+    """Make an answer and the first batch of its body."""
+    answer = make()
+    assert not isinstance(answer.body, Sliced), "ranges.applied comes before"
+    if isinstance(answer.body, bytes):
+        return Prepared(answer, answer.body, None)
+    try:
+        first, ended = next_batch(answer.body)
+    except BaseException:
+        close(answer.body)
+        raise
+    if ended:
+        close(answer.body)
+    return Prepared(answer, first, None if ended else answer.body)
+
+
+def next_batch(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
+    """About a megabyte of the pieces, and whether they have ended. To be run by `Crossing.call`, with which it is
+    cancelled."""
+    batch: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        from_thread.check_cancelled()
+        batch.append(piece)
+        length += len(piece)
+        if length >= BATCH_BYTES:
+            return (batch[0] if len(batch) == 1 else b"".join(batch)), False
+    return b"".join(batch), True
+
+
+def close(pieces: object) -> None:
+    """Let a generator run its clean-up now; anything else has none."""
+    closer = getattr(pieces, "close", None)
+    if closer is not None:
+        closer()

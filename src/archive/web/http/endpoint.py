@@ -1,0 +1,152 @@
+"""From an ASGI request to a handler and back: one class for every row of the route table."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+from archive.web.http import bodies, compression, crossing, errors, representation, urls
+from archive.web.http.bodies import ClientGone
+from archive.web.http.crossing import Crossing, Prepared
+from archive.web.http.exchange import Answer, Asked, Taker
+from archive.web.routes import Route
+
+if TYPE_CHECKING:
+    from archive.bootstrap import Archive
+
+
+Batch = tuple[bytes, bool]
+"""Bytes of a body, and whether they are the last."""
+
+
+class Endpoint:
+    """Every method of one path."""
+
+    def __init__(self, archive: Archive, lane: Crossing, routes: Mapping[str, Route]) -> None:
+        self._archive = archive
+        self._lane = lane
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        route = self._routes[method]
+        scope["archive.route"] = route.path
+        asked = asked_of(scope, self._archive.settings.http)
+        if route.takes_body:
+            compression.coding(asked)  # what cannot be answered had better not be stored
+            answer = await self._take(route, asked, receive)
+            ready = Prepared(answer, answer.body if isinstance(answer.body, bytes) else b"", None)
+            await self._send(compression.applied(ready, asked), scope, send)
+            return
+        async with _while_there(receive):
+            make = partial(representation.prepared, partial(route.handler, self._archive, asked), asked)
+            renders = route.makes_pictures(asked)
+            ready = await self._lane.call(make, renders=renders)
+            await self._send(ready, scope, send, renders=renders)
+
+    async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
+        """Feed the body to the handler's taker."""
+        http = self._archive.settings.http
+        bodies.check_declared_length(asked.headers.get("content-length", ""), http.maximum_body_bytes)
+        taker: Taker = route.handler(self._archive, asked)
+        incoming = bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline)
+        async with self._lane.closing(taker.close):
+            batch, last = await anext(incoming)
+            answer = await self._lane.call(partial(_feed, taker, batch, last))
+            return answer if answer is not None else await self._take_more(taker, incoming)
+
+    async def _take_more(self, taker: Taker, incoming: AsyncIterator[Batch]) -> Answer:
+        """The next batch is read while the last one is worked on."""
+        put_ahead, ahead = anyio.create_memory_object_stream[Batch](0)
+        with put_ahead, ahead:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_read_ahead, incoming, put_ahead)
+                async for batch, last in ahead:
+                    answer = await self._lane.call(partial(_feed, taker, batch, last))
+                    if answer is not None:
+                        tasks.cancel_scope.cancel()
+                        return answer
+        raise AssertionError("a body has a last batch")
+
+    async def _send(self, ready: Prepared, scope: Scope, send: Send, *, renders: bool = False) -> None:
+        head = scope["method"] == "HEAD"
+        if ready.rest is None:
+            await _start(ready, send)
+            await send({"type": "http.response.body", "body": b"" if head else ready.first})
+            return
+        async with self._lane.closing(partial(crossing.close, ready.rest)):
+            await _start(ready, send)
+            if not head:
+                await send(_piece(ready.first))
+                async for batch in self._lane.batches(ready.rest, renders=renders):
+                    await send(_piece(batch))
+            await send({"type": "http.response.body", "body": b""})
+
+
+def asked_of(scope: Scope, http: Any) -> Asked:
+    """The request as handlers see it."""
+    values: dict[str, list[str]] = {}
+    for name, value in Headers(scope=scope).items():
+        values.setdefault(name, []).append(value)
+    headers = {name: ", ".join(found) for name, found in values.items()}
+    client = scope.get("client")
+    return Asked(
+        path=scope.get("path_params", {}),
+        query_string=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        base_url=urls.public_base(http, headers, scope["scheme"], scope.get("server")),
+        peer_address=client[0] if client else "",
+        strict=http.strict,
+        method=scope["method"],
+    )
+
+
+async def _read_ahead(incoming: AsyncIterator[Batch], put_ahead: MemoryObjectSendStream[Batch]) -> None:
+    async for batch in incoming:
+        await put_ahead.send(batch)
+
+
+def _feed(taker: Taker, batch: bytes, last: bool) -> Answer | None:
+    wants_more = taker.feed(batch)
+    return taker.finish() if last or not wants_more else None
+
+
+async def _start(ready: Prepared, send: Send) -> None:
+    answer = ready.answer
+    headers = [(name.encode("latin-1"), errors.header_text(value)) for name, value in answer.headers]
+    if answer.media_type:
+        headers.append((b"content-type", answer.media_type.encode("latin-1")))
+    length = len(ready.first) if ready.rest is None and answer.length is None else answer.length
+    if length is not None and answer.status not in (204, 304):
+        headers.append((b"content-length", str(length).encode("ascii")))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+def _piece(piece: bytes) -> Message:
+    return {"type": "http.response.body", "body": piece, "more_body": True}
+
+
+@asynccontextmanager
+async def _while_there(receive: Receive) -> AsyncIterator[None]:
+    """Cancels what happens here when the client goes away. Raises ClientGone then."""
+    done = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
+        yield
+        done = True
+        tasks.cancel_scope.cancel()
+    if not done:
+        raise ClientGone
+
+
+async def _cancel_when_gone(receive: Receive, cancel_scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    cancel_scope.cancel()

@@ -1,0 +1,86 @@
+"""What we answer when something goes wrong: the one table from error class to HTTP status, and its wording.
+
+A class without a row of its own takes that of the class it descends from. The body is one sentence: what was wrong
+and, where there is one, the next step. Faults of ours say nothing of themselves; the log has their type and place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archive.dicom import errors
+from archive.web.http.exchange import Answer, text
+
+RETRY_AFTER_SECONDS = 30
+IDENTITY = "identity"
+"""The one content coding of request bodies (RFC 9110 8.4.1)."""
+
+
+@dataclass(eq=False)
+class RequestRefused(errors.ArchiveError):
+    """A request that HTTP itself or PS3.18 refuses before any service is asked."""
+
+    status: int = 400
+
+
+STATUSES: Mapping[type[errors.ArchiveError], int] = {
+    errors.ArchiveError: 500,
+    errors.InvalidObject: 400,
+    errors.NotDicom: 400,
+    errors.CannotUnderstand: 400,
+    errors.MissingAttribute: 400,
+    errors.InvalidUID: 400,
+    errors.ObjectMismatch: 409,
+    errors.UnsupportedSOPClass: 409,
+    errors.UnsupportedTransferSyntax: 409,
+    errors.InstanceConflict: 409,
+    errors.TransactionInUse: 409,
+    errors.OutOfResources: 503,
+    errors.ObjectTooLarge: 413,
+    errors.OutcomeUnknown: 503,
+    errors.NotFound: 404,
+    errors.Gone: 410,
+    errors.InvalidQuery: 400,
+    errors.TooBroad: 413,
+    errors.NotAcceptable: 406,
+    errors.CannotRender: 406,
+    errors.UnknownDestination: 404,
+    errors.CallerRefused: 403,
+    errors.PeerFailure: 502,
+    errors.PeerUnreachable: 504,
+    errors.AssociationRejected: 502,
+    errors.AssociationAborted: 502,
+    errors.ConfigurationError: 500,
+}
+
+
+def status_of(error: errors.ArchiveError) -> int:
+    """The status for this error, or for the nearest class above it."""
+    if isinstance(error, RequestRefused):
+        return error.status
+    return next(STATUSES[above] for above in type(error).__mro__ if above in STATUSES)
+
+
+def worded(error: errors.ArchiveError) -> Answer:
+    """The answer to the client."""
+    status = status_of(error)
+    if status == 500:
+        return unexpected()
+    headers = {
+        408: (("Connection", "close"),),
+        413: (("Connection", "close"),),
+        415: (("Accept-Encoding", IDENTITY),),
+        503: (("Retry-After", str(RETRY_AFTER_SECONDS)),),
+    }
+    return text(status, error.reason, *headers.get(status, ()))
+
+
+def unexpected() -> Answer:
+    """The answer for a fault of ours."""
+    return text(500, "internal error; the log of the archive has the details")
+
+
+def header_text(value: str) -> bytes:
+    """A header value that can hold nothing but itself: printable ASCII, anything else as a question mark."""
+    return "".join(character if " " <= character <= "~" else "?" for character in value).encode("ascii")

@@ -1,0 +1,78 @@
+"""One HTTP worker: uvicorn on a listening socket that the supervisor made.
+
+What uvicorn's protocol leaves open is mended in `protocol`. Signals belong to the supervisor and are left alone.
+There is no access log, as the URLs of searches hold names.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from archive.web.app import create_app
+from archive.web.http.protocol import Protocol
+
+if TYPE_CHECKING:
+    from archive.bootstrap import Archive
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than reverse proxies keep idle connections, so that they close first."""
+
+_TICKS_PER_HEARTBEAT = 10
+
+
+def run(
+    archive: Archive, listener: socket.socket, heartbeat: Callable[[], None], stop: threading.Event
+) -> None:
+    """Serve until `stop` is set, then finish running requests and return. `heartbeat` is called about each second by
+    the event loop; its first call means that connections are accepted."""
+    settings = archive.settings
+    logging.getLogger("uvicorn.error").addFilter(_without_tracebacks)
+    listener.setblocking(False)
+    config = uvicorn.Config(
+        create_app(archive),
+        http=partial(Protocol, idle_seconds=float(settings.http.idle_deadline)),  # type: ignore[arg-type]
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(settings.drain_seconds - 2, 1),
+    )
+    Server(config, heartbeat, stop).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, told to stop by an event instead of a signal."""
+
+    def __init__(self, config: uvicorn.Config, heartbeat: Callable[[], None], stop: threading.Event) -> None:
+        super().__init__(config)
+        self._heartbeat = heartbeat
+        self._stop = stop
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second while serving."""
+        if counter % _TICKS_PER_HEARTBEAT == 0:
+            self._heartbeat()
+        return self._stop.is_set() or await super().on_tick(counter)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the supervisor."""
+        yield
+
+
+def _without_tracebacks(record: logging.LogRecord) -> bool:
+    """uvicorn logs exceptions of the application with all they quote; our own middleware has logged them by type."""
+    return record.exc_info is None
