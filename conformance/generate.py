@@ -216,7 +216,10 @@ def store_statuses() -> Table:
             errors.OutcomeUnknown,
             errors.ArchiveError,
         ),
-        {statuses.SUCCESS: "The object is safe, or was so already: see 1.2."},
+        {
+            statuses.SUCCESS: "The object is safe, or was so already: see 1.2.",
+            COERCED: "The same; attributes were coerced, and the former values are in Original Attributes Sequence.",
+        },
     )
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,6 +130,9 @@ def test_find_and_fetch(terminal: Terminal) -> None:
     (stored,) = files(terminal.folder / "data" / "objects")
     assert fetched.data_set == received.data_set == stored.data_set
     assert stored.data_set in (terminal.folder / "study.multipart").read_bytes()
+    with zipfile.ZipFile(terminal.folder / "study.zip") as archive:
+        assert "DICOMDIR" in archive.namelist()
+        assert len(archive.namelist()) == 2
 
 
 def test_the_picture_is_there() -> None:
