@@ -32,6 +32,7 @@ from archive.dimse.contexts import SERVICES, UNCOMPRESSED, Operation
 from archive.dimse.server import HANDLERS
 from archive.index.examining import MAXIMUM_SECONDS, PREPARED_FOR_ONE
 from archive.index.kept import MAXIMUM_METADATA
+from archive.services.ingest import COERCED
 from archive.services.search import Search
 from archive.web import qido_keys, qido_parameters, store_response
 from archive.web.description.route import About, Route
