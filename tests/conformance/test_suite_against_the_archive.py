@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
-from conformance.client import Client
-from conformance.verdicts import Outcome
-from conformance.world import DimsePeer, World
 
 from archive_process import StartArchive
 from conformance import registry, report, runner
+from conformance.client import Client
+from conformance.verdicts import Outcome
+from conformance.world import DimsePeer, World
 
 SHOULD_SKIP = 20
 """At most so many: a server that claims nothing would pass as well."""

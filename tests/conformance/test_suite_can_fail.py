@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from pynetdicom import AE, evt
+
+from conformance import pictures, registry, runner, uids
 from conformance.client import Client
 from conformance.objects import ramp8
 from conformance.verdicts import Outcome
 from conformance.world import DimsePeer, World
-from pynetdicom import AE, evt
-
-from conformance import pictures, registry, runner, uids
 from wrong_server import Behaviour, Reply, serve
 
 JSON = {"Content-Type": "application/dicom+json"}

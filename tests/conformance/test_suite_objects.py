@@ -6,8 +6,6 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from conformance.media import MediaType, read_multipart, write_multipart
-from conformance.verdicts import Failed
 from hypothesis import given
 from hypothesis import strategies as st
 from imagecodecs import ljpeg_decode
@@ -15,6 +13,8 @@ from PIL import Image
 from pydicom import dcmread
 
 from conformance import native_model, objects, pictures, uids
+from conformance.media import MediaType, read_multipart, write_multipart
+from conformance.verdicts import Failed
 
 NAMES = tuple(objects.corpus("ABCDE"))
 

@@ -13,13 +13,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from conformance import registry, report, runner
 from conformance.__main__ import dimse_peer, main, other_server
 from conformance.client import Client
 from conformance.registry import Check
 from conformance.verdicts import Failed, Level, Outcome, Result, Skipped, Unreachable
 from conformance.world import World
-
-from conformance import registry, report, runner
 from wrong_server import Reply, raw, serve
 
 NOWHERE = "http://127.0.0.1:1/dicom-web"

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conformance.verdicts import Level
 
 from conformance import registry
+from conformance.verdicts import Level
 
 SUITE = Path(registry.__file__).parent
 MODULES = sorted(path for path in SUITE.rglob("*.py") if path.name != "generate.py")

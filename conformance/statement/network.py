@@ -1,0 +1,129 @@
+"""The DIMSE half: services, transfer syntaxes, settings and statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydicom.uid import UID_dictionary
+
+from archive.config import KEYS
+from archive.dicom import errors
+from archive.dicom.errors import ArchiveError
+from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archive.dicom.pixels.codecs import DECODERS
+from archive.dicom.sop_classes import is_storage, sop_class_name
+from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from archive.dimse import statuses
+from archive.dimse.contexts import SERVICES, UNCOMPRESSED, Operation
+from archive.dimse.server import HANDLERS
+from archive.services.ingest import COERCED
+from conformance.statement.table import Table, meaning_of, settings_of
+
+
+def implementation() -> Table:
+    return ("Item", "Value"), (
+        ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
+        ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
+        ("Default AE title", str(KEYS["dimse.ae_title"].default)),
+        ("Default port", str(KEYS["dimse.listen"].default.port)),
+    )
+
+
+def network_services() -> Table:
+    rows = [(sop_class_name(uid), uid, one.operation.value, "SCP") for uid, one in SERVICES.items()]
+    storage = ("Storage: each SOP Class of annex A, and private ones", "", Operation.STORE.value)
+    return ("SOP Class", "UID", "Operation", "Role"), [*rows, (*storage, "SCP; SCU for C-MOVE and C-GET")]
+
+
+def storage_sop_classes() -> Table:
+    known = sorted(
+        uid for uid, (name, kind, *_) in UID_dictionary.items() if kind == "SOP Class" and is_storage(uid)
+    )
+    return ("SOP Class", "UID"), ((sop_class_name(uid), uid) for uid in known)
+
+
+def transfer_syntaxes() -> Table:
+    rows = (
+        (row.name, uid, row.media_type, "yes" if uid in DECODERS else "no")
+        for uid, row in TRANSFER_SYNTAXES.items()
+    )
+    return ("Transfer Syntax", "UID", "Media type of a frame", "Rendered"), rows
+
+
+def query_transfer_syntaxes() -> Table:
+    return ("Preference", "Transfer Syntax", "UID"), (
+        (str(place), TRANSFER_SYNTAXES[uid].name, str(uid)) for place, uid in enumerate(UNCOMPRESSED, 1)
+    )
+
+
+def association_settings() -> Table:
+    return settings_of("dimse")
+
+
+def limits() -> Table:
+    return settings_of("limits")
+
+
+def store_statuses() -> Table:
+    return _statuses(
+        Operation.STORE,
+        (
+            errors.CannotUnderstand,
+            errors.MissingAttribute,
+            errors.InvalidUID,
+            errors.ObjectMismatch,
+            errors.UnsupportedSOPClass,
+            errors.InstanceConflict,
+            errors.OutOfResources,
+            errors.ObjectTooLarge,
+            errors.OutcomeUnknown,
+            errors.ArchiveError,
+        ),
+        {
+            statuses.SUCCESS: "The object is safe, or was so already: see 1.2.",
+            COERCED: "The same; attributes were coerced, and the former values are in Original Attributes Sequence.",
+        },
+    )
+
+
+def find_statuses() -> Table:
+    pending = {
+        statuses.SUCCESS: "All matches have been sent.",
+        statuses.PENDING: "A match.",
+        statuses.PENDING_WITH_UNSUPPORTED_KEYS: "A match; a key with a value is not matched and did not restrict.",
+        statuses.CANCELLED: "C-CANCEL-RQ was received.",
+    }
+    raised = (errors.InvalidQuery, errors.CannotUnderstand, errors.OutOfResources, errors.ArchiveError)
+    return _statuses(Operation.FIND, raised, pending)
+
+
+def retrieve_statuses() -> Table:
+    final = {
+        statuses.SUCCESS: "All sub-operations succeeded, or nothing matched.",
+        statuses.PENDING: "Sub-operations go on; at most five such responses a second.",
+        statuses.SUB_OPERATIONS_WARNING: "Some sub-operations failed (their UIDs are listed) or had a warning.",
+        statuses.SUB_OPERATIONS_REFUSED: "All sub-operations failed; Error Comment has the first reason.",
+        statuses.CANCELLED: "C-CANCEL-RQ was received.",
+    }
+    raised = (
+        errors.InvalidQuery,
+        errors.InvalidUID,
+        errors.CannotUnderstand,
+        errors.UnknownDestination,
+        errors.OutOfResources,
+        errors.ArchiveError,
+    )
+    return _statuses(Operation.MOVE, raised, final)
+
+
+def _statuses(operation: Operation, raised: Sequence[type[ArchiveError]], fixed: Mapping[int, str]) -> Table:
+    """One row for each status: the fixed ones, and those of what the service may raise."""
+    column = HANDLERS[operation].column
+    also = {
+        statuses.SOP_CLASS_NOT_SUPPORTED: "The operation or SOP Class does not belong into its context.",
+        statuses.UNRECOGNIZED_OPERATION: "No such operation here.",
+    }
+    meanings: dict[int, list[str]] = {code: [words] for code, words in {**fixed, **also}.items()}
+    for error in raised:
+        meanings.setdefault(getattr(statuses.row(error), column), []).append(meaning_of(error))
+    return ("Status", "Meaning"), ((f"{code:04X}", " ".join(meanings[code])) for code in sorted(meanings))
