@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -256,3 +256,59 @@ def test_values_too_long_for_their_place() -> None:
     for value in (endless, assembly.Encapsulated((endless,))):
         with pytest.raises(CannotUnderstand):
             list(assembly.encoded(data_set, {"a": value}, ()))
+
+
+def test_many_small_objects_in_one_piece_take_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is still to be read is not copied for each of them: 16 MB of `{},` took an hour."""
+    copied = 0
+
+    class Counting(bytearray):
+        def strip(self, *arguments: Any) -> bytearray:
+            nonlocal copied
+            copied += len(self)
+            return bytearray.strip(self, *arguments)
+
+        def lstrip(self, *arguments: Any) -> bytearray:
+            return Counting(bytearray.lstrip(self, *arguments))
+
+        def removeprefix(self, *arguments: Any) -> bytearray:
+            return Counting(bytearray.removeprefix(self, *arguments))
+
+    monkeypatch.setattr(json_reader, "bytearray", Counting, raising=False)
+    text = b"[" + b"{}," * 3000 + b"{}]"
+    assert list(json_reader.data_sets([text])) == [{}] * 3001
+    assert copied <= len(text)
+
+
+@pytest.mark.parametrize("vr", [[], {}, ["SQ"], {"a": 1}, None, 5, True])
+def test_a_vr_that_is_no_text(vr: Any) -> None:
+    with pytest.raises(CannotUnderstand, match="vr"):
+        received.data_set({"00100020": {"vr": vr, "Value": ["1"]}})
+
+
+def test_values_left_out_in_xml_count_too() -> None:
+    """A few bytes may not stand for thousands of values, many times over."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"<NativeDicomModel>"
+        for number in range(5000):
+            yield (b'<DicomAttribute tag="0009%04X" vr="LO"><Value number="1000"/></DicomAttribute>' % number)
+
+    with pytest.raises(ObjectTooLarge):
+        xml_reader.data_set(pieces())
+
+
+def test_private_creators_in_xml_are_found_at_once() -> None:
+    """Each creator has its block, however many there are and however often each is named."""
+    attributes = [
+        f'<DicomAttribute tag="0011{place}" vr="LO" privateCreator="{creator} "/>'
+        for place in ("0001", "0002")
+        for creator in range(240)
+    ]
+    text = "<NativeDicomModel>" + "".join(attributes) + "</NativeDicomModel>"
+    found = xml_reader.data_set([text.encode()])
+    assert len(found) == 3 * 240
+    for creator in range(240):
+        block = f"{0x10 + creator:02X}"
+        assert found[f"001100{block}"]["Value"] == [str(creator)]
+        assert {f"0011{block}01", f"0011{block}02"} <= found.keys()

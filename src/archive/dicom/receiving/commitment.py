@@ -55,18 +55,25 @@ class Verdict:
 
 def references(data_sets: Iterable[DataSet]) -> list[Reference]:
     """What a request asks for, in its order. Raises CannotUnderstand, MissingAttribute, InvalidUID, ObjectTooLarge."""
-    found = []
+    found: list[Reference] = []
     for data_set in data_sets:
+        before = len(found)
         for reference in itertools.chain(_flat(data_set), _by_study(data_set)):
             found.append(reference)
             if len(found) > MAXIMUM_REFERENCES:
                 raise ObjectTooLarge(f"more than {MAXIMUM_REFERENCES} instances in one request: make several")
+        if len(found) == before:
+            raise _nothing_named()
     if not found:
-        raise MissingAttribute(
-            "neither Referenced SOP Sequence nor Referenced Study Sequence names an instance",
-            int(_REFERENCED_SOPS, 16),
-        )
+        raise _nothing_named()
     return found
+
+
+def _nothing_named() -> MissingAttribute:
+    return MissingAttribute(
+        "neither Referenced SOP Sequence nor Referenced Study Sequence names an instance",
+        int(_REFERENCED_SOPS, 16),
+    )
 
 
 def module(verdicts: Iterable[Verdict]) -> dict[str, Any]:

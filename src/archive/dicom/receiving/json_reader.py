@@ -116,7 +116,7 @@ class _Cutter:
         if self._held[:1] == b"]" and self._array and not self._ended:
             self._ended = True
             del self._held[:1]
-        if not self._held.strip(_BLANK) or self._ended:
+        if not self._held or self._ended:
             return False
         if self._held[:1] != b"{":
             raise CannotUnderstand("an array of data sets is expected in the JSON, or one data set")

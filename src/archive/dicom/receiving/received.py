@@ -106,7 +106,7 @@ def _element(tag: str, element: object, depth: int) -> dict[str, Any]:
     if not isinstance(element, dict):
         raise CannotUnderstand(f"{_text(tag)}: an object with a vr is expected")
     vr = element.get("vr")
-    if vr != "SQ" and vr not in VALUES and vr not in BINARY_VRS:
+    if not isinstance(vr, str) or (vr != "SQ" and vr not in VALUES and vr not in BINARY_VRS):
         raise CannotUnderstand(f"{_text(tag)}: its vr is absent or none of PS3.5")
     forms = [form for form in _FORMS if element.get(form) is not None]
     if len(forms) > 1:

@@ -80,6 +80,7 @@ class _Reader:
         self._count = 0
         self._text: list[str] | None = None
         self._sets: list[dict[str, Any]] = []
+        self._blocks: list[dict[tuple[str, str], str]] = []
         self._attributes: list[_Attribute] = []
         self._name: dict[str, str] = {}
         self._parts: dict[str, str] = {}
@@ -102,11 +103,7 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         kind = name.removeprefix(f"{_NAMESPACE} ")
-        self._count += 1
-        if self._count > MAXIMUM_ELEMENTS:
-            raise ObjectTooLarge(
-                f"the metadata of an object hold more than {MAXIMUM_ELEMENTS} elements of XML"
-            )
+        self._hold(1)
         if self._open[-1] not in _PLACES.get(kind, ()) or len(self._open) > _MOST_NESTED:
             raise CannotUnderstand(
                 f"the XML is no Native DICOM Model, at line {self._parser.CurrentLineNumber}"
@@ -141,6 +138,7 @@ class _Reader:
 
     def _begin_model(self, _: dict[str, str]) -> None:
         self._sets.append({})
+        self._blocks.append({})
 
     def _begin_attribute(self, attributes: dict[str, str]) -> None:
         element = {"vr": attributes.get("vr")}
@@ -162,6 +160,7 @@ class _Reader:
         self._begin_value(attributes)
         self._numbers.append(self._number)
         self._sets.append({})
+        self._blocks.append({})
 
     def _begin_name(self, attributes: dict[str, str]) -> None:
         self._begin_value(attributes)
@@ -183,6 +182,7 @@ class _Reader:
         self._put("InlineBinary", _WHITE.sub("", text))
 
     def _end_item(self, _: str) -> None:
+        self._blocks.pop()
         self._attributes[-1].values[self._numbers.pop()] = self._sets.pop()
 
     def _end_group(self, group: str) -> None:
@@ -196,15 +196,31 @@ class _Reader:
         attribute = self._attributes.pop()
         if attribute.values:
             self._attributes.append(attribute)
-            self._put("Value", _in_order(attribute.values))
+            self._put("Value", self._in_order(attribute.values))
             self._attributes.pop()
         into = self._sets[-1]
-        tag = attribute.tag if not attribute.creator else _placed(into, attribute.tag, attribute.creator)
+        tag = attribute.tag
+        if attribute.creator:
+            tag = _placed(into, self._blocks[-1], tag, attribute.creator.strip())
         if tag in into and not (attribute.element == into[tag] and _is_creator(tag)):
             raise CannotUnderstand(
                 f"a tag is twice in a data set of the XML, at line {self._parser.CurrentLineNumber}"
             )
         into[tag] = attribute.element
+
+    def _in_order(self, values: dict[int, Any]) -> list[Any]:
+        """By number; a number that is left out is an empty value."""
+        highest = max(values)
+        self._hold(highest - len(values))
+        return [values.get(number) for number in range(1, highest + 1)]
+
+    def _hold(self, more: int) -> None:
+        """Count elements of XML, and values that are in the data set without one."""
+        self._count += more
+        if self._count > MAXIMUM_ELEMENTS:
+            raise ObjectTooLarge(
+                f"the metadata of an object hold more than {MAXIMUM_ELEMENTS} elements of XML, or empty values"
+            )
 
     def _put(self, form: str, value: Any) -> None:
         element = self._attributes[-1].element
@@ -215,29 +231,23 @@ class _Reader:
         element[form] = value
 
 
-def _in_order(values: dict[int, Any]) -> list[Any]:
-    """By number; a number that is left out is an empty value."""
-    highest = max(values)
-    if highest > 4 * len(values) + 1000:
-        raise CannotUnderstand("the numbers of values in the XML are far apart")
-    return [values.get(number) for number in range(1, highest + 1)]
-
-
 def _is_creator(tag: str) -> bool:
     return tag[4:6] == "00" and tag[3:4] in "13579BDF"
 
 
-def _placed(into: dict[str, Any], tag: str, creator: str) -> str:
-    """The tag of a private attribute in the block of its creator, which is reserved unless it is (PS3.5 7.8.1)."""
+def _placed(into: dict[str, Any], known: dict[tuple[str, str], str], tag: str, creator: str) -> str:
+    """The tag of a private attribute in the block of its creator, which is reserved unless it is (PS3.5 7.8.1).
+    `known`: the blocks of creators that were looked for before in this data set."""
     group = tag[:4]
     if len(tag) != 8 or tag[3] not in "13579BDF":
         return tag
-    named = {"vr": "LO", "Value": [creator]}
-    asked = tag[4:6] if tag[4:6] >= "10" else ""
+    asked = tag[4:6] if tag[4:6] >= "10" else known.get((group, creator), "")
     blocks = [asked] if asked else [f"{number:02X}" for number in range(0x10, 0x100)]
     for block in blocks:
-        found = into.setdefault(f"{group}00{block}", named)
-        if [str(value).strip() for value in found.get("Value", ())] == [creator.strip()]:
+        found = into.setdefault(f"{group}00{block}", {"vr": "LO", "Value": [creator]})
+        if [str(value).strip() for value in found.get("Value", ())] == [creator]:
+            if not tag[4:6] >= "10":
+                known[group, creator] = block
             return f"{group}{block}{tag[6:]}"
     raise CannotUnderstand("a private attribute in the XML stands in the block of another creator")
 
