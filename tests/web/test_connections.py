@@ -150,7 +150,7 @@ def test_stopping_waits_for_a_running_request(open_door: Callable[..., Door], tm
 
 def test_workers_share_their_metrics(tmp_path: Path) -> None:
     """In a process of its own, as prometheus-client decides on import."""
-    count = "from archive.web import metrics; metrics.OBJECTS.labels('stored').inc(); "
+    count = "from archive.web.http import metrics; metrics.OBJECTS.labels('stored').inc(); "
     show = "print(metrics.exposition().body.decode())"
     for code in (count, count + show):
         done = subprocess.run(
