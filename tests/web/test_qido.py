@@ -75,6 +75,18 @@ def test_six_resources(filled: Door) -> None:
         )
 
 
+def test_a_mistyped_keyword_is_told(filled: Door) -> None:
+    """Q10: it is ignored (PS3.18 8.3), but who looks for one patient and gets all should hear why."""
+    answer = filled.client.get(
+        "/dicom-web/studies", params={"PatientNam": "x", "PatientSecs": "y", "nocache": "1"}
+    )
+    assert answer.status_code == 200
+    (warning,) = answer.headers.get_list("warning")
+    assert warning.endswith(
+        "no keywords of attributes and did not restrict the results: PatientNam, PatientSecs"
+    )
+
+
 def test_an_unknown_study_has_no_series(filled: Door) -> None:
     assert search(filled, "studies/1.2.3/series") == []
 

@@ -4,7 +4,8 @@ Lenient where viewers are and the meaning is clear, unless the settings are stri
 backslashes, codes in lists, `includefield=all` beside others, private attributes without their private creator. Ignored
 without a word are unknown parameters, and attributes of a level below the resource's that are to be included (OHIF
 includes Modality in a search for studies). An attribute that cannot be matched at this level does not restrict the
-answer, and a Warning says so. What is malformed or repeated is refused.
+answer, and a Warning says so, as it does of a parameter that looks like a keyword and is none: who mistypes PatientName
+gets everybody. What is malformed or repeated is refused.
 
 What a value asks for depends on parameters that may come after it, so the attributes are gathered first.
 """
@@ -12,7 +13,7 @@ What a value asks for depends on parameters that may come after it, so the attri
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archive.dicom.attribute_ids import attribute_path, path_name
@@ -30,6 +31,8 @@ _RECORD_KEY: Path = (0x0008041B,)
 _PRIOR_RECORD_KEY: Path = (0x0008041C,)
 _MAXIMUM_NUMBER_OF_RECORDS: Path = (0x00080429,)
 _UNSIGNED = re.compile(r"[0-9]{1,30}", re.ASCII)
+_LIKE_A_KEYWORD = re.compile(r"[A-Z][A-Za-z0-9.]{2,63}", re.ASCII)
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class _Reading:
     included: list[Path] = field(default_factory=list)
     include_all: bool = False
     flags: set[str] = field(default_factory=set)
+    unknown: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
 
@@ -67,6 +71,8 @@ def parse(
         elif (path := attribute_path(name)) is not None:
             _once(reading, path_name(path), "attribute")
             reading.attributes[path] = value
+        elif _LIKE_A_KEYWORD.fullmatch(name):
+            reading.unknown.append(name)
     _check_included(reading)
     return _search(reading)
 
@@ -99,7 +105,7 @@ def _search(reading: _Reading) -> Search:
         by_record_key=by_record_key,
         after_record_key=prior,
     )
-    return Search(query, _about_ignored(keys.ignored))
+    return Search(query, tuple(_warnings(keys.ignored, reading.unknown)))
 
 
 def _timezone(reading: _Reading) -> int | None:
@@ -176,11 +182,14 @@ def _ignore(_reading: _Reading, _name: str, _value: str) -> None:
     """Read elsewhere (`exchange.Asked.accept`), or not at all."""
 
 
-def _about_ignored(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names:
-        return ()
-    shown = ", ".join(names[:20])
-    return (f"These attributes are not matched here and did not restrict the results: {shown}",)
+def _warnings(not_matched: Sequence[str], unknown: Sequence[str]) -> Iterator[str]:
+    """What PS3.18 8.3 lets a server say of what it ignored."""
+    if not_matched:
+        named = ", ".join(not_matched[:_MOST_NAMED])
+        yield f"These attributes are not matched here and did not restrict the results: {named}"
+    if unknown:
+        named = ", ".join(unknown[:_MOST_NAMED])
+        yield f"These are no keywords of attributes and did not restrict the results: {named}"
 
 
 _SPECIAL: dict[str, Callable[[_Reading, str, str], None]] = {
