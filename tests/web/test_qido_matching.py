@@ -263,7 +263,7 @@ REFUSED = [
     "emptyvaluematching=perhaps", "00101002.00100020=a&OtherPatientIDsSequence.PatientID=b", "LastMenstrualDate=soon",
     "&".join(f"0010{number:04X}=x" for number in range(0x2300, 0x2333)),
     "multiplevaluematching=true&ModalitiesInStudy=" + ",".join(f"C{number}" for number in range(101)),
-    "PatientComments=" + "*a" * 2100,
+    "PatientComments=" + "*a" * 2100, "00231001=" + "*a" * 2100,
 ]  # fmt: skip
 
 

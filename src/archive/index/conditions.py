@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from archive.dicom.attributes import BY_TAG, REQUEST_ATTRIBUTES, Attribute
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Level
-from archive.dicom.matching.wildcards import pieces_of
+from archive.dicom.matching.wildcards import is_pattern, pieces_of
 from archive.dicom.query import (
     AsGiven,
     Empty,
@@ -133,7 +133,10 @@ def _check_level(attribute: Attribute, level: Level) -> None:
 
 
 def _check_pattern(matching: Matching) -> None:
-    if isinstance(matching, Wildcard) and len(matching.pattern) > MAXIMUM_PATTERN:
+    patterns = matching.values if isinstance(matching, AsGiven) else ()
+    if isinstance(matching, Wildcard):
+        patterns = (matching.pattern,)
+    if any(len(one) > MAXIMUM_PATTERN and is_pattern(one) for one in patterns):
         raise InvalidQuery(f"a wildcard key of more than {MAXIMUM_PATTERN} characters")
 
 

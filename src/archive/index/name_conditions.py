@@ -22,7 +22,7 @@ from archive.dicom.query import Matching, Query, SingleValue, Wildcard
 from archive.index import terms
 from archive.index.rows import TERM_TABLES, WORD_TABLES
 from archive.index.schema import column_name, study
-from archive.index.sql import begins_with, like
+from archive.index.sql import among, begins_with, like
 
 Condition = sa.ColumnElement[bool]
 Test = Callable[[sa.ColumnElement[str]], Condition]
@@ -163,5 +163,5 @@ def _having(
     if not listed:
         return begins
     # Not OR, for which SQLite would read all the words of this tag.
-    either = sa.union_all(begins, found.where(table.c.word.in_(listed), table.c.joined == 0)).subquery()
+    either = sa.union_all(begins, found.where(among(table.c.word, listed), table.c.joined == 0)).subquery()
     return sa.select(*either.c)

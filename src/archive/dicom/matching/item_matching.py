@@ -21,7 +21,7 @@ from archive.dicom.attribute_levels import (
     vr_of,
 )
 from archive.dicom.matching import moments
-from archive.dicom.matching.value_matching import element_matches, texts
+from archive.dicom.matching.value_matching import Member, element_matches, texts
 from archive.dicom.query import Key, Matching, Path, Query, Range, SingleValue
 
 DataSet = Mapping[str, Any]
@@ -57,23 +57,30 @@ class DataSetTest:
     def _matches(self, keys: _Keys, data_set: DataSet, shift: int) -> bool:
         pairs = _pairs(keys.own)
         together = {tag for pair in pairs for tag in pair}
+        blocks = Blocks(data_set, keys.creators)
         return (
-            all(self._own_matches(keys, tag, data_set, shift) for tag in keys.own if tag not in together)
+            all(
+                self._own_matches(keys.own[tag], tag, data_set, blocks, shift)
+                for tag in keys.own
+                if tag not in together
+            )
             and all(self._pair_matches(keys, pair, data_set, shift) for pair in pairs)
-            and all(self._any_item(below, keys, tag, data_set, shift) for tag, below in keys.within.items())
+            and all(
+                self._any_item(below, data_set.get(blocks.tag_text(tag)), shift)
+                for tag, below in keys.within.items()
+            )
         )
 
-    def _own_matches(self, keys: _Keys, tag: int, data_set: DataSet, shift: int) -> bool:
+    def _own_matches(
+        self, wanted: Sequence[Matching], tag: int, data_set: DataSet, blocks: Blocks, shift: int
+    ) -> bool:
         if is_private_creator(tag):
-            return _has_creator(data_set, tag >> 16, keys.own[tag])
-        member = data_set.get(tag_text(tag, data_set, keys.creators))
-        return all(
-            element_matches(member, one, fuzzy=self._query.fuzzy, shift=shift) for one in keys.own[tag]
-        )
+            return _has_creator(data_set, tag >> 16, wanted)
+        member = data_set.get(blocks.tag_text(tag))
+        return all(element_matches(member, one, fuzzy=self._query.fuzzy, shift=shift) for one in wanted)
 
-    def _any_item(self, below: _Keys, keys: _Keys, tag: int, data_set: DataSet, shift: int) -> bool:
-        member = data_set.get(tag_text(tag, data_set, keys.creators)) or {}
-        items = member.get("Value", ()) if member.get("vr") == "SQ" else ()
+    def _any_item(self, below: _Keys, member: Member | None, shift: int) -> bool:
+        items = member.get("Value", ()) if member and member.get("vr") == "SQ" else ()
         return any(self._matches(below, item or {}, shift) for item in items)
 
     def _pair_matches(self, keys: _Keys, pair: tuple[int, int], data_set: DataSet, shift: int) -> bool:
@@ -89,17 +96,29 @@ class DataSetTest:
         return all(moments.holds(limit, *at) for limit in wanted)
 
 
-def tag_text(tag: int, data_set: DataSet, creators: Mapping[int, str]) -> str:
-    """The member of the data set that this tag of the asker means: eight hex digits."""
-    creator = creators.get(creator_of(tag)) if is_private(tag) else None
-    if creator is None:
-        return f"{tag:08X}"
-    group = tag >> 16
-    for block in range(FIRST_BLOCK, LAST_BLOCK + 1):
-        member = data_set.get(f"{group:04X}{block:04X}")
-        if member and creator in (one.strip(" ") for one in texts(member)):
-            return f"{group:04X}{block:02X}{tag & 0xFF:02X}"
-    return ""
+class Blocks:
+    """The blocks of private attributes that a data set has, against those that the asker names. All are looked up at
+    once: one search may ask for hundreds of attributes of as many data sets."""
+
+    def __init__(self, data_set: DataSet, creators: Mapping[int, str]) -> None:
+        self._creators = creators
+        self._found: dict[tuple[int, str], int] = {}
+        if creators:
+            self._look_up(data_set)
+
+    def tag_text(self, tag: int) -> str:
+        """The member of the data set that this tag of the asker means: eight hex digits; empty if there is none."""
+        creator = self._creators.get(creator_of(tag)) if is_private(tag) else None
+        if creator is None:
+            return f"{tag:08X}"
+        block = self._found.get((tag >> 16, creator))
+        return "" if block is None else f"{tag >> 16:04X}{block:02X}{tag & 0xFF:02X}"
+
+    def _look_up(self, data_set: DataSet) -> None:
+        tags = sorted(int(text, 16) for text in data_set if text[4:6] == "00")
+        for tag in filter(is_private_creator, tags):
+            for name in texts(data_set[f"{tag:08X}"] or {}):
+                self._found.setdefault((tag >> 16, name.strip(" ")), tag & 0xFF)
 
 
 def _has_creator(data_set: DataSet, group: int, wanted: Sequence[Matching]) -> bool:

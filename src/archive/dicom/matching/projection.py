@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archive.dicom.attribute_levels import is_private
-from archive.dicom.matching.item_matching import DataSet, creator_of, tag_text
+from archive.dicom.matching.item_matching import Blocks, DataSet, creator_of
 from archive.dicom.query import Path
 
 
@@ -41,8 +41,9 @@ def wanted(paths: Iterable[Path], creators: Iterable[tuple[Path, str]]) -> Wante
 def shown(data_set: DataSet, what: Wanted) -> dict[str, Any]:
     """The attributes of the data set that are wanted, in the order of tags."""
     found: dict[str, Any] = {}
+    blocks = Blocks(data_set, what.creators)
     for tag in what.whole | set(what.within):
-        member = data_set.get(tag_text(tag, data_set, what.creators))
+        member = data_set.get(blocks.tag_text(tag))
         if member is None:
             continue
         found[f"{tag:08X}"] = member if tag in what.whole else _part(member, what.within[tag])
