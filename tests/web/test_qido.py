@@ -87,6 +87,19 @@ def test_a_mistyped_keyword_is_told(filled: Door) -> None:
     )
 
 
+def test_a_warning_leaves_room_for_other_headers(filled: Door) -> None:
+    """Names may be long and many, and nginx passes on four kilobytes of headers."""
+    deep = "RequestAttributesSequence." * 7
+    names = [
+        f"{deep}{last}"
+        for last in ("KVP", "Rows", "Columns", "Modality", "PatientID", "CodeValue", "Manufacturer")
+    ]
+    answer = filled.client.get("/dicom-web/studies", params=dict.fromkeys(names, "x"))
+    (warning,) = answer.headers.get_list("warning")
+    assert warning.endswith(" and 2 more")
+    assert len(warning) < 1200
+
+
 def test_an_unknown_study_has_no_series(filled: Door) -> None:
     assert search(filled, "studies/1.2.3/series") == []
 

@@ -264,12 +264,15 @@ REFUSED = [
     "&".join(f"0010{number:04X}=x" for number in range(0x2300, 0x2333)),
     "multiplevaluematching=true&ModalitiesInStudy=" + ",".join(f"C{number}" for number in range(101)),
     "PatientComments=" + "*a" * 2100, "00231001=" + "*a" * 2100,
+    "fuzzymatching=true&multiplevaluematching=true&PerformingPhysicianName=" + ",".join(
+        f"{letter}a {letter}b {letter}c {letter}d" for letter in "abcdefghijklmnopqrstuvwxyz"
+    ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("query", REFUSED)
 def test_malformed_keys_are_400_with_a_sentence(filled: Door, query: str) -> None:
-    answer = filled.client.get(f"/dicom-web/studies?{query}")
+    answer = filled.client.get(f"/dicom-web/series?{query}")
     assert answer.status_code == 400, answer.text
     assert 10 < len(answer.text) < 300
 

@@ -29,6 +29,8 @@ Test = Callable[[sa.ColumnElement[str]], Condition]
 Similar = Mapping[tuple[int, fuzzy_names.Asked], Sequence[str]]
 """By the tag of a name and a word that is asked for: the words of names that resemble it."""
 
+MAXIMUM_ASKED = 100
+"""Words of all the keys of a search with fuzzy matching; each is looked up on its own."""
 MAXIMUM_SIMILAR = 1000
 """Words of names that one word of a key may stand for; beyond them it stands for those that it begins."""
 
@@ -91,9 +93,13 @@ def is_fuzzy(query: Query, attribute: Attribute) -> bool:
 
 
 def similar_words(connection: sa.Connection, query: Query) -> Similar:
-    """For each word of a fuzzy key of which edits are forgiven: the words in the index that it stands for."""
+    """For each word of a fuzzy key of which edits are forgiven: the words in the index that it stands for. Raises
+    InvalidQuery."""
     found: dict[tuple[int, fuzzy_names.Asked], Sequence[str]] = {}
-    for attribute, key in _fuzzy_keys(query):
+    keys = list(_fuzzy_keys(query))
+    if sum(len(group) for _, key in keys for group in fuzzy_names.asked(key)) > MAXIMUM_ASKED:
+        raise InvalidQuery(f"more than {MAXIMUM_ASKED} words of names in one search with fuzzy matching")
+    for attribute, key in keys:
         table = WORD_TABLES[_word_level(attribute, query.level)]
         for word in {word for group in fuzzy_names.asked(key) for word in group if word.edits}:
             candidates = connection.execute(_candidates(table, attribute.tag, word)).scalars()

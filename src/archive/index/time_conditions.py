@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from archive.dicom.attribute_levels import date_beside, follows_the_timezone, time_beside
 from archive.dicom.attributes import BY_TAG, Attribute
+from archive.dicom.errors import TooBroad
 from archive.dicom.instance import Level
 from archive.dicom.matching import moments
 from archive.dicom.matching.moments import Between, Clock, Days, Limit
@@ -19,6 +20,8 @@ from archive.dicom.query import Matching, Query
 from archive.index.schema import TIMEZONE, column_name, study
 
 Condition = sa.ColumnElement[bool]
+MAXIMUM_ZONES = 100
+"""Time zones of studies that one search tells apart, each by a condition of its own. There are some forty on Earth."""
 _NEVER_BEFORE = "0"
 """Absent is '', which comes before any digit."""
 
@@ -38,7 +41,7 @@ def conditions(
     zones: Sequence[str],
 ) -> Iterator[Condition]:
     """What the keys of dates and times ask, all of which have to hold; each in the table where its column is. Raises
-    InvalidQuery."""
+    InvalidQuery, TooBroad."""
     for pair in dict.fromkeys(_pair(attribute) for attribute in keys):
         there = [one for one in pair if one is not None and one in keys]
         table = tables[there[0]]
@@ -69,6 +72,10 @@ def _in_any_zone(
         return plain
     zone = study.c[TIMEZONE]
     moved = {shift: [text for text, one in shifts.items() if one == shift] for shift in set(shifts.values())}
+    if len(moved) > MAXIMUM_ZONES:
+        raise TooBroad(
+            f"the studies are of more than {MAXIMUM_ZONES} time zones: leave TimezoneOffsetFromUTC out of the search"
+        )
     return sa.or_(
         sa.and_(zone.not_in(list(shifts)), plain),
         *(

@@ -33,6 +33,8 @@ _MAXIMUM_NUMBER_OF_RECORDS: Path = (0x00080429,)
 _UNSIGNED = re.compile(r"[0-9]{1,30}", re.ASCII)
 _LIKE_A_KEYWORD = re.compile(r"[A-Z][A-Za-z0-9.]{2,63}", re.ASCII)
 _MOST_NAMED = 20
+_MOST_CHARACTERS = 1000
+"""Of the names in one Warning: proxies take four or eight kilobytes of headers, and answer 502 to more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +187,21 @@ def _ignore(_reading: _Reading, _name: str, _value: str) -> None:
 def _warnings(not_matched: Sequence[str], unknown: Sequence[str]) -> Iterator[str]:
     """What PS3.18 8.3 lets a server say of what it ignored."""
     if not_matched:
-        named = ", ".join(not_matched[:_MOST_NAMED])
-        yield f"These attributes are not matched here and did not restrict the results: {named}"
+        yield f"These attributes are not matched here and did not restrict the results: {_listed(not_matched)}"
     if unknown:
-        named = ", ".join(unknown[:_MOST_NAMED])
-        yield f"These are no keywords of attributes and did not restrict the results: {named}"
+        yield f"These are no keywords of attributes and did not restrict the results: {_listed(unknown)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few of these names."""
+    named, room = [], _MOST_CHARACTERS
+    for name in names[:_MOST_NAMED]:
+        room -= len(name) + 2
+        if room < 0:
+            break
+        named.append(name)
+    left = len(names) - len(named)
+    return ", ".join(named) + (f" and {left} more" if left else "")
 
 
 _SPECIAL: dict[str, Callable[[_Reading, str, str], None]] = {

@@ -31,7 +31,13 @@ MAXIMUM_WAITING = 64
 
 _BEGINS_A_HEAD = re.compile(rb"[A-Z-]{1,20}( |$)")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_SENTENCE = (
+    f"the URL and the header fields of a request are over {HEAD_BYTES} bytes: ask for less at a time\n"
+)
+_TOO_LARGE = (
+    "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
+    f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(_SENTENCE)}\r\n\r\n{_SENTENCE}"
+).encode()
 
 
 class _UntilClosed(int):
