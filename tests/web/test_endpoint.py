@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from archive.web.http.bodies import ClientGone
-from archive.web.http.crossing import RENDERINGS, THREADS, Crossing
+from archive.web.http.crossing import DECODINGS, RENDERINGS, THREADS, Crossing
 from archive.web.http.endpoint import Endpoint
 from archive.web.http.exchange import Answer
 from archive.web.routes import ROUTES, Route
@@ -54,10 +54,10 @@ class Client:
         self.gone = False
         self.sent: list[Any] = []
 
-    async def ask(self, door: Endpoint) -> None:
+    async def ask(self, door: Endpoint, query_string: bytes = b"") -> None:
         """Until it is answered or noticed that we have left."""
         try:
-            await door(dict(SCOPE), self._receive, self._send)
+            await door({**SCOPE, "query_string": query_string}, self._receive, self._send)
         except ClientGone:
             self.gone = True
 
@@ -132,3 +132,38 @@ def test_pictures_are_not_made_beside_everything_else() -> None:
         assert bool(route.renders) == any(
             word in route.name for word in ("Rendered", "Thumbnail", "RetrieveURI")
         )
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_decoding_holds_no_thread_that_others_need(streamed: bool) -> None:
+    """However many answers wait for their pixel data to be decoded, stored bytes still go out."""
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    def pixels() -> Iterator[bytes]:
+        begun.release()
+        go.wait(30)
+        yield b"pixels"
+
+    def handler(_archive: Any, asked: Any) -> Answer:
+        if asked.query_string != "decode":
+            return Answer(200, "text/plain", b"bytes")
+        asked.decodes()
+        return Answer(200, "text/plain", pixels() if streamed else b"".join(pixels()))
+
+    async def main() -> list[Client]:
+        door = Endpoint(ARCHIVE, Crossing(), {"GET": Route("GET", "/", "Work", "", handler)})
+        clients = [Client() for _ in range(2 * THREADS)]
+        async with anyio.create_task_group() as tasks:
+            for client in clients:
+                tasks.start_soon(client.ask, door, b"decode")
+            for _ in range(DECODINGS):
+                await until(lambda: begun.acquire(blocking=False))
+            other = Client()
+            await other.ask(door)
+            assert other.sent[-1]["body"] == b"bytes"
+            assert not any(client.sent for client in clients)
+            go.set()
+        return clients
+
+    for client in anyio.run(main):
+        assert b"".join(message.get("body", b"") for message in client.sent) == b"pixels"

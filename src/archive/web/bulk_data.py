@@ -63,6 +63,8 @@ def bulk_data(archive: Archive, asked: Asked) -> Answer:
         return _of_one(archive, asked, _Value(instance, value, location), multipart)
     kinds = (True, False) if table.number_of_frames == 1 else (True,)
     form = pixel_forms.choose(archive, asked, instance, table, (False, True), kinds)
+    if form.decoded:
+        asked.decodes()
     wanted = _Value(instance, value, location, form, table.number_of_frames)
     if form.native or table.number_of_frames == 1:
         return _of_one(archive, asked, wanted, form.offer.multipart)
@@ -92,6 +94,8 @@ def _of_target(archive: Archive, asked: Asked, wanted: Callable[[BulkValue], boo
     first = next((of_instance[0] for of_instance in forms if of_instance), None)
     if first is None:
         raise NotFound("nothing of that kind is in these instances")
+    if any(form.decoded for of_instance in forms for form in of_instance):
+        asked.decodes()
     parts = (
         part
         for instance, of_instance in zip(stored, forms, strict=True)

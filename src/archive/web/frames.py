@@ -55,6 +55,8 @@ def frames(archive: Archive, asked: Asked) -> Answer:
     _check(numbers, table)
     kinds = (True, False) if len(numbers) == 1 else (True,)
     form = pixel_forms.choose(archive, asked, instance, table, kinds, kinds)
+    if form.decoded:
+        asked.decodes()
     url = f"{url_of(asked, instance)}/frames"
     etag = tag(
         IMPLEMENTATION_VERSION_NAME,

@@ -45,6 +45,8 @@ def instances(archive: Archive, asked: Asked) -> Answer:
         return bulk_data.all_of_target(archive, asked)  # Table 10.4.4-1, note 2
     chosen = {uid: _chosen(asked, of_uid, explicit=True) for uid, of_uid in _one_of_each(stored).items()}
     forms = _forms(archive, asked, stored, chosen)
+    if any(map(_is_decoded, forms)):
+        asked.decodes()
     etag = tag(IMPLEMENTATION_VERSION_NAME, asked.base_url, *(_state(*form) for form in forms))
     if not any(offer.multipart for offer in chosen.values()):
         return _alone(archive, asked, *forms[0], etag)
@@ -111,6 +113,11 @@ def _instead(asked: Asked, instance: StoredInstance, reason: NotAcceptable) -> s
     if offer.media_type == OCTET_STREAM:
         raise reason
     return instance.transfer_syntax_uid
+
+
+def _is_decoded(form: tuple[StoredInstance, str]) -> bool:
+    instance, uid = form
+    return uid != instance.transfer_syntax_uid and transfer_syntax(instance.transfer_syntax_uid).encapsulated
 
 
 def _state(instance: StoredInstance, uid: str) -> str:

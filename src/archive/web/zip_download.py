@@ -42,6 +42,8 @@ def instances(archive: Archive, asked: Asked) -> Answer:
     syntax = _transfer_syntax(asked)
     stored = wado.found(archive, asked)
     files = [_file(instance, name, syntax) for instance, name in zip(stored, _names(stored), strict=True)]
+    if any(map(_is_decoded, stored, files)):
+        asked.decodes()
     members = [_member(archive, *each) for each in zip(stored, files, strict=True)]
     length, directory = _directory(archive, asked, files)
     members.insert(0, Member(FILE_NAME, length, lambda: directory))
@@ -88,6 +90,10 @@ def _file(instance: StoredInstance, name: tuple[str, ...], wanted: str) -> Refer
     if wanted == EXPLICIT_VR_LITTLE_ENDIAN or (uid in NATIVE and not wanted):
         uid = EXPLICIT_VR_LITTLE_ENDIAN
     return ReferencedFile(name, instance.SOPClassUID, instance.SOPInstanceUID, uid)
+
+
+def _is_decoded(instance: StoredInstance, file: ReferencedFile) -> bool:
+    return instance.transfer_syntax_uid not in (*NATIVE, file.transfer_syntax_uid)
 
 
 def _member(archive: Archive, instance: StoredInstance, file: ReferencedFile) -> Member:

@@ -6,10 +6,12 @@ is made together with the answer, so that an error in it can still become a stat
 
 Work for a client that has gone ends where it can: waiting for a thread, or between two pieces. Pictures have few
 threads of their own, as each takes a core and several times its size in memory; more at a time would be no faster.
+So have answers whose pixel data is decoded, lest all threads wait for a decoder while there are bytes to pass on.
 """
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +31,16 @@ BATCH_BYTES = 1 << 20
 THREADS = 32
 RENDERINGS = 2
 """Pictures made at a time."""
+DECODINGS = 4
+"""Batches of decoded pixel data made at a time; some of them are reading meanwhile."""
+
+
+class Lane(enum.Enum):
+    """Which threads a request has."""
+
+    COMMON = enum.auto()
+    PICTURES = enum.auto()
+    DECODING = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +56,13 @@ class Crossing:
     """The threads of one process."""
 
     def __init__(self, threads: int = THREADS, renderings: int = RENDERINGS) -> None:
-        self._limiter = anyio.CapacityLimiter(threads)
-        self._renderings = anyio.CapacityLimiter(renderings)
+        places = {Lane.COMMON: threads, Lane.PICTURES: renderings, Lane.DECODING: DECODINGS}
+        self._limiters = {lane: anyio.CapacityLimiter(number) for lane, number in places.items()}
 
-    async def call(self, function: Callable[[], T], *, renders: bool = False) -> T:
+    async def call(self, function: Callable[[], T], lane: Lane = Lane.COMMON) -> T:
         """Run a synchronous function in a thread. Cancelled before it has one, it never runs; after that, whoever is
         cancelled waits for its end, which `next_batch` brings near."""
-        return await run_sync(function, limiter=self._renderings if renders else self._limiter)
+        return await run_sync(function, limiter=self._limiters[lane])
 
     @asynccontextmanager
     async def closing(self, close: Callable[[], None]) -> AsyncIterator[None]:
@@ -61,11 +73,11 @@ class Crossing:
             with anyio.CancelScope(shield=True):
                 await self.call(close)
 
-    async def batches(self, pieces: Iterator[bytes], *, renders: bool = False) -> AsyncIterator[bytes]:
+    async def batches(self, pieces: Iterator[bytes], lane: Lane = Lane.COMMON) -> AsyncIterator[bytes]:
         """The pieces in batches. The caller closes `pieces`."""
         ended = False
         while not ended:
-            batch, ended = await self.call(lambda: next_batch(pieces), renders=renders)
+            batch, ended = await self.call(lambda: next_batch(pieces), lane)
             if batch:
                 yield batch
 

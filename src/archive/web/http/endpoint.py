@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from archive.web.http import bodies, compression, crossing, errors, representation, urls
 from archive.web.http.bodies import ClientGone
-from archive.web.http.crossing import Crossing, Prepared
-from archive.web.http.exchange import Answer, Asked, Taker
+from archive.web.http.crossing import Crossing, Lane, Prepared
+from archive.web.http.exchange import Answer, Asked, Decodes, Taker
 from archive.web.routes import Route
 
 if TYPE_CHECKING:
@@ -46,10 +47,21 @@ class Endpoint:
             await self._send(compression.applied(ready, asked), scope, send)
             return
         async with _while_there(receive):
-            make = partial(representation.prepared, partial(route.handler, self._archive, asked), asked)
-            renders = route.makes_pictures(asked)
-            ready = await self._lane.call(make, renders=renders)
-            await self._send(ready, scope, send, renders=renders)
+            ready, lane = await self._prepared(route, asked)
+            await self._send(ready, scope, send, lane)
+
+    async def _prepared(self, route: Route, asked: Asked) -> tuple[Prepared, Lane]:
+        """The answer, and the threads that go on with it. That pixel data has to be decoded for it shows when the
+        handler knows what is stored; it then begins anew."""
+        lane = Lane.PICTURES if route.makes_pictures(asked) else Lane.COMMON
+        try:
+            return await self._lane.call(self._making(route, asked), lane), lane
+        except Decodes:
+            make = self._making(route, replace(asked, may_decode=True))
+            return await self._lane.call(make, Lane.DECODING), Lane.DECODING
+
+    def _making(self, route: Route, asked: Asked) -> Callable[[], Prepared]:
+        return partial(representation.prepared, partial(route.handler, self._archive, asked), asked)
 
     async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
         """Feed the body to the handler's taker."""
@@ -75,7 +87,7 @@ class Endpoint:
                         return answer
         raise AssertionError("a body has a last batch")
 
-    async def _send(self, ready: Prepared, scope: Scope, send: Send, *, renders: bool = False) -> None:
+    async def _send(self, ready: Prepared, scope: Scope, send: Send, lane: Lane = Lane.COMMON) -> None:
         head = scope["method"] == "HEAD"
         if ready.rest is None:
             await _start(ready, send)
@@ -85,7 +97,7 @@ class Endpoint:
             await _start(ready, send)
             if not head:
                 await send(_piece(ready.first))
-                async for batch in self._lane.batches(ready.rest, renders=renders):
+                async for batch in self._lane.batches(ready.rest, lane):
                     await send(_piece(batch))
             await send({"type": "http.response.body", "body": b""})
 

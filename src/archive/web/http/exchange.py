@@ -19,10 +19,15 @@ MAXIMUM_PARAMETERS = 1000
 """Of one query string; more is refused, not cut off."""
 
 
+class Decodes(Exception):
+    """The request turned out to be one that decodes pixel data; it begins anew where it may."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A request without its body. `base_url` is where the public sees our DICOMweb root, without a slash at the end;
-    header names are in lower case. `strict`: the letter of PS3.18 counts, not what clients get away with."""
+    header names are in lower case. `strict`: the letter of PS3.18 counts, not what clients get away with. `may_decode`:
+    it is served by the threads that decode pixel data."""
 
     path: Mapping[str, str]
     query_string: str
@@ -31,6 +36,12 @@ class Asked:
     peer_address: str = ""
     strict: bool = False
     method: str = "GET"
+    may_decode: bool = False
+
+    def decodes(self) -> None:
+        """To be called before pixel data is decoded for an answer. Raises Decodes, which is for the endpoint alone."""
+        if not self.may_decode:
+            raise Decodes
 
     @cached_property
     def parameters(self) -> tuple[tuple[str, str], ...]:
