@@ -176,3 +176,21 @@ def test_a_constant_frame() -> None:
 def test_windows_that_cannot_be(center: float, width: float, function: str) -> None:
     with pytest.raises(InvalidQuery):
         Window(center, width, function)
+
+
+@pytest.mark.parametrize("slope", [1e300, -1e308, 1e-308])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_slope_beyond_all_bounds_is_no_fault_of_the_request(slope: float) -> None:
+    metadata = image(RAMP) | {
+        "00281053": {"vr": "DS", "Value": [slope]},
+        "00281052": {"vr": "DS", "Value": [-1e308]},
+    }
+    assert grey(RAMP, metadata).shape == RAMP.shape
+
+
+@pytest.mark.parametrize("sequence", ["00283000", "00283010", "20500010"])
+def test_a_lut_of_absurdly_many_bits(sequence: str) -> None:
+    item = {"00283002": {"vr": "US", "Value": [2, 0, 65535]}, "00283006": {"vr": "US", "Value": [0, 65535]}}
+    found = grey(RAMP, image(RAMP) | {sequence: {"vr": "SQ", "Value": [item]}})
+    assert found.min() == 0
+    assert found.max() == 255

@@ -144,3 +144,10 @@ def test_a_line_cannot_reorder_itself() -> None:
 def test_any_text(text: str) -> None:
     found = PLAIN.burn_in(GREY, [text], [text])
     assert found.shape == GREY.shape
+
+
+def test_letters_for_private_use_are_not_passed_over() -> None:
+    """A name without its gaiji is another name."""
+    metadata = named("Yama\ue000da^Taro")
+    assert supported(["patient"], metadata, PLAIN) == []
+    assert cleaned("a\u200fb\x07") == "ab"

@@ -126,3 +126,24 @@ def test_a_lut_that_begins_below_zero_though_its_descriptor_is_unsigned() -> Non
 def test_an_empty_lut_is_none() -> None:
     assert lookup_table({}, describe(image(GREY))) is None
     assert lookup_table({"00283002": {"vr": "US", "Value": [3, 0, 8]}}, describe(image(GREY))) is None
+
+
+@pytest.mark.parametrize("bits", [0, 1, 1025, 65535])
+def test_impossible_bits_of_a_lut(bits: int) -> None:
+    """An entry has 16 bits at most, whatever the descriptor says."""
+    item = {"00283002": {"vr": "US", "Value": [3, 0, bits]}, "00283006": {"vr": "US", "Value": [0, 1, 2]}}
+    table = lookup_table(item, describe(image(GREY)))
+    assert table is not None
+    assert table.bits == (2 if bits < 16 else 16)
+    for huge in (1e300, -5):
+        odd = {**item, "00283006": {"vr": "US", "Value": [0, 1, huge]}}
+        table = lookup_table(odd, describe(image(GREY)))
+        assert table is not None
+        assert 0 <= table.entries.min() <= table.entries.max() <= 65535
+
+
+def test_empty_segments_are_refused() -> None:
+    """Two thousand references to eight thousand of them would be sixteen million steps that lead nowhere."""
+    words = [0, 1, 7, *([2, 65535, 2 * (3 + 4 * 2000), 0] * 2000), *([0, 0] * 8000)]
+    with pytest.raises(CannotRender):
+        expand_segments(np.array(words, "<u2").tobytes(), 16, 65536)

@@ -15,6 +15,7 @@ from objects import ct, mr, multi_frame, part10, secondary_capture, series
 from rendered_objects import (
     CDA_STORAGE,
     GRAYSCALE_STATE,
+    area,
     code,
     content,
     document,
@@ -367,3 +368,21 @@ def test_nothing_is_stored_there(door: Door) -> None:
     for path in ("studies/1.2.3", "studies/1.2.3/series/4", "studies/1.2.3/series/4/instances/5"):
         for resource in ("rendered", "thumbnail"):
             assert door.client.get(f"/dicom-web/{path}/{resource}").status_code == 404
+
+
+def test_what_is_sent_counts_too(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large viewport makes small frames dear, and a presentation state those that it magnifies."""
+    from archive.web import renditions
+
+    images = series(secondary_capture, 3)
+    path = stored(door, *images)
+    study = f"{study_of(path)}/rendered"
+    monkeypatch.setattr(renditions, "MAXIMUM_SAMPLES", 3 * 200 * 200)
+    assert door.client.get(study).status_code == 200
+    assert door.client.get(f"{study}?viewport=200,200").status_code == 200
+    assert door.client.get(f"{study}?viewport=201,200").status_code == 413
+    whole = area((1, 1), (images[0].Columns, images[0].Rows))
+    whole[0].PresentationSizeMode = "MAGNIFY"
+    whole[0].PresentationPixelMagnificationRatio = 1000.0
+    state = stored(door, presentation_state(images, DisplayedAreaSelectionSequence=whole))
+    assert door.client.get(f"{state}/rendered").status_code == 413

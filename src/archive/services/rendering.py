@@ -63,11 +63,13 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A frame of an image, and the presentation state under which it is shown, if any."""
+    """A frame of an image, and the presentation state under which it is shown, if any. `samples`: what it costs, where
+    the `Subject` is not the image."""
 
     instance: StoredInstance
     frame: int
     under: StoredInstance | None = None
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +162,16 @@ class Rendering:
         """The frames that a presentation state is for, as far as they are stored, in the order of PS3.18 8.3.5.1.6.
         Raises NotFound when none of them is."""
         ordered: list[tuple[tuple[Any, ...], Shown]] = []
+        magnification = presentation_state.magnification(self.metadata(state))
         for image, wanted in self._referenced_once(state):
             metadata = self.metadata(image)
             frames = wanted or range(1, self._number_of_frames(image, metadata) + 1)
             if len(ordered) + len(frames) > presentation_state.MOST_REFERENCES:
                 raise CannotRender("The presentation state is for too many frames.")
+            samples = round(_samples(metadata) * magnification**2)
             for frame in frames:
                 order = (*order_of_frame(metadata, frame), len(ordered))
-                ordered.append((order, Shown(image, frame, state)))
+                ordered.append((order, Shown(image, frame, state, samples)))
         if not ordered:
             raise NotFound("the images that this presentation state is for are not stored here")
         return [shown for _, shown in sorted(ordered, key=lambda pair: pair[0])]
@@ -204,10 +208,8 @@ class Rendering:
             document = encapsulated.document_type(instance.SOPClassUID, metadata)
         elif kind is Category.VIDEO:
             document = self._video_type(instance)
-        rows, columns, colours = (integer(metadata, tag, 0) for tag in ("00280010", "00280011", "00280002"))
-        samples = max(rows * columns * colours, 0)
         refused = _refused(instance, metadata) if kind in _IMAGES else ""
-        return Subject(instance, kind, count, samples, document, writable, refused)
+        return Subject(instance, kind, count, _samples(metadata), document, writable, refused)
 
     def _number_of_frames(self, instance: StoredInstance, metadata: Metadata) -> int:
         if integer(metadata, "00280008", 1) <= 1:
@@ -316,6 +318,12 @@ class Rendering:
         except NotFound:
             return ""
         return encapsulated.video_type(first, transfer_syntax(instance.transfer_syntax_uid))
+
+
+def _samples(metadata: Metadata) -> int:
+    """Of one frame."""
+    rows, columns, colours = (integer(metadata, tag, 0) for tag in ("00280010", "00280011", "00280002"))
+    return max(rows * columns * colours, 0)
 
 
 def _refused(instance: StoredInstance, metadata: Metadata) -> str:

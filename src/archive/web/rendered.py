@@ -162,7 +162,7 @@ def _frames(
     location: str = "",
 ) -> Answer:
     """Frames, each a picture: alone if it is one. Raises as `instance`."""
-    renditions.check_bounds(len(shown), len(shown) * subject.samples)
+    renditions.check_bounds(len(shown), renditions.cost(subject, shown, len(shown), wanted))
     alone = len(shown) == 1
     kinds = (False, True) if alone else (True,)
     chosen = media_types.choose(asked.accept, [Offer(name, kind) for name in STILLS for kind in kinds])
@@ -197,7 +197,7 @@ def _whole(archive: Archive, asked: Asked, subject: Subject, wanted: Appearance)
     rendition = Rendition(subject, chosen.media_type)
     if chosen.multipart:
         count = renditions.number_of_pictures(rendition)
-        renditions.check_bounds(count, count * subject.samples)
+        renditions.check_bounds(count, renditions.cost(subject, (), count, wanted))
         return related(
             chosen.media_type, renditions.parts(archive, asked, rendition, wanted, first_must=True), warnings
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from archive.dicom.errors import CannotRender, NotAcceptable, NotFound
 from archive.dicom.rendering.appearance import Appearance
 from archive.dicom.rendering.rendition import ANIMATION, MEDIA_TYPES, Category
+from archive.dicom.rendering.viewport import MOST_PIXELS
 from archive.services.readable import Readable
 from archive.services.rendering import Shown, Subject
 from archive.web.http import charset, media_types
@@ -117,11 +118,21 @@ def chosen(
             appearance.check_media_type(rendition.media_type)
         found.append(rendition)
         pictures += number_of_pictures(rendition)
-        samples += max(subject.number_of_frames, len(rendition.shown)) * subject.samples
+        samples += cost(subject, rendition.shown, subject.number_of_frames, appearance)
         check_bounds(pictures, samples)
     if not found:
         chooser.refuse()
     return found, left_out
+
+
+def cost(subject: Subject, shown: Sequence[Shown], pictures: int, appearance: Appearance) -> int:
+    """Samples of all of the pictures, as they are stored or as they are sent, whichever are more. Under a presentation
+    state no picture is larger than `MOST_PIXELS`, however much it magnifies."""
+    viewport = appearance.viewport
+    sent = viewport.width * viewport.height if viewport else 0
+    if subject.category is Category.PRESENTATION_STATE:
+        return sum(max(sent, min(one.samples, MOST_PIXELS)) for one in shown)
+    return pictures * max(subject.samples, sent)
 
 
 def check_bounds(pictures: int, samples: int) -> None:

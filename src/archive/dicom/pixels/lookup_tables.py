@@ -29,6 +29,7 @@ NEEDED_INLINE = frozenset({LUT_DATA, *PALETTE_DATA, *SEGMENTED_PALETTE_DATA})
 BulkDataURI."""
 
 _MOST_ENTRIES = 65536
+_MOST_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ def lookup_table(item: Metadata, description: PixelDescription) -> LookupTable |
     entries = np.array(numbers(item, LUT_DATA)[:count], float) if data is None else _entries(data, count)
     if not len(entries):
         return None
-    return LookupTable(first, entries.astype(float), max(bits, int(entries.max()).bit_length()))
+    entries = np.clip(entries.astype(float), 0, (1 << _MOST_BITS) - 1)
+    least_bits = max(int(entries.max()).bit_length(), 1)
+    return LookupTable(first, entries, min(max(bits, least_bits), _MOST_BITS))
 
 
 def palette(metadata: Metadata, description: PixelDescription) -> LookupTable:
@@ -122,10 +125,12 @@ def _expand(
     words: Array, offset: int, segments: int, entries: list[int], count: int, *, inner: bool = False
 ) -> None:
     """Append what up to `segments` segments from `offset` on say; an indirect segment refers to plain ones
-    only."""
+    only. A segment without entries is refused: references to many of them would never come to an end."""
     while segments and offset + 2 < len(words) and len(entries) < count:
         kind, length = (int(word) for word in words[offset : offset + 2])
         offset, segments = offset + 2, segments - 1
+        if not length:
+            raise CannotRender("A segmented palette with an empty segment.")
         if kind == 0:
             entries += words[offset : offset + length].tolist()
             offset += length

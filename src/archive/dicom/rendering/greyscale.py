@@ -25,6 +25,7 @@ from archive.dicom.pixels.pixel_description import PixelDescription
 Array = NDArray[Any]
 
 _BLOCK = 1 << 20
+_FARTHEST = 1e300
 _SHARED_GROUPS, _FRAME_GROUPS = "52009229", "52009230"
 _PIXEL_VALUE_TRANSFORMATION, _FRAME_VOI_LUT = "00289145", "00289132"
 
@@ -204,6 +205,7 @@ def _window_over(modality: LookupTable | tuple[float, float], lowest: float, hig
         ends = modality.apply(np.linspace(lowest, highest, min(int(highest - lowest), 65535) + 1))
     else:
         ends = _modality_values(modality, np.array([lowest, highest]))
+    ends = np.clip(np.nan_to_num(ends), -_FARTHEST, _FARTHEST)
     least, greatest = float(ends.min()), float(ends.max())
     return Window((least + greatest) / 2, (greatest - least) or 1.0, "LINEAR_EXACT")
 

@@ -24,6 +24,8 @@ SMALLEST, LARGEST = 8, 64
 LONGEST = 200
 """Characters of one line that are drawn."""
 _NOWHERE = "\uffff"
+_CONTROLS = ("Cc", "Cf")
+"""Letters for private use are none of these: a name without them would be another name."""
 
 
 class Lettering:
@@ -101,7 +103,7 @@ class Lettering:
 def cleaned(text: str) -> str:
     """One line, composed, without control and formatting characters, which would reorder what is read."""
     composed = unicodedata.normalize("NFC", text)[:LONGEST]
-    return "".join(letter for letter in composed if unicodedata.category(letter)[0] != "C").strip()
+    return "".join(letter for letter in composed if unicodedata.category(letter) not in _CONTROLS).strip()
 
 
 def _leading(size: int) -> int:

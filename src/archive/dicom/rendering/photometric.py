@@ -64,6 +64,15 @@ def _eight_bits(values: Array, description: PixelDescription) -> Array:
     return values.astype(np.uint8)
 
 
+def _widened(least: int, middle: int, steps: int) -> Array:
+    """Each of the 256 values of a reduced range in the full one."""
+    wide = (np.arange(256) - least) * (255 / steps) + middle
+    return np.asarray(np.clip(wide + 0.5, 0, 255), np.uint8)
+
+
+_FULL_LUMA, _FULL_CHROMA = _widened(16, 0, 219), _widened(128, 128, 224)
+
+
 def _rgb(values: Array) -> Array:
     return values
 
@@ -77,8 +86,10 @@ def _ybr_full(values: Array) -> Array:
 
 def _ybr_partial(values: Array) -> Array:
     """CCIR 601 reduced range: Y 16 to 235, chroma 16 to 240."""
-    wide = (values.astype(np.float32) - (16, 128, 128)) * (255 / 219, 255 / 224, 255 / 224) + (0, 128, 128)
-    return _ybr_full(np.clip(wide + 0.5, 0, 255).astype(np.uint8))
+    wide = np.empty_like(values)
+    for channel, table in enumerate((_FULL_LUMA, _FULL_CHROMA, _FULL_CHROMA)):
+        wide[..., channel] = table[values[..., channel]]
+    return _ybr_full(wide)
 
 
 _COLOURS: dict[str, Callable[[Array], Array]] = {

@@ -12,6 +12,7 @@ from typing import Any
 
 from archive.dicom.metadata_values import Metadata, integer, items, number, numbers, text, values
 from archive.dicom.pixels.pixel_description import PixelDescription
+from archive.dicom.rendering.viewport import MOST_PIXELS
 
 _CLASSES = "1.2.840.10008.5.1.4.1.1.11."
 GRAYSCALE, COLOR, PSEUDO_COLOR = (f"{_CLASSES}{number}" for number in (1, 2, 3))
@@ -20,6 +21,7 @@ RENDERED_CLASSES = frozenset((GRAYSCALE, COLOR, PSEUDO_COLOR))
 
 MOST_REFERENCES = 10_000
 MOST_ANNOTATIONS = 2_000
+_MOST_MAGNIFICATION = 1e4
 
 _REFERENCED_SERIES, _REFERENCED_IMAGES = "00081115", "00081140"
 _MODALITY = ("00283000", "00281052", "00281053", "00281054")
@@ -176,8 +178,13 @@ def _is_near(area: DisplayedArea, description: PixelDescription) -> bool:
     meets = (
         area.left < description.Columns and area.top < description.Rows and area.right > 0 and area.bottom > 0
     )
+    width, height = area.right - area.left, area.bottom - area.top
     largest = 4 * max(description.Columns, description.Rows)
-    return meets and area.right - area.left <= largest and area.bottom - area.top <= largest
+    return (
+        meets
+        and max(width, height) <= largest
+        and width * height <= max(description.Columns * description.Rows, MOST_PIXELS)
+    )
 
 
 def _aspect(item: Metadata) -> tuple[float, float]:
@@ -186,6 +193,12 @@ def _aspect(item: Metadata) -> tuple[float, float]:
     if len(pair) != 2 or min(pair) <= 0 or max(pair) / min(pair) > 8:
         return 1.0, 1.0
     return pair[0] / min(pair), pair[1] / min(pair)
+
+
+def magnification(metadata: Metadata) -> float:
+    """The largest of its displayed areas, 1 when none is magnified."""
+    areas = (item for item in items(metadata, "0070005A") if text(item, "00700100") == "MAGNIFY")
+    return max((min(number(area, "00700103", 1.0), _MOST_MAGNIFICATION) for area in areas), default=1.0)
 
 
 def shutter_shapes(metadata: Metadata) -> set[str]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from archive.dicom.metadata_values import Metadata, integer, items, numbers, text, values
+from archive.dicom.metadata_values import Metadata, integer, items, number, numbers, text, values
 from archive.dicom.rendering.lettering import Lettering, cleaned
 from archive.dicom.rendering.presentation_state import Annotation, DisplayedArea, Presentation, shutter_shapes
 from archive.dicom.rendering.viewport import MOST_PIXELS, Viewport
@@ -26,8 +26,9 @@ Array = NDArray[Any]
 Point = tuple[float, float]
 
 MOST_POINTS = 20_000
-"""Of all graphics on a frame together, where a text counts as ten; what comes after them is not drawn."""
-_POINTS_OF_TEXT = 10
+"""Of all graphics on a frame together, where a line of text counts as twenty; what comes after them is not drawn."""
+_POINTS_OF_LINE = 20
+_FARTHEST = 1e7
 _TURNS: dict[int, tuple[Image.Transpose | None, Callable[[float, float], Point]]] = {
     0: (None, lambda u, v: (u, v)),
     90: (Image.Transpose.ROTATE_270, lambda u, v: (1 - v, u)),
@@ -95,7 +96,7 @@ def _size(
     elif viewport is not None:
         scale = min(viewport.width / width, viewport.height / height)
     else:
-        scale = 1.0
+        scale = min(1.0, math.sqrt(max(MOST_PIXELS, image.width * image.height) / (width * height)))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -123,15 +124,24 @@ def _shut(image: Image.Image, metadata: Metadata) -> None:
 
 def _rectangle(draw: ImageDraw.ImageDraw, metadata: Metadata) -> None:
     left, right, top, bottom = (integer(metadata, f"0018160{n}", 0) for n in (2, 4, 6, 8))
+    width, height = draw.im.size
+    left, right = max(left, 1), min(right, width)
+    top, bottom = max(top, 1), min(bottom, height)
     if left <= right and top <= bottom:
         draw.rectangle((left - 1, top - 1, right - 1, bottom - 1), fill=0)
 
 
 def _circle(draw: ImageDraw.ImageDraw, metadata: Metadata) -> None:
-    center, radius = numbers(metadata, "00181610"), integer(metadata, "00181612", 0)
-    if len(center) == 2 and radius > 0:
-        row, column = center[0] - 1, center[1] - 1
-        draw.ellipse((column - radius, row - radius, column + radius, row + radius), fill=0)
+    """Row by row: the time of Pillow's ellipse grows with a radius that may be far beyond the image."""
+    center, radius = numbers(metadata, "00181610"), number(metadata, "00181612", 0)
+    if len(center) != 2 or max(map(abs, (*center, radius))) > _FARTHEST:
+        return
+    width, height = draw.im.size
+    for y in range(height):
+        half = radius**2 - (y - center[0] + 1) ** 2
+        left, right = (center[1] - 1 + sign * math.sqrt(max(half, 0)) for sign in (-1, 1))
+        if half >= 0 and left < width and right >= 0:
+            draw.line([(max(round(left), 0), y), (min(round(right), width - 1), y)], fill=0)
 
 
 def _polygon(draw: ImageDraw.ImageDraw, metadata: Metadata) -> None:
@@ -158,9 +168,12 @@ def _annotate(
         shape = _GRAPHICS.get(text(graphic, "00700023"))
         if shape is not None and points:
             _draw(draw, shape(points), ink, 0 if text(graphic, "00700024") == "Y" else width)
-    for words in items(annotation.item, "00700008")[: max(left, 0) // _POINTS_OF_TEXT]:
-        left -= _POINTS_OF_TEXT
-        _write(draw, canvas, words, ink, lettering)
+    for words in items(annotation.item, "00700008"):
+        if left < _POINTS_OF_LINE:
+            break
+        lines = _lines(words)[: left // _POINTS_OF_LINE]
+        left -= len(lines) * _POINTS_OF_LINE
+        _write(draw, canvas, words, lines, ink, lettering)
     return left
 
 
@@ -175,7 +188,7 @@ def _draw(draw: ImageDraw.ImageDraw, outline: list[Point], ink: Any, width: int)
 def _points(graphic: Metadata, canvas: _Canvas) -> list[Point]:
     found = numbers(graphic, "00700022")[: 2 * MOST_POINTS]
     units = text(graphic, "00700005", "PIXEL")
-    if integer(graphic, "00700020", 2) != 2 or max(map(abs, found), default=0) > 1e7:
+    if integer(graphic, "00700020", 2) != 2 or max(map(abs, found), default=0) > _FARTHEST:
         return []
     return [canvas.place(x, y, units) for x, y in zip(found[::2], found[1::2], strict=False)]
 
@@ -234,10 +247,14 @@ _GRAPHICS: dict[str, Callable[[Sequence[Point]], list[Point]]] = {
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, canvas: _Canvas, words: Metadata, ink: Any, lettering: Lettering
+    draw: ImageDraw.ImageDraw,
+    canvas: _Canvas,
+    words: Metadata,
+    lines: Sequence[str],
+    ink: Any,
+    lettering: Lettering,
 ) -> None:
     """The text in its box, or beside its anchor; a line leads from a visible anchor to the box."""
-    lines = _lines(words)
     box = _corners(words, canvas, "00700010", "00700011", text(words, "00700003", "PIXEL"))
     anchor = _corners(words, canvas, "00700014", "00700014", text(words, "00700004", "PIXEL"))
     if not lines or not (box or anchor):
@@ -248,9 +265,9 @@ def _write(
     height = max(p[1] for p in box) - top if box else 0
     size = round(height / len(lines) / 1.25) if height else round(min(canvas.width, canvas.height) / 28)
     size = min(size, round(min(canvas.width, canvas.height) / 12))
-    for number, line in enumerate(lines):
+    for row, line in enumerate(lines):
         font = lettering.font(line, size)
-        draw.text((left, top + number * font.size * 1.25), line, fill=ink, font=font)
+        draw.text((left, top + row * font.size * 1.25), line, fill=ink, font=font)
     if anchor and box and text(words, "00700015") == "Y":
         draw.line([anchor[0], (left, top)], fill=ink, width=1)
 
@@ -263,7 +280,7 @@ def _lines(words: Metadata) -> list[str]:
 
 def _corners(words: Metadata, canvas: _Canvas, first: str, last: str, units: str) -> list[Point]:
     found = [numbers(words, tag) for tag in (first, last)]
-    if any(len(pair) != 2 or max(map(abs, pair)) > 1e7 for pair in found):
+    if any(len(pair) != 2 or max(map(abs, pair)) > _FARTHEST for pair in found):
         return []
     return [canvas.place(x, y, units) for x, y in found]
 
