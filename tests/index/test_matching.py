@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from archive.dicom.errors import InvalidQuery
+from archive.dicom.errors import InvalidQuery, TooBroad
 from archive.dicom.instance import Instance, Level
 from archive.dicom.query import Key, Matching, Query, Range, SingleValue, UIDList, Universal, Wildcard
 from archive.index.database import Database
@@ -226,6 +226,16 @@ def test_keys_of_higher_levels_join_up(database: Database) -> None:
     [match] = find(database, Query(Level.IMAGE, asked))
     assert values(match, "SOPInstanceUID") == [wanted.SOPInstanceUID]
     assert values(match, "PatientName") == [{"Alphabetic": "Doe^Jane"}]
+
+
+def test_more_time_zones_than_there_are(database: Database) -> None:
+    """Q6: each is a condition, of which SQLite takes a thousand; a search without a zone does not care."""
+    zones = [f"+{hours:02}{minutes:02}" for hours in range(12) for minutes in range(50, 60)]
+    store(database, *(instance(StudyDate="20240101", TimezoneOffsetFromUTC=zone) for zone in zones))
+    asked = keys(StudyDate=SingleValue("20240101"))
+    assert len(find(database, Query(Level.STUDY, asked))) == len(zones)
+    with pytest.raises(TooBroad):
+        find(database, Query(Level.STUDY, asked, timezone=0))
 
 
 def two_series() -> list[Instance]:
