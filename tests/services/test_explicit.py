@@ -22,11 +22,13 @@ from pydicom.uid import (
 )
 
 from archive.dicom.errors import CannotRender, NotAcceptable
+from archive.dicom.pixels.native import NativeFrame
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dicom.writing import recoded
 from archive.services import explicit
 from archive.services.explicit import DecodedPixels
 from archive.services.readable import Readable
+from archive.storage.base import Blob
 from dicom_files import every_file, identify, split
 from objects import ct, part10, secondary_capture
 from recoding_oracle import differences, opened, pixels
@@ -170,6 +172,45 @@ def test_memory_does_not_hold_the_decoded_object(stored: Store, monkeypatch: pyt
     pixels_ahead.make_sure()
     assert len(pixels_ahead._ahead) == 3
     assert whole(file.explicit()) == expected
+
+
+def test_what_is_decoded_before_its_turn_has_a_bound_for_all_together(
+    stored: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many slow clients must not fill the memory: who finds no room decodes again, and sends the same."""
+    path = next(path for path in files(compressed=True) if path.name == "emri_small_RLE.dcm")
+    file = stored(path.read_bytes())
+    size = file.pixels().size
+    expected = b"".join(file.pixels().pieces(0, size.length))
+    monkeypatch.setattr(explicit, "_ROOM", explicit._Room(2 * size.length))
+    many = [file.pixels() for _ in range(5)]
+    for one in many:
+        one.make_sure()
+    assert [len(one._ahead) > 0 for one in many] == [True, True, False, False, False]
+    assert {b"".join(one.pieces(0, size.length)) for one in many} == {expected}
+    begun = [one.frames(range(1, size.number_of_frames + 1)) for one in many]
+    assert {next(one) for one in begun} == {expected[: size.bytes_per_frame]}
+    many.clear()
+    begun.clear()
+    again = file.pixels()
+    again.make_sure()
+    assert again._ahead
+
+
+def test_a_range_is_decoded_for_itself(stored: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dicomweb.md N14: a byte in the middle costs its frame and the first, not all that fits in memory."""
+    path = next(path for path in files(compressed=True) if path.name == "emri_small_RLE.dcm")
+    decoded = []
+    decode = DecodedPixels._decode
+
+    def noting(pixels: DecodedPixels, blob: Blob, number: int) -> NativeFrame:
+        decoded.append(number)
+        return decode(pixels, blob, number)
+
+    monkeypatch.setattr(DecodedPixels, "_decode", noting)
+    got = stored(path.read_bytes()).pixels()
+    assert len(b"".join(got.pieces(got.size.length - 10, 10))) == 10
+    assert decoded == [got.size.number_of_frames, 1]
 
 
 def test_a_broken_codestream_is_known_before_the_first_byte(stored: Store) -> None:

@@ -4,12 +4,15 @@ Data sets in implicit VR or big endian are re-encoded, deflated ones inflated, a
 frame by frame; the length is known before the first byte, and memory does not grow with the object.
 
 Whether a codestream can be decoded to its end is known for sure only when it has been. So what fits in memory is
-decoded before the first byte goes out, and of larger objects the first frame."""
+decoded before the first byte goes out, and of larger objects as much as that. It is kept until it is sent only while
+all answers together keep little, as any number of clients may take their time; else it is decoded again."""
 
 from __future__ import annotations
 
+import collections
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 
 from archive.dicom import part10
@@ -38,6 +41,8 @@ AHEAD = 1 << 25
 """Decoded bytes of one object that are made before its first byte goes out."""
 FRAMES_AHEAD = 2000
 """And so many frames, however small."""
+KEPT = 1 << 28
+"""Decoded bytes that are made before their turn, of all answers together."""
 LONGEST_FRAME = 1 << 28
 """Of one compressed frame; it is in memory while it is decoded."""
 DECODING = threading.BoundedSemaphore(2)
@@ -121,6 +126,26 @@ def of_compressed(instance: StoredInstance, opened: Callable[[], Blob], pixels: 
     return Readable(recoded.length, read, pixels.make_sure)
 
 
+class _Room:
+    """So many bytes of memory, for those who are still there."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._taken: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def take(self, who: object, length: int) -> bool:
+        """Whether there was room for it."""
+        with self._lock:
+            fits = sum(self._taken.values()) + length <= self._length
+            if fits:
+                self._taken[who] = self._taken.get(who, 0) + length
+        return fits
+
+
+_ROOM = _Room(KEPT)
+
+
 class DecodedPixels:
     """The native pixel data of one compressed object. Raises CannotRender, NotAcceptable."""
 
@@ -134,6 +159,7 @@ class DecodedPixels:
         self._table = table
         self._most = max(1, min(FRAMES_AHEAD, AHEAD // max(self.size.bytes_per_frame, 1)))
         self._first: NativeFrame | None = None
+        self._is_sure = False
         self._ahead: list[bytes] = []
 
     def picture(self) -> Picture:
@@ -161,37 +187,58 @@ class DecodedPixels:
         """These frames, each with its last byte filled up with zero bits. What fits in memory of them is decoded
         before the first is given."""
         with self._opened() as blob:
-            frames = (self._decode(blob, number).value for number in numbers)
-            yield from list(itertools.islice(frames, self._most))
-            yield from frames
+            yield from self._decoded(numbers, lambda number: self._decode(blob, number).value)
 
     def make_sure(self) -> None:
-        """Decode as much as fits in memory, and keep it."""
-        if not self._ahead:
-            self._ahead = list(itertools.islice(self._frames(), self._most))
+        """Decode as much as fits in memory, and keep it if there is room."""
+        if self._is_sure:
+            return
+        numbers = range(1, min(self._most, self.size.number_of_frames) + 1)
+        with self._opened() as blob:
+            frames = (self._alike(blob, number) for number in numbers)
+            if self._may_keep(len(numbers)):
+                self._ahead = list(frames)
+            else:
+                collections.deque(frames, maxlen=0)
+        self._is_sure = True
 
     def pieces(self, offset: int, length: int) -> Iterator[bytes]:
-        """These bytes of all frames one behind the other, which end on an even byte."""
-        if offset + length >= self.size.length:
-            self.make_sure()
+        """These bytes of all frames one behind the other, which end on an even byte. What fits in memory of them is
+        decoded before the first is given."""
         bits, skipped = self.size.bits_per_frame, 0
         if bits % 8 == 0:
             skipped = min(offset // self.size.bytes_per_frame, self.size.number_of_frames - 1)
-        frames = native.joined(self._frames(skipped + 1), bits)
+        last = min(-(-8 * (offset + length) // bits), self.size.number_of_frames)
+        frames = native.joined(self._frames(skipped + 1, last), bits)
         padding = b"\0" * (self.size.length - self.size.unpadded)
         yield from part(itertools.chain(frames, (padding,)), offset - skipped * bits // 8, length)
 
-    def _frames(self, first: int = 1) -> Iterator[bytes]:
-        yield from self._ahead[first - 1 :]
+    def _frames(self, first: int, last: int) -> Iterator[bytes]:
         with self._opened() as blob:
-            for number in range(max(first, len(self._ahead) + 1), self.size.number_of_frames + 1):
-                if number == 1:
-                    yield self.first().value
-                    continue
-                frame = self._decode(blob, number)
-                if frame.PhotometricInterpretation != self.first().PhotometricInterpretation:
-                    raise CannotRender("the frames of the object are not all in the same colours")
-                yield frame.value
+            yield from self._decoded(range(first, last + 1), lambda number: self._alike(blob, number))
+
+    def _decoded(self, numbers: Sequence[int], decode: Callable[[int], bytes]) -> Iterator[bytes]:
+        """These frames; unless that was done, what fits in memory of them is decoded before the first is given."""
+        ahead = 0 if self._is_sure else min(self._most, len(numbers))
+        if ahead > 1 and self._may_keep(ahead):
+            yield from [decode(number) for number in numbers[:ahead]]
+            numbers = numbers[ahead:]
+        elif ahead > 1:
+            collections.deque(map(decode, numbers[:ahead]), maxlen=0)
+        yield from map(decode, numbers)
+
+    def _may_keep(self, frames: int) -> bool:
+        """Whether there is room for so many frames; then it is theirs as long as this object is there."""
+        return _ROOM.take(self, frames * self.size.bytes_per_frame)
+
+    def _alike(self, blob: Blob, number: int) -> bytes:
+        """A frame that is in the same colours as the first."""
+        if number <= len(self._ahead):
+            return self._ahead[number - 1]
+        frame = self.first() if number == 1 else self._decode(blob, number)
+        if frame.PhotometricInterpretation != self.first().PhotometricInterpretation:
+            raise CannotRender("the frames of the object are not all in the same colours")
+        return frame.value
 
     def _decode(self, blob: Blob, number: int) -> NativeFrame:
         ranges = self._table.ranges(number)

@@ -139,7 +139,8 @@ def _sliced(archive: Archive, instance: StoredInstance, uid: str) -> Sliced:
     readable = _readable(archive, instance, uid)
 
     def read(offset: int, length: int) -> Iterator[bytes]:
-        readable.make_sure()
+        if length == readable.length:
+            readable.make_sure()
         yield from readable.read(offset, length)
 
     return Sliced(readable.length, read)
