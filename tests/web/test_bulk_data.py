@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import numpy as np
@@ -21,6 +21,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from archive.dicom.instance import StoredInstance
+from archive.services import data_set as stored_data_set
+from archive.storage.base import Blob
 from objects import mr, multi_frame, part10, secondary_capture
 from web_door import Door, parts
 
@@ -288,3 +291,23 @@ def test_head_and_lengths(door: Door, syntax: str) -> None:
         assert (
             head.headers["content-type"].partition(";")[0] == body.headers["content-type"].partition(";")[0]
         )
+
+
+def test_values_of_a_deflated_object_are_inflated_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each value for itself would take minutes for the tens of thousands that an object may have."""
+    data_set = secondary_capture()
+    data_set.add_new(0x00090010, "LO", "OF OURS")
+    values = [bytes((number,)) * 2000 for number in range(20)]
+    for number, value in enumerate(values):
+        data_set.add_new(0x00091000 + number, "OB", value)
+    path = stored(door, data_set, DeflatedExplicitVRLittleEndian)
+    inflated, begun = stored_data_set.inflated, []
+
+    def counting(blob: Blob, instance: StoredInstance) -> Iterator[bytes]:
+        begun.append(instance)
+        return inflated(blob, instance)
+
+    monkeypatch.setattr(stored_data_set, "inflated", counting)
+    found = parts(get(door, f"{path}/bulkdata", related(OCTETS)))
+    assert [body for _, body in found] == [*values, data_set.PixelData]
+    assert len(begun) == 1

@@ -5,7 +5,8 @@ As stored, the bytes pass through untouched. In Explicit VR Little Endian they a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from archive.dicom.errors import NotAcceptable
@@ -18,6 +19,9 @@ from archive.services.explicit import DecodedPixels
 from archive.services.readable import Readable
 from archive.services.retrieve import Retrieve
 from archive.services.stored_frames import StoredFrames
+
+ReadValue = Callable[[BulkValue], Iterator[bytes]]
+"""A value's bytes as they are stored, in little endian."""
 
 
 class Delivery:
@@ -76,9 +80,27 @@ class Delivery:
 
     def bulk_value(self, instance: StoredInstance, value: BulkValue) -> Readable:
         """A value as it is stored, in little endian; not for encapsulated pixel data. Raises NotFound."""
-        if value.path == stored_frames.PIXEL_DATA:
-            value = stored_frames.pixel_value(self._retrieve.frame_table(instance))
+        value = self._in_words(instance, value)
         return Readable(value.length, partial(_from_value, self._retrieve, instance, value))
+
+    @contextmanager
+    def opened(self, instance: StoredInstance) -> Iterator[ReadValue]:
+        """The same of many values of an instance, which is opened once; and inflated once, as long as they ascend. Take
+        the pieces of one before the next. Raises NotFound."""
+        with self._retrieve.open(instance) as blob:
+            data_set = DataSet(blob, instance)
+
+            def read(value: BulkValue) -> Iterator[bytes]:
+                words = self._in_words(instance, value)
+                return data_set.pieces(words, words.offset, words.length)
+
+            yield read
+
+    def _in_words(self, instance: StoredInstance, value: BulkValue) -> BulkValue:
+        """The value, its VR that whose words are turned round."""
+        if value.path != stored_frames.PIXEL_DATA:
+            return value
+        return stored_frames.pixel_value(self._retrieve.frame_table(instance))
 
 
 def _from_blob(retrieve: Retrieve, instance: StoredInstance, offset: int, length: int) -> Iterator[bytes]:

@@ -39,13 +39,12 @@ _NATIVE_TYPE = with_syntax(OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN)
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A bulk value on its way out. `form` is that of compressed pixel data, which has so many frames, else None."""
+    """A bulk value on its way out. `form` is that of compressed pixel data, else None."""
 
     instance: StoredInstance
     value: BulkValue
     location: str
     form: PixelForm | None = None
-    number_of_frames: int = 0
 
 
 def bulk_data(archive: Archive, asked: Asked) -> Answer:
@@ -65,10 +64,10 @@ def bulk_data(archive: Archive, asked: Asked) -> Answer:
     form = pixel_forms.choose(archive, asked, instance, table, (False, True), kinds)
     if form.decoded:
         asked.decodes()
-    wanted = _Value(instance, value, location, form, table.number_of_frames)
+    wanted = _Value(instance, value, location, form)
     if form.native or table.number_of_frames == 1:
         return _of_one(archive, asked, wanted, form.offer.multipart)
-    parts = _parts(archive, wanted)
+    parts = _parts(archive, wanted, form, table.number_of_frames)
     return replace(related(form.offer.media_type, parts), etag=_etag(asked, (wanted,)))
 
 
@@ -139,13 +138,14 @@ def _parts_of_instance(
     if not forms:
         return
     url = f"{url_of(asked, instance)}/bulkdata"
-    for value in filter(wanted, archive.retrieve.bulk_values(instance)):
-        location = f"{url}/{value.path}"
-        table = _compressed(archive, instance, value)
-        if table is None:
-            yield from _parts(archive, _Value(instance, value, location))
-        else:
-            yield from _parts(archive, _Value(instance, value, location, form, table.number_of_frames))
+    with archive.delivery.opened(instance) as read:
+        for value in filter(wanted, archive.retrieve.bulk_values(instance)):
+            location = f"{url}/{value.path}"
+            table = _compressed(archive, instance, value)
+            if form is None or table is None:
+                yield Part(_NATIVE_TYPE, read(value), location, value.length)
+            else:
+                yield from _parts(archive, _Value(instance, value, location), form, table.number_of_frames)
 
 
 def _compressed(archive: Archive, instance: StoredInstance, value: BulkValue) -> FrameTable | None:
@@ -179,13 +179,9 @@ def _sliced(archive: Archive, wanted: _Value) -> Sliced:
     return Sliced(readable.length, readable.read)
 
 
-def _parts(archive: Archive, wanted: _Value) -> Iterator[Part]:
-    """Where a codestream turns out to be broken, its frames come as stored, and their parts say so."""
-    form = wanted.form
-    if form is None:
-        body = _sliced(archive, wanted)
-        yield Part(_NATIVE_TYPE, body.read(0, body.length), wanted.location, body.length)
-        return
+def _parts(archive: Archive, wanted: _Value, form: PixelForm, number_of_frames: int) -> Iterator[Part]:
+    """Compressed pixel data. Where a codestream turns out to be broken, its frames come as stored, and their parts say
+    so."""
     pixels = _decoded(archive, wanted) if form.decoded else None
     if pixels is not None:
         length = pixels.size.length
@@ -193,7 +189,7 @@ def _parts(archive: Archive, wanted: _Value) -> Iterator[Part]:
         return
     as_stored = with_syntax(form.offer.media_type, wanted.instance.transfer_syntax_uid)
     scope = Scope(sop_instance_uids=(wanted.instance.SOPInstanceUID,))
-    frames = archive.retrieve.frames(scope, range(1, wanted.number_of_frames + 1)).frames
+    frames = archive.retrieve.frames(scope, range(1, number_of_frames + 1)).frames
     with closing(frames):
         for frame in frames:
             yield Part(as_stored, frame.pieces, wanted.location, frame.length)
