@@ -39,10 +39,12 @@ def test_a_recorded_instance_is_found_with_its_place(database: Database) -> None
     database.write(lambda c: instances.record(c, made, "ab/cd/key", 372, "f" * 64, SOURCE))
     with database.read() as connection:
         found = instances.find_instance(connection, made.SOPInstanceUID)
-        assert instances.frame_table(connection, made.SOPInstanceUID) == b"frames"
-        bulk = instances.bulk_value(connection, made.SOPInstanceUID, "7FE00010")
-        assert instances.bulk_value(connection, made.SOPInstanceUID, "00420011") is None
-    assert found is not None
+        assert found is not None
+        assert instances.frame_table(connection, found) == b"frames"
+        bulk = instances.bulk_value(connection, found, "7FE00010")
+        assert instances.bulk_value(connection, found, "00420011") is None
+        with pytest.raises(NotFound):
+            instances.frame_table(connection, replace(found, SOPInstanceUID="1.2.3"))
     assert (found.blob_key, found.data_set_offset, found.data_set_length) == ("ab/cd/key", 372, 1000)
     assert (found.sha256, found.SeriesInstanceUID) == ("f" * 64, made.SeriesInstanceUID)
     assert bulk == BulkValue("7FE00010", "OW", 500, 500)
@@ -52,8 +54,20 @@ def test_an_unknown_instance_is_none_or_not_found(database: Database) -> None:
     with database.read() as connection:
         assert instances.find_instance(connection, "1.2.3") is None
         assert instances.find_instance(connection, "1\0'; DROP TABLE study") is None
+
+
+def test_offsets_are_those_of_the_bytes_that_were_found(database: Database) -> None:
+    """What was deleted and stored anew meanwhile has others; they would make wrong frames of the old bytes."""
+    made = instance()
+    database.write(lambda c: instances.record(c, made, "ab/cd/new", 372, "f" * 64, SOURCE))
+    with database.read() as connection:
+        found = instances.find_instance(connection, made.SOPInstanceUID)
+        assert found is not None
+        before = replace(found, blob_key="ab/cd/old")
         with pytest.raises(NotFound):
-            instances.frame_table(connection, "1.2.3")
+            instances.frame_table(connection, before)
+        with pytest.raises(NotFound):
+            instances.bulk_values(connection, before)
 
 
 def test_the_same_object_again_changes_nothing(database: Database) -> None:

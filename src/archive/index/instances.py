@@ -127,28 +127,28 @@ def metadata(connection: Connection, scope: Scope) -> Iterator[tuple[StoredInsta
         yield StoredInstance(*stored), compressed
 
 
-def frame_table(connection: Connection, sop_instance_uid: str) -> bytes:
+def frame_table(connection: Connection, stored: StoredInstance) -> bytes:
     """The packed frame table, empty for an instance without pixel data. Raises NotFound."""
-    return _detail(connection, sop_instance_uid, instance_detail.c.frames)
+    return _detail(connection, stored, instance_detail.c.frames)
 
 
-def bulk_value(connection: Connection, sop_instance_uid: str, path: str) -> BulkValue | None:
+def bulk_value(connection: Connection, stored: StoredInstance, path: str) -> BulkValue | None:
     """The bulk value of this path, if the instance has one. Raises NotFound when the instance is not stored."""
-    return next((value for value in bulk_values(connection, sop_instance_uid) if value.path == path), None)
+    return next((value for value in bulk_values(connection, stored) if value.path == path), None)
 
 
-def bulk_values(connection: Connection, sop_instance_uid: str) -> list[BulkValue]:
+def bulk_values(connection: Connection, stored: StoredInstance) -> list[BulkValue]:
     """All bulk values of an instance. Raises NotFound when it is not stored."""
-    found = orjson.loads(_detail(connection, sop_instance_uid, instance_detail.c.bulk_values))
+    found = orjson.loads(_detail(connection, stored, instance_detail.c.bulk_values))
     return [BulkValue(*values) for values in found]
 
 
-def _detail(connection: Connection, sop_instance_uid: str, column: sa.Column[Any]) -> bytes:
-    found = connection.execute(
-        _DETAILS[column.name], {"uid": rows.uid(sop_instance_uid)}
-    ).scalar_one_or_none()
+def _detail(connection: Connection, stored: StoredInstance, column: sa.Column[Any]) -> bytes:
+    """Of just these bytes: what was stored since under the same UID has other offsets."""
+    names = {"uid": rows.uid(stored.SOPInstanceUID), "key": stored.blob_key}
+    found = connection.execute(_DETAILS[column.name], names).scalar_one_or_none()
     if found is None:
-        raise NotFound("no instance is stored under this SOP Instance UID")
+        raise NotFound("the instance is not stored any more: ask again for what is")
     return bytes(found)
 
 
@@ -156,6 +156,7 @@ _DETAILS = {
     column.name: sa.select(column)
     .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
     .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
+    .where(instance_table.c.blob_key == sa.bindparam("key"))
     for column in (instance_detail.c.frames, instance_detail.c.bulk_values)
 }
 

@@ -119,7 +119,7 @@ class Retrieve:
         """The value that a BulkDataURI of this instance names, little endian. Raises NotFound."""
         instance = self.instance(scope)
         with self._database.read() as connection:
-            value = instances.bulk_value(connection, instance.SOPInstanceUID, path)
+            value = instances.bulk_value(connection, instance, path)
         if value is None:
             raise NotFound("no bulk data of this name: the metadata has the BulkDataURIs there are")
         words = value
@@ -135,11 +135,11 @@ class Retrieve:
             scope = Scope(sop_instance_uids=tuple(instance.SOPInstanceUID for instance in batch))
             with self._database.read() as connection:
                 rows = list(instances.metadata(connection, scope))
-            compressed = {instance.SOPInstanceUID: text for instance, text in rows}
+            compressed = {instance.blob_key: text for instance, text in rows}
             for instance in batch:
-                if instance.SOPInstanceUID not in compressed:
+                if instance.blob_key not in compressed:
                     raise NotFound("an instance went away while its metadata was being read: ask again")
-                text = decompressor.decompressobj().decompress(compressed[instance.SOPInstanceUID])
+                text = decompressor.decompressobj().decompress(compressed[instance.blob_key])
                 yield text.replace(_MARK, _MARK + url_of(instance).encode() + b"/")
 
     def attributes(self, instance: StoredInstance) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class Retrieve:
     def bulk_values(self, instance: StoredInstance) -> list[BulkValue]:
         """All that the metadata of an instance has by BulkDataURI, in their order. Raises NotFound."""
         with self._database.read() as connection:
-            return instances.bulk_values(connection, instance.SOPInstanceUID)
+            return instances.bulk_values(connection, instance)
 
     def frame_table(self, instance: StoredInstance) -> FrameTable:
         """Where the frames of an instance lie. Raises NotFound when it has no pixel data."""
@@ -167,7 +167,7 @@ class Retrieve:
 
     def _packed_frame_table(self, instance: StoredInstance) -> bytes:
         with self._database.read() as connection:
-            return instances.frame_table(connection, instance.SOPInstanceUID)
+            return instances.frame_table(connection, instance)
 
     def _read(self, instance: StoredInstance, value: BulkValue, offset: int, length: int) -> Iterator[bytes]:
         with self.open(instance) as blob:
