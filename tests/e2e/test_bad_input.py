@@ -210,6 +210,118 @@ def test_an_unknown_study(server: ArchiveServer, below: str) -> None:
     assert "1.2.3" not in response.headers.get("location", "")
 
 
+QUESTIONS = {
+    "an unknown attribute to include": ("studies?includefield=NoSuchAttribute", 400, "includefield"),
+    "an unknown attribute in a sequence": (
+        "series?includefield=RequestAttributesSequence.NoSuchAttribute",
+        400,
+        "includefield",
+    ),
+    "a path of a thousand tags": (
+        "studies?includefield=" + ".".join(["00400275"] * 1000),
+        400,
+        "includefield",
+    ),
+    "a key twice": ("studies?PatientID=a&PatientID=b", 400, "PatientID is given more than once"),
+    "a key under two names": ("studies?PatientID=a&00100020=b", 400, "PatientID is given more than once"),
+    "a parameter twice": ("studies?limit=1&limit=2", 400, "limit is given more than once"),
+    "a range of three dates": ("studies?StudyDate=20240101-20240102-20240103", 400, "range"),
+    "a range without an end": ("studies?StudyDate=-", 400, "range"),
+    "a range of no dates": ("studies?StudyDate=20240199-20240230", 400, "range"),
+    "a range of no times": ("studies?StudyTime=1000-2561", 400, "range"),
+    "a range of no moments": ("instances?AcquisitionDateTime=2024-20241301", 400, "range"),
+    "a range of numbers": ("instances?InstanceNumber=1-2", 400, "number"),
+    "a bad UID as a key": ("studies?StudyInstanceUID=1..2", 400, "UID"),
+    "a bad UID in a list": ("studies?StudyInstanceUID=1.2,1.2.x", 400, "UID"),
+    "a bad UID in the path": ("studies/1.2.x/series", 400, "UID"),
+    "a UID too long": ("studies/" + "1." * 32 + "1/series", 400, "UID"),
+    "ten thousand ranges": ("studies?StudyTime=" + ",".join(["00-01"] * 10_000), 400, "range"),
+    "ten thousand keys": (
+        "studies?" + "&".join(f"x{number:04}" for number in range(10_000)),
+        400,
+        "parameters",
+    ),
+    "ten thousand attributes to include": (
+        "studies?includefield="
+        + ",".join(f"{number:08X}" for number in range(0x00090000, 0x00090000 + 7000)),
+        400,
+        "includefield=all",
+    ),
+    "a value of 70,000 characters": ("studies?PatientName=" + "a" * 70_000, 431, "65536 bytes"),
+    "no number": ("studies?limit=-1", 400, "limit"),
+    "no UTF-8": ("studies?PatientName=%FF", 400, "UTF-8"),
+}
+"""Path, status, and what the body says."""
+
+
+@pytest.mark.parametrize(("path", "status", "said"), QUESTIONS.values(), ids=QUESTIONS)
+def test_questions_that_cannot_be(server: ArchiveServer, path: str, status: int, said: str) -> None:
+    """Q10: refused at once, with a sentence that says what was wrong."""
+    found, _, body = asked(server, "GET", path, b"Accept: application/dicom+json\r\n\r\n")
+    assert found == status, body
+    assert said in body
+    assert 10 < len(body) < 400
+
+
+def asked(server: ArchiveServer, method: str, path: str, rest: bytes) -> tuple[int, str, str]:
+    """Status, head and body of the answer to a request that no client library would send."""
+    begin = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=10) as connection:
+        head = f"{method} /dicom-web/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        connection.sendall(head.encode() + rest)
+        answer, _, body = connection.makefile("rb").read().decode().partition("\r\n\r\n")
+    assert time.monotonic() - begin < 5
+    return int(answer.split()[1]), answer, body
+
+
+XML, JSON = "application/dicom+xml", "application/dicom+json"
+BODIES = {
+    "a DOCTYPE": (XML, b"<!DOCTYPE x><NativeDicomModel/>", True, "DOCTYPE"),
+    "an entity of entities": (
+        XML,
+        b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><NativeDicomModel>&b;</NativeDicomModel>',
+        True,
+        "DOCTYPE",
+    ),
+    "XML nested 3,000 deep": (
+        XML,
+        b"<NativeDicomModel>"
+        + b'<DicomAttribute tag="00081140" vr="SQ"><Item number="1">' * 3000
+        + b"</Item></DicomAttribute>" * 3000
+        + b"</NativeDicomModel>",
+        True,
+        "deep",
+    ),
+    "JSON nested 3,000 deep": (
+        JSON,
+        b'[{"00081140":{"vr":"SQ","Value":' * 3000 + b"[]" + b"}}]" * 3000,
+        True,
+        "deep",
+    ),
+    "lists nested 3,000 deep": (JSON, b"[" * 3000 + b"]" * 3000, True, "an array of data sets"),
+    "a body without its end": (JSON, b"[]", False, "end"),
+    "a body that ends in a head": ("a" * 30, b"", False, "end"),
+}
+"""Content-Type of a part, its content, whether the body has its end, and what the answer says."""
+
+
+@pytest.mark.parametrize(("content_type", "content", "ends", "said"), BODIES.values(), ids=BODIES)
+def test_bodies_that_cannot_be(
+    server: ArchiveServer, content_type: str, content: bytes, ends: bool, said: str
+) -> None:
+    """S7: 4xx at once, and the answer says what was wrong."""
+    body = dicomweb.part_head(content_type) + content + b"\r\n" + (dicomweb.closing() if ends else b"")
+    begin = time.monotonic()
+    response = dicomweb.CLIENT.post(
+        f"{server.dicomweb_url}/studies",
+        content=body,
+        headers={"Content-Type": dicomweb.STOW_TYPE, "Accept": "application/dicom+json"},
+    )
+    assert time.monotonic() - begin < 5
+    assert response.status_code in (400, 409)
+    assert said in response.text + response.headers.get("warning", "")
+
+
 def test_an_unknown_move_destination(server: ArchiveServer) -> None:
     """D12: A801, whether the study is known or not."""
     final = scu.move(server, "NOWHERE", QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")

@@ -104,7 +104,9 @@ class _Reader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         kind = name.removeprefix(f"{_NAMESPACE} ")
         self._hold(1)
-        if self._open[-1] not in _PLACES.get(kind, ()) or len(self._open) > _MOST_NESTED:
+        if len(self._open) > _MOST_NESTED:
+            raise CannotUnderstand("the XML is nested too deep")
+        if self._open[-1] not in _PLACES.get(kind, ()):
             raise CannotUnderstand(
                 f"the XML is no Native DICOM Model, at line {self._parser.CurrentLineNumber}"
             )

@@ -100,7 +100,7 @@ class Protocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         self._outside += len(data)
         super().data_received(data)
-        if self._outside > HEAD_BYTES:
+        if self._outside > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(_TOO_LARGE)
         elif len(self.pipeline) > MAXIMUM_WAITING:
             self.transport.close()
@@ -117,7 +117,9 @@ class Protocol(HttpToolsProtocol):
         return bool(self.pipeline or (cycle and cycle.response_started and not cycle.response_complete))
 
     def send_400_response(self, msg: str) -> None:
-        if self._is_answering():
+        if self.url and len(self.url) >= HEAD_BYTES - 1:
+            self._refuse(_TOO_LARGE)  # of a target this long the parser only says that it is none
+        elif self._is_answering():
             self.transport.close()
         else:
             super().send_400_response(msg)
