@@ -6,6 +6,7 @@ all the same. A value that is there is never replaced, and what identifies the p
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import orjson
@@ -26,6 +27,9 @@ _FILLED = {
     )
     for level in _TABLES
 }
+
+_REMEMBERED = 16 << 10
+"""Characters of what a row has prepared, at most, for which it is remembered what is missing."""
 
 
 def fill_patient(connection: Connection, key: int, known: str, instance: Instance) -> None:
@@ -58,14 +62,19 @@ def fill_series(connection: Connection, key: int, known: str, instance: Instance
 
 def _missing(instance: Instance, known: str, level: Level) -> list[Attribute]:
     """The attributes of which the object has a value and the row has none."""
-    there = orjson.loads(known)
+    absent = _absent if len(known) <= _REMEMBERED else _absent.__wrapped__
     return [
         one
-        for tag, one in _FILLED[level]
-        if "Value" not in there.get(tag, ())
-        and (element := instance.attributes.get(one.tag)) is not None
-        and '"Value"' in element.json
+        for one in absent(known, level)
+        if (element := instance.attributes.get(one.tag)) is not None and '"Value"' in element.json
     ]
+
+
+@functools.lru_cache(maxsize=64)
+def _absent(known: str, level: Level) -> tuple[Attribute, ...]:
+    """The attributes of which a row has no value. Objects of one series come together, so the answer is remembered."""
+    there = orjson.loads(known)
+    return tuple(one for tag, one in _FILLED[level] if "Value" not in there.get(tag, ()))
 
 
 def _fill(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -27,7 +28,9 @@ TERM_TABLES: Mapping[Level, sa.Table] = {
 }
 WORD_TABLES: Mapping[Level, sa.Table] = {Level.STUDY: schema.study_word, Level.SERIES: schema.series_word}
 _INSERT_WORDS = {level: sa.insert(table) for level, table in WORD_TABLES.items()}
-_ALL = frozenset(ATTRIBUTES)
+_NAMED = {level: tuple((schema.column_name(one), one) for one in found) for level, found in _COLUMNS.items()}
+_WITH_TERMS = {level: tuple(filter(schema.has_terms, found)) for level, found in _COLUMNS.items()}
+_NAMES = {level: tuple(one for one in found if one.vr == "PN") for level, found in _COLUMNS.items()}
 _PATIENT_ID = BY_KEYWORD["PatientID"].tag
 _ISSUER = BY_KEYWORD["IssuerOfPatientID"].tag
 _REQUESTS = BY_KEYWORD["RequestAttributesSequence"].tag
@@ -49,21 +52,29 @@ def patient(instance: Instance) -> tuple[str, str]:
     return _identifier(instance, _PATIENT_ID), _identifier(instance, _ISSUER)
 
 
-def matched(instance: Instance, level: Level, attributes: Container[Attribute] = _ALL) -> dict[str, Any]:
-    """The columns of the level's row that are matched, of these attributes."""
+def matched(
+    instance: Instance, level: Level, attributes: Container[Attribute] | None = None
+) -> dict[str, Any]:
+    """The columns of the level's row that are matched, of these attributes, or of all."""
     return {
-        schema.column_name(one): _column_value(one, instance) for one in _COLUMNS[level] if one in attributes
+        name: _column_value(one, instance)
+        for name, one in _NAMED[level]
+        if attributes is None or one in attributes
     }
 
 
 def prepared(instance: Instance, *levels: Level) -> str:
     """The DICOM JSON of these levels' attributes, as far as the object has them, in ascending order."""
-    members = sorted(
-        (one.tag_hex, instance.attributes[one.tag].json)
-        for one in ATTRIBUTES
-        if one.level in levels and not one.computed and one.tag in instance.attributes
-    )
-    return "{" + ",".join(f'"{tag}":{terms.clean(json)}' for tag, json in members) + "}"
+    found = instance.attributes
+    members = [f'"{name}":{terms.clean(found[tag].json)}' for name, tag in _of_levels(levels) if tag in found]
+    return "{" + ",".join(members) + "}"
+
+
+@functools.cache
+def _of_levels(levels: tuple[Level, ...]) -> tuple[tuple[str, int], ...]:
+    """Tags as text and as numbers, in ascending order."""
+    found = (one for one in ATTRIBUTES if one.level in levels and not one.computed)
+    return tuple(sorted((one.tag_hex, one.tag) for one in found))
 
 
 def add_terms(
@@ -71,10 +82,10 @@ def add_terms(
     instance: Instance,
     level: Level,
     key: int,
-    attributes: Container[Attribute] = _ALL,
+    attributes: Container[Attribute] | None = None,
 ) -> None:
-    """Enter the values and component groups of these attributes for which a column has no place, and the words of
-    names."""
+    """Enter the values and component groups of these attributes, or of all, for which a column has no place, and the
+    words of names."""
     if level in WORD_TABLES:
         _add_words(connection, instance, level, key, attributes)
     table = TERM_TABLES[level]
@@ -86,8 +97,8 @@ def add_terms(
             "component_group": term.component_group,
             "text": term.text,
         }
-        for one in _COLUMNS[level]
-        if one in attributes and schema.has_terms(one)
+        for one in _WITH_TERMS[level]
+        if attributes is None or one in attributes
         for term in terms.terms(one.vr, values_of(instance, one.tag))
         if (term.value_number, term.component_group) != (0, terms.ALPHABETIC)
     ]
@@ -96,13 +107,17 @@ def add_terms(
 
 
 def _add_words(
-    connection: Connection, instance: Instance, level: Level, key: int, attributes: Container[Attribute]
+    connection: Connection,
+    instance: Instance,
+    level: Level,
+    key: int,
+    attributes: Container[Attribute] | None,
 ) -> None:
     table = WORD_TABLES[level]
     found = [
         {table.columns.keys()[0]: key, "tag": one.tag, **word}
-        for one in _COLUMNS[level]
-        if one.vr == "PN" and one in attributes
+        for one in _NAMES[level]
+        if attributes is None or one in attributes
         for word in terms.words(values_of(instance, one.tag))
     ]
     if found:
