@@ -250,6 +250,19 @@ def test_instances_as_octet_stream_are_their_bulk_data(door: Door) -> None:
     assert body == data_set.PixelData
 
 
+@pytest.mark.parametrize("keyword", ["PixelData", "FloatPixelData"])
+def test_native_pixels_need_no_decoder(door: Door, keyword: str) -> None:
+    """Some writers name the transfer syntax of compressed pixel data, and leave theirs as it is."""
+    data_set = secondary_capture(BitsAllocated=32, PixelData=None)
+    setattr(data_set, keyword, bytes(range(256)))
+    file = part10(data_set).replace(f"{ExplicitVRLittleEndian}\0".encode(), f"{RLELossless}\0".encode())
+    assert door.store(file).status_code == 200
+    answer = get(door, path_of(data_set), DICOM)
+    assert answer.status_code == 200, answer.text
+    assert differences(file, answer.content) == []
+    assert pydicom.dcmread(io.BytesIO(answer.content))[keyword].value == bytes(range(256))
+
+
 def test_lossy_pixels_with_a_decoder_are_decoded(door: Door, pydicom_data: Path) -> None:
     file = (pydicom_data / "test_files" / "SC_rgb_jpeg_dcmtk.dcm").read_bytes()
     stored = door.store(file)

@@ -44,7 +44,7 @@ class Delivery:
             return explicit.of_native(instance, opened)
         (table,) = self._retrieve.frame_tables((instance,))
         explicit.check(instance, table)
-        if table is None or uid in explicit.NATIVE:
+        if table is None or not table.encapsulated:
             return explicit.of_native(instance, opened, stored_frames.pixel_bytes(table))
         return explicit.of_compressed(instance, opened, self.decoded(instance))
 

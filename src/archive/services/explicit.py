@@ -103,11 +103,12 @@ def _of_deflated(instance: StoredInstance, opened: Callable[[], Blob]) -> Readab
 
 def check(instance: StoredInstance, table: FrameTable | None) -> None:
     """Raises NotAcceptable or CannotRender where the two below would, as far as that can be told without reading the
-    object; `table` is None for one without pixel data."""
+    object; `table` is None for one without pixel data. Pixel data that is native in spite of a transfer syntax of
+    compressed ones, as floating point mostly is, needs no decoder."""
     uid = instance.transfer_syntax_uid
     if uid in NATIVE:
         return
-    if table is not None:
+    if table is not None and table.encapsulated:
         native.check(table, uid)
     elif uid not in DECODERS:
         raise NotAcceptable(f"{uid} cannot be converted: ask for transfer-syntax=*")
