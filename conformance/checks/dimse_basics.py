@@ -83,7 +83,10 @@ def _name(number: int, name: str, script: str) -> None:
     def run(w: World) -> None:
         given = str(_study(w, name, "PatientName").PatientName)
         wanted = str(w[name].dataset.PatientName)
-        expect(given == wanted or wanted.startswith(given + "="), f"{given} came, {wanted} was stored")
+        asked = "C-FIND at STUDY level by Study Instance UID, asked in ISO_IR 192"
+        expect(
+            given == wanted or wanted.startswith(given + "="), f"{asked}: {given} came, {wanted} was stored"
+        )
 
 
 _name(5, "ru", "Cyrillic")

@@ -196,9 +196,12 @@ def single_part_instance(w: World) -> None:
 
 
 def _single_for_many(number: int, title: str, path: str, accept: str) -> None:
-    @check(f"N8.{number}", f"{title} as a single part: 406", "10.4.4, Note 3; 8.7.8.1", needs=["ct1", "seg"])
+    clause = "10.4.3.3.3, 8.7.8.1" if accept == "image/jpeg" else "10.4.4, 8.7.8.1"
+
+    @check(f"N8.{number}", f"{title} as a single part: 406", clause, needs=["ct1", "ct2", "ct3", "seg"])
     def run(w: World) -> None:
-        """The resource kind decides, not how many instances there happen to be (Note 3)."""
+        """10.4.4: application/dicom shall only be used for individual instances. 10.4.3.3.3: a rendered resource holds
+        all of its instances, here several. So no type remains (8.7.8.1), as Note 3 of 10.4.4 says too."""
         w.get(path.format(ct=w["ct1"], seg=w["seg"]), accept).must(406)
 
 
@@ -278,7 +281,7 @@ def _same(xml: native_model.Item, json: native_model.Item) -> None:
     )
 
 
-@check("N9.11", "XML metadata follows the schema", "PS3.19 A.1.6, F.3.1", needs=["ct1", "ct3"])
+@check("N9.11", "XML metadata follows the schema", "PS3.19 A.1.5, A.1.6, F.3.1", needs=["ct1", "ct3"])
 def xml_schema(w: World) -> None:
     """The attribute of BulkData is `uri` in lower case, and a sequence holds Items alone: Table F.3.1-1 shows both."""
     for name in ("ct1", "ct3"):

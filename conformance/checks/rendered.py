@@ -126,28 +126,29 @@ def quality(w: World) -> None:
 
 
 INVALID = {
-    14: ("quality=0", "quality=0"),
-    15: ("quality=101", "quality=101"),
-    16: ("quality that is no number", "quality=high"),
-    17: ("window of two values", "window=40,400"),
-    18: ("window of an unknown function", "window=40,400,cubic"),
-    19: ("window that is no number", "window=a,b,linear"),
-    20: ("viewport of one value", "viewport=100"),
-    21: ("viewport of zero", "viewport=0,0"),
-    22: ("viewport that is no number", "viewport=a,b"),
-    23: ("annotation without a value", "annotation="),
+    14: ("quality=0", "quality=0", "8.3.5.1.2"),
+    15: ("quality=101", "quality=101", "8.3.5.1.2"),
+    16: ("quality that is no number", "quality=high", "8.3.5.1.2"),
+    17: ("window of two values", "window=40,400", "8.3.5.1.4"),
+    18: ("window of an unknown function", "window=40,400,cubic", "8.3.5.1.4"),
+    19: ("window that is no number", "window=a,b,linear", "8.3.5.1.4"),
+    20: ("viewport of one value", "viewport=100", "8.3.5.1.3"),
+    21: ("viewport of zero", "viewport=0,0", "8.3.5.1.3"),
+    22: ("viewport that is no number", "viewport=a,b", "8.3.5.1.3"),
+    23: ("annotation without a value", "annotation=", "8.3.5.1.1"),
 }
 
 
-def _invalid(number: int, title: str, query: str) -> None:
-    @check(f"R3.{number}", f"{title}: 400", "8.3.5.1.1 to .4", needs=["ct1"])
+def _invalid(number: int, title: str, query: str, clause: str) -> None:
+    @check(f"R3.{number}", f"{title}: 400", f"{clause}, Table 10.4.1-5", needs=["ct1"])
     def run(w: World) -> None:
-        """Each of the four clauses names 400 for values that are missing or ill formed."""
+        """Table 10.4.1-5 makes the four parameters mandatory for the server; the clause of each names 400 for values
+        that are missing or ill formed."""
         w.get(path_of(w, f"?{query}"), "image/jpeg").must(400)
 
 
-for _number, (_title, _query) in INVALID.items():
-    _invalid(_number, _title, _query)
+for _number, (_title, _query, _clause) in INVALID.items():
+    _invalid(_number, _title, _query, _clause)
 
 
 @check(

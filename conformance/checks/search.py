@@ -136,7 +136,8 @@ def _lacking(item: dict[str, Any], tags: str) -> list[str]:
 def _return_keys(number: int, kind: str, tags: str, clause: str) -> None:
     @check(f"Q3.{number}", f"required attributes in results of {kind}", clause, needs=CT_STUDY)
     def run(w: World) -> None:
-        """What is present if known is known to a server that holds the whole instance."""
+        """10.6.3.3.3: all attributes of the table, if present in the instance. "If known": a server that
+        holds the whole instance knows."""
         missing = _lacking(_resource(w, kind)[0], tags)
         expect(not missing, f"{' '.join(missing)} missing")
 
@@ -144,7 +145,7 @@ def _return_keys(number: int, kind: str, tags: str, clause: str) -> None:
 _return_keys(1, "studies", STUDY_RETURN, "Table 10.6.3-3")
 _return_keys(2, "study's series", SERIES_RETURN, "Table 10.6.3-4")
 _return_keys(3, "series' instances", INSTANCE_RETURN, "Table 10.6.3-5")
-_return_keys(4, "series' instances", "00280010 00280011 00280100", "Table 10.6.3-5 (if known)")
+_return_keys(4, "series' instances", "00280010 00280011 00280100", "10.6.3.3.3, Table 10.6.3-5")
 _return_keys(5, "studies", RETRIEVE_URL, "Table 10.6.3-3 (if retrievable)")
 
 
@@ -200,7 +201,7 @@ def available_transfer_syntax(w: World) -> None:
         w.get(w["rle"].instance, f"{DICOM}; transfer-syntax={syntax}").must(200)
 
 
-@check("Q3.11", "Number of Frames of a multi-frame instance", "Table 10.6.3-5 (if known)", needs=["mf"])
+@check("Q3.11", "Number of Frames of a multi-frame instance", "10.6.3.3.3, Table 10.6.3-5", needs=["mf"])
 def number_of_frames(w: World) -> None:
     item = w.search(w["mf"].series + "/instances")[0]
     expect(text(item, "00280008") == "3", f"NumberOfFrames {item.get('00280008')}")
