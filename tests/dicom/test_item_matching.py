@@ -82,6 +82,11 @@ CASES: list[tuple[Path, Matching, bool]] = [
     ((0x0008002A,), Range("20231231", "2023123123"), True),
     ((0x0008002A,), SingleValue("20240101"), False),
     ((0x00181078,), Range("20231231223000+0000", "20231231223000+0000"), True),
+    ((0x0008002A,), SingleValue("20231231233000+0000"), True),
+    ((0x0008002A,), SingleValue("20240101131500+1345"), True),
+    ((0x0008002A,), SingleValue("20240101003000+0000"), False),
+    ((0x00181078,), SingleValue("20231231223000"), True),
+    ((0x00181078,), SingleValue("20240101003000"), False),
 ]
 
 

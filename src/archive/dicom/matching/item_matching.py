@@ -21,7 +21,7 @@ from archive.dicom.attribute_levels import (
     vr_of,
 )
 from archive.dicom.matching import moments
-from archive.dicom.matching.value_matching import Member, element_matches, texts
+from archive.dicom.matching.value_matching import Member, Zones, element_matches, texts
 from archive.dicom.query import Key, Matching, Path, Query, Range, SingleValue
 
 DataSet = Mapping[str, Any]
@@ -49,47 +49,44 @@ class DataSetTest:
         InvalidQuery."""
         own = data_set.get(f"{TIMEZONE_OFFSET_FROM_UTC:08X}")
         told = next(iter(texts(own)), utc_offset) if own else utc_offset
-        zone = moments.utc_offset(told)
-        asked = self._query.timezone
-        shift = zone - asked if zone is not None and asked is not None else 0
-        return self._matches(self._keys, data_set, shift)
+        return self._matches(self._keys, data_set, Zones(self._query.timezone, moments.utc_offset(told)))
 
-    def _matches(self, keys: _Keys, data_set: DataSet, shift: int) -> bool:
+    def _matches(self, keys: _Keys, data_set: DataSet, zones: Zones) -> bool:
         pairs = _pairs(keys.own)
         together = {tag for pair in pairs for tag in pair}
         blocks = Blocks(data_set, keys.creators)
         return (
             all(
-                self._own_matches(keys.own[tag], tag, data_set, blocks, shift)
+                self._own_matches(keys.own[tag], tag, data_set, blocks, zones)
                 for tag in keys.own
                 if tag not in together
             )
-            and all(self._pair_matches(keys, pair, data_set, shift) for pair in pairs)
+            and all(self._pair_matches(keys, pair, data_set, zones) for pair in pairs)
             and all(
-                self._any_item(below, data_set.get(blocks.tag_text(tag)), shift)
+                self._any_item(below, data_set.get(blocks.tag_text(tag)), zones)
                 for tag, below in keys.within.items()
             )
         )
 
     def _own_matches(
-        self, wanted: Sequence[Matching], tag: int, data_set: DataSet, blocks: Blocks, shift: int
+        self, wanted: Sequence[Matching], tag: int, data_set: DataSet, blocks: Blocks, zones: Zones
     ) -> bool:
         if is_private_creator(tag):
             return _has_creator(data_set, tag >> 16, wanted)
         member = data_set.get(blocks.tag_text(tag))
-        return all(element_matches(member, one, fuzzy=self._query.fuzzy, shift=shift) for one in wanted)
+        return all(element_matches(member, one, fuzzy=self._query.fuzzy, zones=zones) for one in wanted)
 
-    def _any_item(self, below: _Keys, member: Member | None, shift: int) -> bool:
+    def _any_item(self, below: _Keys, member: Member | None, zones: Zones) -> bool:
         items = member.get("Value", ()) if member and member.get("vr") == "SQ" else ()
-        return any(self._matches(below, item or {}, shift) for item in items)
+        return any(self._matches(below, item or {}, zones) for item in items)
 
-    def _pair_matches(self, keys: _Keys, pair: tuple[int, int], data_set: DataSet, shift: int) -> bool:
+    def _pair_matches(self, keys: _Keys, pair: tuple[int, int], data_set: DataSet, zones: Zones) -> bool:
         """A date and its time, or one of the two with the other beside it in the object."""
         date, time = pair
         wanted = moments.limits(
             next(iter(keys.own.get(date, ())), None),
             next(iter(keys.own.get(time, ())), None),
-            shift if follows_the_timezone(date) else 0,
+            zones.shift if follows_the_timezone(date) else 0,
             combined=self._query.combined,
         )
         at = (moments.date(_first(data_set, date)), moments.time(_first(data_set, time)))

@@ -10,6 +10,7 @@ import base64
 import binascii
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -28,10 +29,28 @@ Member = Mapping[str, Any]
 """An attribute in the DICOM JSON Model."""
 
 
-def element_matches(member: Member | None, matching: Matching, *, fuzzy: bool, shift: int = 0) -> bool:
-    """Whether an attribute of an object, None where it has none, matches. `shift` is how many minutes the object's
-    time zone is east of the key's; for DT values without an offset of their own. Raises InvalidQuery for a kind of
-    matching that the VR does not have."""
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """The time zones of the dates and times that are asked for and of those in the object, in minutes east of UTC;
+    None where nobody tells."""
+
+    asked: int | None = None
+    told: int | None = None
+
+    @property
+    def shift(self) -> int:
+        """How many minutes the object's zone is east of the key's, as far as both are known."""
+        return 0 if self.asked is None or self.told is None else self.told - self.asked
+
+
+_NOWHERE = Zones()
+
+
+def element_matches(
+    member: Member | None, matching: Matching, *, fuzzy: bool, zones: Zones = _NOWHERE
+) -> bool:
+    """Whether an attribute of an object, None where it has none, matches. The zones are for DT values without an
+    offset of their own. Raises InvalidQuery for a kind of matching that the VR does not have."""
     if isinstance(matching, Universal):
         return True
     if isinstance(matching, Empty):
@@ -41,8 +60,8 @@ def element_matches(member: Member | None, matching: Matching, *, fuzzy: bool, s
     vr = str(member.get("vr", "UN"))
     values = texts(member)
     if isinstance(matching, AsGiven):
-        return any(_value_matches(vr, values, one, fuzzy, shift) for one in _kinds(vr, matching.values))
-    return _value_matches(vr, values, matching, fuzzy, shift)
+        return any(_value_matches(vr, values, one, fuzzy, zones) for one in _kinds(vr, matching.values))
+    return _value_matches(vr, values, matching, fuzzy, zones)
 
 
 def is_empty(member: Member | None) -> bool:
@@ -87,7 +106,7 @@ def _kinds(vr: str, values: tuple[str, ...]) -> tuple[Matching, ...]:
         return ()
 
 
-def _value_matches(vr: str, values: Sequence[str], matching: Matching, fuzzy: bool, shift: int) -> bool:
+def _value_matches(vr: str, values: Sequence[str], matching: Matching, fuzzy: bool, zones: Zones) -> bool:
     if isinstance(matching, Universal):
         return True
     if vr == "PN":
@@ -95,7 +114,7 @@ def _value_matches(vr: str, values: Sequence[str], matching: Matching, fuzzy: bo
     if vr in ("DA", "TM"):
         return any(_moment_matches(vr, value, matching) for value in values)
     if vr == "DT":
-        return any(_date_time_matches(value, matching, shift) for value in values)
+        return any(_date_time_matches(value, matching, zones) for value in values)
     if vr in _NUMBERS:
         wanted = {_number(one) for one in _listed(matching)}
         return any(_number(value) in wanted for value in values if _number(value) is not None)
@@ -145,8 +164,9 @@ def _moment_matches(vr: str, value: str, matching: Matching) -> bool:
     return all(moments.holds(limit, "", moments.time(value)) for limit in wanted)
 
 
-def _date_time_matches(value: str, matching: Matching, shift: int) -> bool:
-    """What an object says begins within what the key says. Offsets count where both sides have one."""
+def _date_time_matches(value: str, matching: Matching, zones: Zones) -> bool:
+    """What an object says begins within what the key says. Offsets count where both sides have one, in the value or
+    in the TimezoneOffsetFromUTC beside it (PS3.4 C.2.2.2.5, PS3.3 C.12.1.1.8)."""
     has = moments.date_time_span(value)
     if has is None:
         return False
@@ -157,8 +177,8 @@ def _date_time_matches(value: str, matching: Matching, shift: int) -> bool:
             pass
         case _:
             raise InvalidQuery("a key of VR DT is matched by a value or a range of values")
-    begins = not first.strip() or _after(_span(first)[0], _span(first), has, shift) <= timedelta()
-    return begins and (not last.strip() or _after(_span(last)[1], _span(last), has, shift) >= timedelta())
+    begins = not first.strip() or _after(_span(first)[0], _span(first), has, zones) <= timedelta()
+    return begins and (not last.strip() or _after(_span(last)[1], _span(last), has, zones) >= timedelta())
 
 
 def _span(limit: str) -> moments.Span:
@@ -168,11 +188,11 @@ def _span(limit: str) -> moments.Span:
     return wanted
 
 
-def _after(moment: datetime, wanted: moments.Span, has: moments.Span, shift: int) -> timedelta:
+def _after(moment: datetime, wanted: moments.Span, has: moments.Span, zones: Zones) -> timedelta:
     """How long this end of the key is after the beginning of what the object says."""
-    if wanted[2] is not None and has[2] is not None:
-        return moment - has[0] + timedelta(minutes=has[2] - wanted[2])
-    return moment - has[0] + timedelta(minutes=shift if wanted[2] is None and has[2] is None else 0)
+    asked = zones.asked if wanted[2] is None else wanted[2]
+    told = zones.told if has[2] is None else has[2]
+    return moment - has[0] + timedelta(minutes=Zones(asked, told).shift)
 
 
 # --- names ---
