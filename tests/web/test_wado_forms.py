@@ -182,6 +182,29 @@ def test_a_broken_codestream_in_a_study_comes_as_stored(door: Door) -> None:
     assert alone.status_code == 406
 
 
+def test_in_strict_mode_a_broken_codestream_is_406_unless_it_may_come_as_stored(
+    open_door: Callable[..., Door],
+) -> None:
+    """PS3.18 8.7.3.4: what is lossless and no longer than an element can be comes in Explicit VR Little Endian."""
+    strict, named = open_door(http__strict=True), mr()
+    study = {"StudyInstanceUID": named.StudyInstanceUID, "PatientID": "BROKEN"}
+    good, bad = rle(InstanceNumber=1, **study), rle(InstanceNumber=2, **study)
+    bad.PixelData = encapsulate([run_length(bytes(64))[:-20]])
+    files = part10(good, RLELossless), part10(bad, RLELossless)
+    assert strict.store(*files, Accept="application/dicom+json").status_code == 200
+    for accept in ("*/*", MULTIPART, 'multipart/related; type="application/octet-stream"'):
+        answer = get(strict, path_of(good, "Study"), accept)
+        assert answer.status_code == 406, accept
+        assert "decoded" in answer.text
+    pixels = f"{path_of(good, 'Study')}/pixeldata"
+    assert get(strict, pixels, 'multipart/related; type="application/octet-stream"').status_code == 406
+    either = f"{MULTIPART}; transfer-syntax={ExplicitVRLittleEndian}, {MULTIPART}; transfer-syntax={RLELossless}; q=0.5"
+    first, second = parts(get(strict, path_of(good, "Study"), either))
+    assert first[0]["Content-Type"].endswith(str(ExplicitVRLittleEndian))
+    assert second == (second[0], files[1])
+    assert second[0]["Content-Type"].endswith(str(RLELossless))
+
+
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_what_shall_not_be_used_is_sent_to_who_wants_the_very_bytes(
     open_door: Callable[..., Door], syntax: str

@@ -8,7 +8,7 @@ them; decoded it is one part again (8.7.3.3). Each part has the BulkDataURI of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -95,17 +95,32 @@ def _of_target(archive: Archive, asked: Asked, wanted: Callable[[BulkValue], boo
         raise NotFound("nothing of that kind is in these instances")
     if any(form.decoded for of_instance in forms for form in of_instance):
         asked.decodes()
-    parts = (
-        part
-        for instance, of_instance in zip(stored, forms, strict=True)
-        for part in _parts_of_instance(archive, asked, instance, of_instance, wanted)
-    )
+
+    def parts() -> Iterator[Part]:
+        if asked.strict:
+            _check_codestreams(archive, asked, stored, forms)
+        for instance, of_instance in zip(stored, forms, strict=True):
+            yield from _parts_of_instance(archive, asked, instance, of_instance, wanted)
+
     states = [
         f"{one.sha256} {one.blob_key} {[form.part_type for form in of_instance]}"
         for one, of_instance in zip(stored, forms, strict=True)
     ]
     etag = tag(IMPLEMENTATION_VERSION_NAME, asked.base_url, str(wanted is _is_pixel_data), *states)
-    return replace(related(first.offer.media_type, parts), etag=etag)
+    return replace(related(first.offer.media_type, parts()), etag=etag)
+
+
+def _check_codestreams(
+    archive: Archive, asked: Asked, stored: Sequence[StoredInstance], forms: Sequence[tuple[PixelForm, ...]]
+) -> None:
+    """Whether all can be decoded that is to be, or may come as stored. Raises NotAcceptable."""
+    for instance, of_instance in zip(stored, forms, strict=True):
+        if not any(form.decoded for form in of_instance):
+            continue
+        try:
+            archive.delivery.decoded(instance).make_sure()
+        except NotAcceptable as reason:
+            pixel_forms.otherwise(asked, instance, (True,), reason)
 
 
 _AS_VALUE = PixelForm(Offer(OCTET_STREAM, True, _NATIVE, as_stored=True))

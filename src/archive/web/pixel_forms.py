@@ -68,13 +68,17 @@ def choose(
     try:
         archive.delivery.check(instance, table)
     except NotAcceptable as reason:
-        return PixelForm(_otherwise(asked, _offers(asked, uid, (), compressed), reason))
+        return otherwise(asked, instance, compressed, reason)
     return PixelForm(chosen, decoded=True)
 
 
-def _otherwise(asked: Asked, offers: Sequence[Offer], reason: NotAcceptable) -> Offer:
+def otherwise(
+    asked: Asked, instance: StoredInstance, compressed: Sequence[bool], reason: NotAcceptable
+) -> PixelForm:
+    """How the client likes what cannot be decoded. Raises the reason for that where it does not."""
+    offers = _offers(asked, instance.transfer_syntax_uid, (), compressed)
     try:
-        return media_types.choose(asked.accept, offers)
+        return PixelForm(media_types.choose(asked.accept, offers))
     except NotAcceptable:
         raise reason from None
 

@@ -3,7 +3,8 @@
 Without a transfer syntax in the request Explicit VR Little Endian is meant (8.7.3.4), so what is stored otherwise is
 re-encoded and what is compressed decoded. Two exceptions: lossy pixel data that we cannot decode, video for one, comes
 as stored, as the clause permits; and where a codestream turns out to be broken while a study or series is being sent,
-its instance comes as stored, and its part says so.
+its instance comes as stored, and its part says so. The clause does not permit the latter of what is lossless, so in
+strict mode all is decoded once before the first byte, which takes twice the time, and the answer is then 406.
 
 `transfer-syntax=*` gets what is stored, untouched; also implicit VR and big endian, which 8.7.3 does not want in
 payloads, because who asks so wants the very bytes. In strict mode these two are re-encoded.
@@ -146,8 +147,23 @@ def _sliced(archive: Archive, instance: StoredInstance, uid: str) -> Sliced:
     return Sliced(readable.length, read)
 
 
+def _surely(archive: Archive, asked: Asked, forms: Forms) -> Forms:
+    """The forms in which the instances can be had, as far as that can be told beforehand. Raises NotAcceptable."""
+    return [(instance, _sure(archive, asked, instance, uid)) for instance, uid in forms]
+
+
+def _sure(archive: Archive, asked: Asked, instance: StoredInstance, uid: str) -> str:
+    if not _is_decoded((instance, uid)):
+        return uid
+    try:
+        archive.delivery.explicit(instance).make_sure()
+    except NotAcceptable as reason:
+        return _instead(asked, instance, reason)
+    return uid
+
+
 def _parts(archive: Archive, asked: Asked, forms: Forms) -> Iterator[Part]:
-    for instance, wanted in forms:
+    for instance, wanted in _surely(archive, asked, forms) if asked.strict else forms:
         uid = wanted
         try:
             readable = _readable(archive, instance, uid)
