@@ -105,6 +105,30 @@ def test_a_claim_of_a_dead_worker_comes_due_again(archive: Archive) -> None:
     assert ran == [1]
 
 
+def test_jobs_that_were_not_begun_are_given_back_at_the_stop(archive: Archive) -> None:
+    """A restart does not make them wait for the end of the lease, nor counts as an attempt."""
+    for _ in range(3):
+        put(archive, "Event")
+    now, stop = time.time(), threading.Event()
+    worker.work(archive, jobs={"Event": lambda *_: stop.set()}, stop=stop, now=lambda: now)
+    assert [job.attempts for job in claimable(archive, now)] == [1, 1]
+
+
+def test_jobs_behind_long_ones_are_given_back_before_the_lease_ends(archive: Archive) -> None:
+    """Else another worker would begin them too."""
+    for _ in range(3):
+        put(archive, "Event")
+    start = time.time()
+    clock = [start]
+
+    def take_long(_archive: Archive, _payload: Mapping[str, Any]) -> None:
+        clock[0] += worker.BEGIN_SECONDS
+
+    worker.work(archive, jobs={"Event": take_long}, now=lambda: clock[0])
+    assert clock[0] < start + worker.LEASE_SECONDS
+    assert len(claimable(archive, clock[0])) == 2
+
+
 def test_abandoned_bytes_are_deleted(archive: Archive) -> None:
     writer = archive.store.create()
     writer.write(b"bytes")

@@ -7,7 +7,7 @@ therefore run more than once, and is written so that this does no harm.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,13 @@ def claim(connection: Connection, *, now: float, lease_seconds: float, limit: in
             [{"job_id": row.id} for row in due],
         )
     return [Job(row.id, row.event, orjson.loads(row.payload), row.attempts + 1) for row in due]
+
+
+def give_back(connection: Connection, job_ids: Sequence[int], *, now: float) -> None:
+    """Claimed jobs that were not begun: due again, and not attempted."""
+    connection.execute(
+        sa.update(outbox).where(outbox.c.id.in_(job_ids)).values(due_at=now, attempts=outbox.c.attempts - 1)
+    )
 
 
 def finish(connection: Connection, job_id: int) -> None:

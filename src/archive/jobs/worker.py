@@ -23,7 +23,10 @@ from archive.jobs import retry
 from archive.jobs.retry import RetryPolicy
 from archive.jobs.table import JOBS, RECURRING, Job, Recurring
 
-LEASE_SECONDS = 600.0
+LEASE_SECONDS = 180.0
+"""So long nobody else takes the jobs of a worker that was killed."""
+BEGIN_SECONDS = 120.0
+"""After so long no claimed job is begun any more: its lease might end before it does."""
 AT_ONCE = 100
 IDLE_SECONDS = 1.0
 POLICY = RetryPolicy()
@@ -51,16 +54,18 @@ def work(
     now: Callable[[], float] = time.time,
 ) -> int:
     """Claim and run what is due now; how many jobs were run. An index that is away counts as none."""
+    begun = now()
     try:
-        claimed = _claim(archive, now())
+        claimed = _claim(archive, begun)
         _dismiss(archive, [entry for entry in claimed if entry.event not in jobs])
     except ArchiveError as error:
         log.error("outbox not at hand", reason=error.reason)
         return 0
-    for entry in claimed:
+    for place, entry in enumerate(claimed):
         if entry.event not in jobs:
             continue
-        if stop is not None and stop.is_set():
+        if (stop is not None and stop.is_set()) or now() - begun >= BEGIN_SECONDS:
+            _give_back(archive, claimed[place:], now())
             break
         heartbeat()
         failure = _attempt(archive, entry, jobs[entry.event], heartbeat)
@@ -83,6 +88,16 @@ def _dismiss(archive: Archive, entries: Sequence[outbox.Job]) -> None:
 
     if entries:
         archive.database.write(change)
+
+
+def _give_back(archive: Archive, entries: Sequence[outbox.Job], now: float) -> None:
+    """Claimed, and not begun: for the next one, who need not wait for the lease to end."""
+    try:
+        archive.database.write(
+            lambda connection: outbox.give_back(connection, [entry.id for entry in entries], now=now)
+        )
+    except ArchiveError as error:
+        log.error("jobs not given back", jobs=len(entries), reason=error.reason)
 
 
 def _attempt(archive: Archive, entry: outbox.Job, job: Job, heartbeat: Callable[[], None]) -> str:
