@@ -9,8 +9,11 @@ from archive.dicom.errors import ArchiveError, InvalidQuery
 from archive.dicom.instance import Level
 from archive.dicom.matching.key_matching import matching
 from archive.dicom.query import Empty, Key, Range, UIDList, Wildcard
+from archive.index.conditions import MAXIMUM_PATTERN
 from archive.index.examining import MAXIMUM_SECONDS, PREPARED_FOR_ONE
 from archive.index.kept import MAXIMUM_METADATA
+from archive.index.name_conditions import MAXIMUM_ASKED
+from archive.index.time_conditions import MAXIMUM_ZONES
 from archive.services.search import Search
 from archive.web import qido_keys, qido_parameters
 from archive.web.http.exchange import MAXIMUM_PARAMETERS
@@ -91,6 +94,9 @@ def search_bounds() -> Table:
         ("Included attributes", str(qido_parameters.MAXIMUM_INCLUDED)),
         ("Keys that are examined", str(qido_keys.MAXIMUM_EXAMINED_KEYS)),
         ("Values of a key with multiple value matching", str(qido_keys.MAXIMUM_VALUES)),
+        ("Words of names with fuzzy matching", str(MAXIMUM_ASKED)),
+        ("Time zones of studies with TimezoneOffsetFromUTC (413)", str(MAXIMUM_ZONES)),
+        ("Characters of a key with wildcards", str(MAXIMUM_PATTERN)),
         ("Candidates for keys that are not in this table: instances whose metadata are read", str(examined)),
         ("Candidates for keys marked as examined", str(examined * PREPARED_FOR_ONE)),
         ("Seconds of examining", f"{MAXIMUM_SECONDS:.0f}"),

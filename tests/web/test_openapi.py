@@ -16,7 +16,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from archive.web.description import openapi
+from archive.dicom.attribute_ids import attribute_path
+from archive.dicom.instance import Level
+from archive.web import rendering_parameters
+from archive.web.description import openapi, parameters
+from archive.web.qido_parameters import parse
 from archive.web.routes import ROUTES
 from objects import ct, part10
 from web_door import Door, running, settings_for
@@ -74,6 +78,24 @@ def test_the_document_is_served(door: Door) -> None:
         if method != "parameters"
     }
     assert operations == {(route.method, route.template) for route in ROUTES} - {("GET", "/openapi.json")}
+
+
+@pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.IMAGE])
+def test_what_is_named_is_understood_and_the_other_way_round(level: Level) -> None:
+    """Each parameter of a search is one of those that mean something, or an attribute under its two names."""
+    described = [one for one in parameters.search(level) if not one.open_ended]
+    named = {one.name for one in described}
+    special = {"accept", "charset", "includefield", "limit", "offset"}
+    special |= {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}
+    special |= {"TimezoneOffsetFromUTC", "MaximumNumberOfRecords", "PriorRecordKey"}
+    assert special <= named
+    for one in described:
+        if one.alias:
+            assert attribute_path(one.name) == attribute_path(one.alias) is not None
+        values = {"integer": "1", "boolean": "true"}
+        value = "AAAAAAAAAAE=" if one.name == "PriorRecordKey" else values.get(one.type, "")
+        assert parse([(one.name, value)], level, 10).warnings == ()
+    assert {one.name for one in parameters.RENDERED} == {"accept", "charset", *rendering_parameters.NAMES}
 
 
 def test_every_reference_leads_somewhere() -> None:

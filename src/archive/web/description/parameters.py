@@ -65,6 +65,19 @@ _PAGING = (
     Parameter("limit", "Most matches to return.", "8.3.4.4", "integer", minimum=0),
     Parameter("offset", "Matches to skip.", "8.3.4.4", "integer", minimum=0),
 )
+_OF_THE_REQUEST = (
+    Parameter(
+        "TimezoneOffsetFromUTC",
+        "The time zone of the dates and times in the request, such as +0100.",
+        "8.3.4.1.1",
+        alias="00080201",
+        pattern=r"^[+-][0-9]{4}$",
+    ),
+    Parameter(
+        "MaximumNumberOfRecords", "Most records to return.", "10.6.1.2.4", "integer", "00080429", minimum=0
+    ),
+    Parameter("PriorRecordKey", "RecordKey of the record to go on after.", "10.6.1.2.4", alias="0008041C"),
+)
 _ANY_ATTRIBUTE = Parameter(
     "{attributeID}",
     "Any other attribute: tag or keyword, or several divided by dots for one in a sequence.",
@@ -90,7 +103,7 @@ def search(level: Level) -> tuple[Parameter, ...]:
             )
             for tag, keyword in REQUEST_ATTRIBUTES.items()
         ]
-    return (ACCEPT, CHARSET, *keys, _ANY_ATTRIBUTE, *_PAGING)
+    return (ACCEPT, CHARSET, *keys, *_OF_THE_REQUEST, _ANY_ATTRIBUTE, *_PAGING)
 
 
 _RECTANGLE = r"^[0-9]+,[0-9]+(,[^,]*){0,4}$"
