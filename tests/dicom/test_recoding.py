@@ -120,6 +120,19 @@ def test_a_number_of_the_wrong_length_is_un() -> None:
     assert recoded(implicit(0x00280010, b"\1\0\2")) == explicit(0x00280010, "UN", b"\1\0\2\0")
 
 
+@pytest.mark.parametrize("length", [9, 9001, 300_001])
+def test_an_odd_number_of_bytes_is_pixel_data_still(length: int) -> None:
+    """Of 8 bits, from a writer that forgot to fill it up."""
+    got = recoded(implicit(0x7FE00010, b"x" * length))
+    assert got == explicit(0x7FE00010, "OW", b"x" * length + b"\0")
+
+
+@pytest.mark.parametrize("length", [9, 9001, 300_002])
+def test_numbers_that_are_none_are_un_however_long(length: int) -> None:
+    got = recoded(implicit(0x00660016, b"x" * length))
+    assert got == explicit(0x00660016, "UN", b"x" * length + b"\0" * (length % 2))
+
+
 def test_group_lengths_go() -> None:
     got = recoded(
         implicit(0x00080000, b"\4\0\0\0") + implicit(0x00080016, b"1.2\0") + implicit(0x00090000, b"\4\0\0\0")

@@ -179,9 +179,10 @@ class _Recoder:
             return
         offset += self.base
         self.passed = offset + length
+        word, vr = self._word(tag, vr), _fitting(vr, length)
         self._literal += header(tag, vr, length + length % 2, implicit=False)
         self._cut()
-        self._segments.append(Copy(offset, length, self._word(tag, vr) if self._source.big_endian else 1))
+        self._segments.append(Copy(offset, length, word if self._source.big_endian else 1))
         self._literal += _padding(vr, length)
 
     def begin_sequence(self, tag: int) -> None:
@@ -245,9 +246,7 @@ class _Recoder:
             self._write(_PLANAR_CONFIGURATION, "US", value)
 
     def _write(self, tag: int, vr: str, raw: bytes) -> None:
-        """A value whose length does not go with its VR is given as UN, as in the metadata."""
-        if len(raw) % WORD_BYTES.get(vr, 1):
-            vr = "UN"
+        vr = _fitting(vr, len(raw))
         self._literal += header(tag, vr, len(raw) + len(raw) % 2, implicit=False)
         self._literal += raw
         self._literal += _padding(vr, len(raw))
@@ -262,6 +261,12 @@ class _Recoder:
         if self._literal:
             self._segments.append(bytes(self._literal))
             self._literal.clear()
+
+
+def _fitting(vr: str, length: int) -> str:
+    """A value whose length does not go with its VR is given as UN, as in the metadata; but OW, which may hold bytes,
+    is filled up, lest pixel data of an odd number of bytes be none any more."""
+    return "UN" if vr != "OW" and length % WORD_BYTES.get(vr, 1) else vr
 
 
 def _padding(vr: str, length: int) -> bytes:
