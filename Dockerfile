@@ -10,8 +10,9 @@ FROM python:3.12-slim
 RUN useradd --system --create-home --uid 10001 archive \
     && install --directory --owner=archive --group=archive --mode=0700 /data
 
-# What annotations on pictures are written in; fonts-noto-cjk adds Chinese, Japanese and Korean (60 MB).
-RUN apt-get update && apt-get install --yes --no-install-recommends fonts-dejavu-core && rm -rf /var/lib/apt/lists/*
+# What annotations on pictures are written in, Hebrew and Arabic in their order (libfribidi0); fonts-noto-cjk adds
+# Chinese, Japanese and Korean (60 MB).
+RUN apt-get update && apt-get install --yes --no-install-recommends fonts-dejavu-core libfribidi0 && rm -rf /var/lib/apt/lists/*
 
 COPY pyproject.toml README.md /source/
 COPY src /source/src

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,3 +152,22 @@ def test_letters_for_private_use_are_not_passed_over() -> None:
     metadata = named("Yama\ue000da^Taro")
     assert supported(["patient"], metadata, PLAIN) == []
     assert cleaned("a\u200fb\x07") == "ab"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\u05db\u05d4\u05df^\u05d3\u05d5\u05d3", "\u0639\u0628\u062f^\u0645\u062d\u0645\u062f", "\u0e01\u0e34"],
+)
+def test_a_name_is_not_written_backwards(name: str, shared_fonts: list[bytes]) -> None:
+    """Without FriBiDi Pillow sets the letters of Hebrew and Arabic from left to right."""
+    assert not Lettering(shared_fonts, shapes=False).can_draw(name)
+    assert Lettering(shared_fonts, shapes=False).can_draw("M\u00fcller, \u0418\u0432\u0430\u043d")
+
+
+@pytest.fixture
+def shared_fonts() -> list[bytes]:
+    """DejaVu, which has Hebrew and Arabic."""
+    try:
+        return [Path(str(ImageFont.truetype("DejaVuSans.ttf").path)).read_bytes()]
+    except OSError:
+        pytest.skip("DejaVu Sans is not installed")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 Array = NDArray[Any]
 Font = ImageFont.FreeTypeFont
@@ -29,10 +29,12 @@ _CONTROLS = ("Cc", "Cf")
 
 
 class Lettering:
-    """Fonts by size. `font_files` are tried in their order after Pillow's own."""
+    """Fonts by size. `font_files` are tried in their order after Pillow's own. `shapes`: whether Pillow can set what is
+    read from right to left or joined, for which it needs FriBiDi on the machine."""
 
-    def __init__(self, font_files: Sequence[bytes] = ()) -> None:
+    def __init__(self, font_files: Sequence[bytes] = (), *, shapes: bool | None = None) -> None:
         self._files = tuple(font_files)
+        self._shapes = bool(features.check("raqm")) if shapes is None else shapes
         self._at = lru_cache(128)(self._load)
         self._has = lru_cache(1 << 14)(self._look)
 
@@ -81,6 +83,8 @@ class Lettering:
 
     def _choose(self, text: str) -> int | None:
         letters = set(text)
+        if not self._shapes and any(map(_needs_shaping, letters)):
+            return None
         for number in range(len(self._files) + 1):
             if all(self._has(number, letter) for letter in letters):
                 return number
@@ -104,6 +108,11 @@ def cleaned(text: str) -> str:
     """One line, composed, without control and formatting characters, which would reorder what is read."""
     composed = unicodedata.normalize("NFC", text)[:LONGEST]
     return "".join(letter for letter in composed if unicodedata.category(letter) not in _CONTROLS).strip()
+
+
+def _needs_shaping(letter: str) -> bool:
+    """Letters that without it come in the wrong order, or beside those they belong on."""
+    return unicodedata.bidirectional(letter) in ("R", "AL") or unicodedata.category(letter)[0] == "M"
 
 
 def _leading(size: int) -> int:
