@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from pydicom.uid import (
 )
 
 from archive.dicom.errors import ArchiveError, CannotUnderstand
+from archive.dicom.reading import elements
 from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dicom.writing.coercion import Circumstances, Coercer, coerced
@@ -255,3 +257,24 @@ def test_a_whole_file_reads_back() -> None:
     start = file_meta_length(raw)
     out, _ = run(raw[start:], ExplicitVRLittleEndian, PatientName="A^B")
     assert dcmread(BytesIO(raw[:start] + out)).PatientName == "A^B"
+
+
+def test_a_long_sequence_in_small_pieces_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece of the Original Attributes Sequence is not a reason to begin anew."""
+    headers = 0
+    header = elements.header
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal headers
+        headers += 1
+        return header(*arguments)
+
+    monkeypatch.setattr(elements, "header", counted)
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + b"\x08\0\x80\0LO\0\0" * 5000
+    ends = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    sequence = b"\0\x04\x61\x05SQ\0\0\xff\xff\xff\xff" + item + ends
+    raw = b"\x08\0\x80\0LO\x04\0OLD " + sequence
+    out, modified = run(raw, ExplicitVRLittleEndian, 100, InstitutionName="NEW")
+    assert modified
+    assert item + ends[:8] in out
+    assert headers < 4 * 5000

@@ -132,6 +132,7 @@ class _Walk:
         self._held = bytearray()
         self._passing = 0
         self._inside: list[tuple[bool, bool]] = []
+        self._looked_through: tuple[int, int] | None = None
         self._settled = self._done = self._appended = False
 
     def feed(self, piece: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
@@ -221,6 +222,7 @@ class _Walk:
             return None
         before = self._before(tag)
         raw = self._taken(end)
+        self._looked_through = None
         if tag == ORIGINAL_ATTRIBUTES:
             return before + self._appended_to(raw, header)
         if tag == _CHARACTER_SET:
@@ -337,12 +339,14 @@ class _Walk:
 
     def _end_of_sequence(self, header: elements.Header) -> int | None:
         """Where a held sequence of undefined length ends, None when that is not here yet."""
-        position, depth = header[3], 1
+        position, depth = self._looked_through or (header[3], 1)
         while depth and position <= LONGEST:
             found = self._header_at(position, self._implicit, self._big_endian)
             if found is None:
+                self._looked_through = position, depth
                 return None
             tag, _, length, size = found
             depth += (length == _UNDEFINED) - (tag in (_ITEM_END, _SEQUENCE_END))
             position += size if length == _UNDEFINED else size + length
+        self._looked_through = position, 0
         return position
