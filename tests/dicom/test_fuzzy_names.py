@@ -77,3 +77,14 @@ def test_words_of_any_text_are_few_and_short(text: str) -> None:
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_key_is_answered(name: str, key: str) -> None:
     assert matches([name], key) in (True, False)
+
+
+def test_a_key_is_never_shortened() -> None:
+    """Q7: what is left of it would find others as well."""
+    name = "anna maria " + "x" * 70
+    assert matches([name], "anna maria")
+    assert not matches([name], "anna " + "x" * 69 + "y")
+    long = "abcdefghijklmnopqrstuvwxyz"
+    begun = [long[:letters] for letters in range(1, 17)]
+    assert matches([long], " ".join(begun))
+    assert not matches([long], " ".join([*begun, "zzz"]))

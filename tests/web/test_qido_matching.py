@@ -260,6 +260,8 @@ REFUSED = [
     "PriorRecordKey=x", "PriorRecordKey=AAAA", "MaximumNumberOfRecords=x", "TimezoneOffsetFromUTC=1",
     "TimezoneOffsetFromUTC=%2B1500",
     "OtherPatientIDsSequence=x", "PatientSize=tall", "multiplevaluematching=true&ModalitiesInStudy=CT,M*",
+    "StudyInstanceUID=,", "StudyInstanceUID=%5C%5C", "ModalitiesInStudy=%20,%20",
+    "multiplevaluematching=true&ModalitiesInStudy=,",
     "emptyvaluematching=perhaps", "00101002.00100020=a&OtherPatientIDsSequence.PatientID=b", "LastMenstrualDate=soon",
     "&".join(f"0010{number:04X}=x" for number in range(0x2300, 0x2333)),
     "multiplevaluematching=true&ModalitiesInStudy=" + ",".join(f"C{number}" for number in range(101)),

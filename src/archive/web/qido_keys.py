@@ -143,12 +143,15 @@ def _keys_of(manner: Manner, path: Path, value: str) -> list[Key]:
         return [Key(path, Universal())]
     if manner.multiple and vr in _MULTIPLE_VALUE_VRS and may_have_several_values(path[-1]):
         return _several(path, vr, value)
-    return [Key(path, matching(vr, _values(vr, value, path[-1], manner)))]
+    values = _values(vr, value, path[-1], manner)
+    _check_present(path, value, values)
+    return [Key(path, matching(vr, values))]
 
 
 def _several(path: Path, vr: str, value: str) -> list[Key]:
     """Each of the values has to match one of the attribute's (PS3.4 C.2.2.2.8)."""
     values = tuple(part.strip() for part in _SEPARATORS.split(value) if part.strip())
+    _check_present(path, value, values)
     if len(values) > MAXIMUM_VALUES:
         raise InvalidQuery(f"more than {MAXIMUM_VALUES} values of one key")
     made = [matching(vr, (one,)) for one in dict.fromkeys(values)] or [Universal()]
@@ -167,6 +170,12 @@ def _values(vr: str, value: str, tag: int, manner: Manner) -> tuple[str, ...]:
         for uid in present:
             check_uid(uid, tag)
     return present
+
+
+def _check_present(path: Path, value: str, values: tuple[str, ...]) -> None:
+    """A list of nothing is no key without a value, which would match everybody."""
+    if value.strip() and not values:
+        raise InvalidQuery(f"{path_name(path)} is a list without values")
 
 
 def _has_column(path: Path) -> bool:

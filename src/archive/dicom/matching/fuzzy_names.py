@@ -9,7 +9,9 @@
    edits, the first or the last third of the asked word has to stand as it is, which lets an index find candidates.
    Words with digits and words put together are never edited; with `*` or `?` in it a word is a pattern.
 4. A key matches when each of its words finds one in the same component group of the same name, in whatever order. A
-   key of one group may find any group; with `=` in it each group that it gives has to be found in its own.
+   key of one group may find any group; with `=` in it each group that it gives has to be found in its own. A key
+   with a group of more than 16 words, or with one of more than 64 letters, finds nothing: to look for a part of what is
+   asked for would find others too.
 
 No transliteration and no phonetics: both know few languages, and a word in the wrong one. What literal matching
 finds, fuzzy matching finds too: whoever calls asks both.
@@ -110,8 +112,14 @@ class Asked:
 
 @functools.lru_cache(maxsize=256)
 def asked(key: str) -> tuple[tuple[Asked, ...], ...]:
-    """The words of each component group of a key. A `*` at either end of a group only says what is so anyway."""
-    return tuple(_asked_words(group) for group in key.split("=")[:3])
+    """The words of each component group of a key; nothing for one that is too long. A `*` at either end of a group
+    only says what is so anyway."""
+    groups = [_asked_words(group) for group in key.split("=")[:3]]
+    too_long = any(
+        len(group) > MAXIMUM_WORDS or any(len(one.word) > MAXIMUM_LETTERS for one in group)
+        for group in groups
+    )
+    return () if too_long else tuple(groups)
 
 
 def matches(names: Iterable[str], key: str) -> bool:
@@ -152,11 +160,8 @@ def _group_matches(group: Collection[Word], wanted: Sequence[Asked]) -> bool:
 
 def _asked_words(group: str) -> tuple[Asked, ...]:
     plain = folded(group.strip(" ").strip("*"))
-    found = [word[:MAXIMUM_LETTERS] for word in _split(plain, "*?") if word.strip("*")]
-    return tuple(
-        Asked(word, pieces_of(word) if is_pattern(word) else ())
-        for word in dict.fromkeys(found[:MAXIMUM_WORDS])
-    )
+    found = [word for word in _split(plain, "*?") if word.strip("*")]
+    return tuple(Asked(word, pieces_of(word) if is_pattern(word) else ()) for word in dict.fromkeys(found))
 
 
 def _split(text: str, also: str = "") -> list[str]:
