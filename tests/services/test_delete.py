@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from archive.bootstrap import Archive
-from archive.dicom.errors import Gone, NotFound
-from archive.dicom.instance import Scope, Source
+from archive.dicom.errors import Gone, InstanceConflict, NotFound
+from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.index import outbox
 from archive.jobs import worker
-from archive.services.ingest import Receipt
+from archive.services.ingest import Receipt, Reception
 from objects import part10, secondary_capture
 
 SOURCE = Source("DIMSE")
@@ -71,6 +71,31 @@ def test_a_store_that_races_with_a_delete_is_not_lost(archive: Archive) -> None:
             if not there:
                 assert type(archive.retrieve.missing(scope)) is Gone
     assert len(seen) > 1, "the two never met in different orders"
+
+
+def test_other_content_stored_amid_a_re_send_is_no_success(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its look and its answer the object is deleted, and another takes its UID: the sender must not hear that
+    its own is there."""
+    data_set = secondary_capture()
+    mine = part10(data_set)
+    data_set.PatientID = "another"
+    other = part10(data_set)
+    store(archive, mine)
+    check = Reception._check_bytes
+
+    def interrupted(self: Reception, stored: StoredInstance) -> None:
+        check(self, stored)
+        monkeypatch.undo()
+        archive.deletion.delete(Scope((data_set.StudyInstanceUID,)))
+        store(archive, other)
+
+    monkeypatch.setattr(Reception, "_check_bytes", interrupted)
+    with pytest.raises(InstanceConflict):
+        store(archive, mine)
+    run_all_jobs(archive)
+    assert len(blobs(archive)) == 1
 
 
 def test_a_crash_leaves_everything_or_nothing(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

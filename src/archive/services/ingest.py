@@ -307,8 +307,10 @@ class Reception:
         if not instances.is_same(stored, instance, self._received.hexdigest()):
             self._refuse(instance, Outcome.OTHER_CONTENT)
         self._check_bytes(stored)
-        # Deleted in the meantime: then these bytes are needed after all.
-        return Outcome.ALREADY_THERE if self._find(instance) else self._keep(instance)
+        # Deleted in the meantime, and perhaps stored anew with other content: then these bytes are asked after all.
+        again = self._find(instance)
+        is_same = instances.is_same(again, instance, self._received.hexdigest())
+        return Outcome.ALREADY_THERE if is_same else self._keep(instance)
 
     def _check_bytes(self, stored: StoredInstance) -> None:
         """Never say Success for bytes that are gone."""
