@@ -140,7 +140,7 @@ def check_bounds(pictures: int, samples: int) -> None:
     if pictures > MAXIMUM_PICTURES or samples > MAXIMUM_SAMPLES:
         raise RequestRefused(
             f"these are more than {MAXIMUM_PICTURES} pictures or {MAXIMUM_SAMPLES} samples: "
-            "ask for series, instances or frames one after the other",
+            "ask for a smaller viewport, or for series, instances or frames one after the other",
             status=413,
         )
 
