@@ -10,7 +10,7 @@ import numpy as np
 from archive.dicom.rendering.presentation_state import magnification
 from archive.dicom.rendering.viewport import MOST_PIXELS
 from rendered_objects import area, item
-from test_presentation_states import BLACK, shown, small, state_of
+from test_presentation_states import BLACK, graphics, shown, small, state_of
 
 
 def test_shutters_far_larger_than_the_image_cost_no_time() -> None:
@@ -67,3 +67,17 @@ def test_the_largest_magnification() -> None:
     assert magnification({}) == 1
     assert magnification(state(2.0, 8.0)) == 8
     assert magnification(state(1e38)) == 1e4
+
+
+def test_lines_from_far_away_cost_no_time_and_stay_where_they_are() -> None:
+    image = small(np.zeros((40, 60), np.uint8))
+    far = graphics("PIXEL", "POLYLINE", [-9e6, 20.0, 9e6, 20.0] * 200)
+    begun = time.process_time()
+    found = shown(image, state_of(image, **far))
+    assert time.process_time() - begun < 5
+    rows = np.flatnonzero(found.any(axis=1))
+    assert rows.size
+    assert 18 <= rows.min() <= rows.max() <= 21
+    assert found[rows[0]].all()
+    away = graphics("PIXEL", "POLYLINE", [-9e6, -200.0, 9e6, -200.0])
+    assert not shown(image, state_of(image, **away)).any()

@@ -7,6 +7,7 @@ to pixels of the result. Annotations are drawn last, at the resolution of the re
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ MOST_POINTS = 20_000
 """Of all graphics on a frame together, where a line of text counts as twenty; what comes after them is not drawn."""
 _POINTS_OF_LINE = 20
 _FARTHEST = 1e7
+_MARGIN = 64
 _TURNS: dict[int, tuple[Image.Transpose | None, Callable[[float, float], Point]]] = {
     0: (None, lambda u, v: (u, v)),
     90: (Image.Transpose.ROTATE_270, lambda u, v: (1 - v, u)),
@@ -180,9 +182,25 @@ def _annotate(
 def _draw(draw: ImageDraw.ImageDraw, outline: list[Point], ink: Any, width: int) -> None:
     """Width 0: filled."""
     if not width and len(outline) > 2:
-        draw.polygon(outline, fill=ink, outline=ink)
-    else:
-        draw.line(outline, fill=ink, width=max(width, 1))
+        draw.polygon(outline, fill=ink)
+    for ends in itertools.pairwise(outline):
+        if visible := _visible(*ends, *draw.im.size):
+            draw.line(visible, fill=ink, width=max(width, 1))
+
+
+def _visible(a: Point, b: Point, width: int, height: int) -> list[Point]:
+    """What of a line lies near the picture, nothing if none does: Pillow goes along all of its length."""
+    start, end = 0.0, 1.0
+    for at, to, side in ((a[0], b[0], width), (a[1], b[1], height)):
+        if at == to:
+            if not -_MARGIN <= at <= side + _MARGIN:
+                return []
+            continue
+        near, far = sorted(((-_MARGIN - at) / (to - at), (side + _MARGIN - at) / (to - at)))
+        start, end = max(start, near), min(end, far)
+    if start > end:
+        return []
+    return [(a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part) for part in (start, end)]
 
 
 def _points(graphic: Metadata, canvas: _Canvas) -> list[Point]:
@@ -269,7 +287,7 @@ def _write(
         font = lettering.font(line, size)
         draw.text((left, top + row * font.size * 1.25), line, fill=ink, font=font)
     if anchor and box and text(words, "00700015") == "Y":
-        draw.line([anchor[0], (left, top)], fill=ink, width=1)
+        _draw(draw, [anchor[0], (left, top)], ink, 1)
 
 
 def _lines(words: Metadata) -> list[str]:
