@@ -47,6 +47,16 @@ def test_indexes_find_names_ids_and_uids(tmp_path: Path) -> None:
     database.close()
 
 
+def test_the_classes_in_a_study_are_looked_up_from_the_study(tmp_path: Path) -> None:
+    """Not from all the instances of a class, which took minutes for some ten thousand studies."""
+    database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
+    steps = explain(database, Query(Level.STUDY, keys(SOPClassesInStudy=UIDList(("1.2.3",)))))
+    looked_up = [step for step in steps if step.startswith("SEARCH")]
+    assert "study_id=?" in looked_up[-2], steps
+    assert "series_id=?" in looked_up[-1], steps
+    database.close()
+
+
 def test_answers_are_looked_up_by_key(tmp_path: Path) -> None:
     database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
     for level in Level:

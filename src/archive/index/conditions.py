@@ -40,7 +40,7 @@ from archive.index.schema import (
     series,
     study,
 )
-from archive.index.sql import among, like
+from archive.index.sql import DownwardJoin, among, like
 
 Condition = sa.ColumnElement[bool]
 Test = Callable[[sa.ColumnElement[str]], Condition]
@@ -195,8 +195,9 @@ def _computed(attribute: Attribute, matching: Matching) -> Condition:
     if attribute.keyword == "ModalitiesInStudy":
         return sa.exists(found.where(test(inner.c.Modality)).correlate(study))
     within = instance.alias()
-    joined = found.where(within.c.series_id == inner.c.id, test(within.c.SOPClassUID))
-    return sa.exists(joined.correlate(study))
+    # Down from the study: SQLite would else go through all the instances of a class, once for each study.
+    joined = found.select_from(DownwardJoin(inner, within, within.c.series_id == inner.c.id))
+    return sa.exists(joined.where(test(within.c.SOPClassUID)).correlate(study))
 
 
 def _test(attribute: Attribute, matching: Matching) -> Test:
