@@ -281,7 +281,7 @@ def _same(xml: native_model.Item, json: native_model.Item) -> None:
     )
 
 
-@check("N9.11", "XML metadata follows the schema", "PS3.19 A.1.5, A.1.6, F.3.1", needs=["ct1", "ct3"])
+@check("N9.11", "XML metadata follows the schema", "PS3.19 A.1.6, F.3.1", needs=["ct1", "ct3"])
 def xml_schema(w: World) -> None:
     """The attribute of BulkData is `uri` in lower case, and a sequence holds Items alone: Table F.3.1-1 shows both."""
     for name in ("ct1", "ct3"):
