@@ -19,7 +19,7 @@ MAXIMUM_BYTES = 32 << 20
 """Of the text of one data set."""
 MAXIMUM_MARKS = 1_500_000
 """Of its brackets and commas, so of the things that it can hold: 100 to 250 for each frame of an enhanced object. At
-worst so many take 300 MB."""
+worst so many take 540 MB."""
 
 _MARK = re.compile(rb'"|[\[\]{}]')
 _END_OF_TEXT = re.compile(rb'["\\]')
