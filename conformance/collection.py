@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.pixels.encoders import RLELosslessEncoder
@@ -211,7 +213,9 @@ def long_series(run: str) -> list[Object]:
     return [Object(f"page{n}", image(of, n)) for n in range(1, 8)]
 
 
-MAKERS = (
+Corpus = dict[str, Object]
+
+MAKERS: tuple[Callable[[str], list[Object]], ...] = (
     ct_study,
     multi_frame_study,
     dated_studies,
@@ -222,3 +226,8 @@ MAKERS = (
     sparse_studies,
     long_series,
 )
+
+
+def corpus(run: str) -> Corpus:
+    """Everything that is stored before the checks run, by name."""
+    return {one.name: one for maker in MAKERS for one in maker(run)}

@@ -7,7 +7,6 @@ chosen so that every mistake shows: more columns than rows, a ramp from left to 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -174,17 +173,6 @@ def part(run: str, tag: str, number: int = 1, **attributes: object) -> Object:
     """An object in a study of its own, for a check that stores for itself."""
     of = series(study(run, tag, **attributes), "CT", 1)
     return Object(tag, image(of, number))
-
-
-Corpus = dict[str, Object]
-Maker = Callable[[str], list[Object]]
-
-
-def corpus(run: str) -> Corpus:
-    """Everything that is stored before the checks run, by name."""
-    from conformance.collection import MAKERS
-
-    return {one.name: one for maker in MAKERS for one in maker(run)}
 
 
 def pdf() -> bytes:

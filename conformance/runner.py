@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from conformance import client, dimse, uids
-from conformance.objects import Object, corpus
+from conformance.collection import corpus
+from conformance.objects import Object
 from conformance.registry import Check
 from conformance.verdicts import Failed, Outcome, Result, Skipped, Unreachable
 from conformance.world import World

@@ -12,16 +12,16 @@ from imagecodecs import ljpeg_decode
 from PIL import Image
 from pydicom import dcmread
 
-from conformance import native_model, objects, pictures, uids
+from conformance import collection, native_model, objects, pictures, uids
 from conformance.media import MediaType, read_multipart, write_multipart
 from conformance.verdicts import Failed
 
-NAMES = tuple(objects.corpus("ABCDE"))
+NAMES = tuple(collection.corpus("ABCDE"))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_object_is_what_its_transfer_syntax_says(name: str) -> None:
-    one = objects.corpus("ABCDE")[name]
+    one = collection.corpus("ABCDE")[name]
     ds = dcmread(BytesIO(one.file()))
     assert ds.file_meta.TransferSyntaxUID == one.transfer_syntax
     assert str(ds.PatientID).startswith("CONFABCDE-")
@@ -31,8 +31,8 @@ def test_an_object_is_what_its_transfer_syntax_says(name: str) -> None:
 
 def test_no_run_repeats_a_uid() -> None:
     first, second = (
-        {one.uid for one in objects.corpus("A").values()}
-        | {one.study for one in objects.corpus("A").values()}
+        {one.uid for one in collection.corpus("A").values()}
+        | {one.study for one in collection.corpus("A").values()}
         for _ in range(2)
     )
     assert len(first) > len(NAMES)
@@ -40,13 +40,13 @@ def test_no_run_repeats_a_uid() -> None:
 
 
 def test_rle_and_native_objects_hold_the_same_pixels() -> None:
-    found = objects.corpus("ABCDE")
+    found = collection.corpus("ABCDE")
     for name in ("implicit", "big", "deflated", "rle"):
         assert np.array_equal(dcmread(BytesIO(found[name].file())).pixel_array, objects.ramp()), name
 
 
 def test_the_checks_meet_every_oddity() -> None:
-    kinds = {one.transfer_syntax for one in objects.corpus("ABCDE").values()}
+    kinds = {one.transfer_syntax for one in collection.corpus("ABCDE").values()}
     assert kinds >= {
         uids.IMPLICIT,
         uids.BIG_ENDIAN,
@@ -126,7 +126,7 @@ def test_a_media_type_is_read() -> None:
 
 @pytest.mark.parametrize("name", ["ct1", "jp", "sr", "pr", "seg"])
 def test_xml_says_what_json_says(name: str) -> None:
-    item = objects.corpus("ABCDE")[name].dataset.to_json_dict()
+    item = collection.corpus("ABCDE")[name].dataset.to_json_dict()
     xml = native_model.write_xml(item)
     assert native_model.schema_faults(xml) == []
     assert native_model.without_bulk(native_model.read_xml(xml)) == native_model.without_bulk(item)
