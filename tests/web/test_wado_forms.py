@@ -187,7 +187,11 @@ def test_in_strict_mode_a_broken_codestream_is_406_unless_it_may_come_as_stored(
 ) -> None:
     """PS3.18 8.7.3.4: what is lossless and no longer than an element can be comes in Explicit VR Little Endian."""
     strict, named = open_door(http__strict=True), mr()
-    study = {"StudyInstanceUID": named.StudyInstanceUID, "PatientID": "BROKEN"}
+    study = {
+        "StudyInstanceUID": named.StudyInstanceUID,
+        "SeriesInstanceUID": named.SeriesInstanceUID,
+        "PatientID": "BROKEN",
+    }
     good, bad = rle(InstanceNumber=1, **study), rle(InstanceNumber=2, **study)
     bad.PixelData = encapsulate([run_length(bytes(64))[:-20]])
     files = part10(good, RLELossless), part10(bad, RLELossless)
