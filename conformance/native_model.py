@@ -190,7 +190,7 @@ def write_xml(item: Item) -> bytes:
 
 def _fill(parent: ElementTree.Element, item: Item) -> None:
     for tag, attribute in item.items():
-        element = ElementTree.SubElement(parent, "DicomAttribute", tag=tag, vr=attribute["vr"])
+        element = ElementTree.SubElement(parent, "DicomAttribute", {"tag": tag, "vr": attribute["vr"]})
         if "BulkDataURI" in attribute:
             ElementTree.SubElement(element, "BulkData", uri=attribute["BulkDataURI"])
         if "InlineBinary" in attribute:

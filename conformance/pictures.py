@@ -94,8 +94,8 @@ def _png_levels(chunks: dict[bytes, bytes]) -> NDArray[np.float64]:
     grid = values.reshape(height, width, samples)
     if colour == 3:
         palette = np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3).astype(np.float64)
-        return palette[grid[:, :, 0].astype(int)].mean(axis=2)
-    return grid[:, :, : 3 if samples >= 3 else 1].mean(axis=2)
+        return np.asarray(palette[grid[:, :, 0].astype(int)].mean(axis=2), np.float64)
+    return np.asarray(grid[:, :, : 3 if samples >= 3 else 1].mean(axis=2), np.float64)
 
 
 def _unfiltered(data: bytes, stride: int, height: int, back: int) -> NDArray[np.uint8]:

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance import client, pictures
-from conformance.client import Answer, Client, Found
+from conformance import pictures
+from conformance.client import JSON, Answer, Client, Found
 from conformance.media import write_multipart
 from conformance.objects import Object
 from conformance.verdicts import Failed, Skipped
@@ -69,17 +69,17 @@ class World:
 
     def metadata(self, path: str) -> Found[dict[str, Any]]:
         """The metadata below a target resource, as JSON objects."""
-        return self.get(f"{path}/metadata", client.JSON).must(200).items()
+        return self.get(f"{path}/metadata", JSON).must(200).items()
 
     def search(self, path: str, **keys: str) -> Found[dict[str, Any]]:
         """The matches of a search by keys; names with `__` for `.`. Raises `Failed` unless 200 or 204."""
-        return self.get(query(path, **keys), client.JSON).must(200, 204).items()
+        return self.get(query(path, **keys), JSON).must(200, 204).items()
 
-    def post(self, path: str, body: bytes, content_type: str, accept: str | None = client.JSON) -> Answer:
+    def post(self, path: str, body: bytes, content_type: str, accept: str | None = JSON) -> Answer:
         """POST a payload."""
         return self.client.send("POST", path, accept, {"Content-Type": content_type}, body)
 
-    def store(self, *objects: Object, path: str = "/studies", accept: str | None = client.JSON) -> Answer:
+    def store(self, *objects: Object, path: str = "/studies", accept: str | None = JSON) -> Answer:
         """Store PS3.10 files in one request; what is stored is remembered for the end."""
         for one in objects:
             self.remember(one)
