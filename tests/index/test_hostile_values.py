@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -23,7 +19,6 @@ from archive.index import instances, matching, schema, terms
 from archive.index.database import Database
 from archive.index.instances import Outcome
 from instances_made import EXPLICIT, element, instance, new_uid, requests, store
-from suites.sqlite import migrated_sqlite
 
 LONG = "7" * 600
 TEXT_IDS: list[tuple[str, ...]] = [
@@ -175,22 +170,6 @@ def data_set(odd: list[tuple[Attribute, str, bytes]]) -> bytes:
     elements = {BY_KEYWORD[keyword].tag: ("UI", uid.encode()) for keyword, uid in uids.items()}
     elements |= {attribute.tag: (vr, value) for attribute, vr, value in odd}
     return b"".join(encoded_element(tag, *elements[tag]) for tag in sorted(elements))
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def reused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """One database for all examples."""
-    if request.param == "sqlite":
-        folder: Path = tmp_path_factory.mktemp("index")
-        database = Database.open(migrated_sqlite(folder / "index.sqlite"))
-        yield database
-        database.close()
-        return
-    server: Any = request.getfixturevalue("postgresql")
-    with server.database(request.getfixturevalue("migrated_template")) as url:
-        database = Database.open(url)
-        yield database
-        database.close()
 
 
 @settings(max_examples=150)
