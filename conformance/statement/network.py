@@ -14,8 +14,9 @@ from archive.dicom.pixels.codecs import DECODERS
 from archive.dicom.sop_classes import is_storage, sop_class_name
 from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from archive.dimse import statuses
-from archive.dimse.contexts import SERVICES, UNCOMPRESSED, Operation
+from archive.dimse.contexts import SERVICES, UNCOMPRESSED
 from archive.dimse.server import HANDLERS
+from archive.security.operations import Operation
 from archive.services.ingest import COERCED
 from conformance.statement.table import Table, meaning_of, settings_of
 
@@ -30,8 +31,8 @@ def implementation() -> Table:
 
 
 def network_services() -> Table:
-    rows = [(sop_class_name(uid), uid, one.operation.value, "SCP") for uid, one in SERVICES.items()]
-    storage = ("Storage: each SOP Class of annex A, and private ones", "", Operation.STORE.value)
+    rows = [(sop_class_name(uid), uid, one.operation.command, "SCP") for uid, one in SERVICES.items()]
+    storage = ("Storage: each SOP Class of annex A, and private ones", "", Operation.STORE.command)
     return ("SOP Class", "UID", "Operation", "Role"), [*rows, (*storage, "SCP; SCU for C-MOVE and C-GET")]
 
 

@@ -8,7 +8,8 @@ from pydicom._uid_dict import UID_dictionary
 from pynetdicom import sop_class
 
 from archive.dicom.sop_classes import is_storage
-from archive.dimse.contexts import SERVICES, Operation, choose, service
+from archive.dimse.contexts import SERVICES, choose, service
+from archive.security.operations import Operation
 
 EXPLICIT, IMPLICIT = pydicom.uid.ExplicitVRLittleEndian, pydicom.uid.ImplicitVRLittleEndian
 JPEG, JPEG_2000 = pydicom.uid.JPEGBaseline8Bit, pydicom.uid.JPEG2000Lossless

@@ -12,10 +12,10 @@ from pynetdicom.dimse_primitives import C_ECHO
 from structlog.testing import capture_logs
 
 from archive.dimse import server
-from archive.dimse.contexts import Operation
 from archive.dimse.exchange import Exchange
 from archive.network.commands import request_of
 from archive.network.requestor import Proposal
+from archive.security.operations import Operation
 from door import Door, context_id, keep, response, store
 from identifiers import data_set
 from objects import ct, encoded

@@ -8,7 +8,6 @@ learns early and in the standard's words."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,16 +18,7 @@ from archive.dicom.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     TRANSFER_SYNTAXES,
 )
-
-
-class Operation(enum.Enum):
-    """The DIMSE operation that a service is made of."""
-
-    ECHO = "C-ECHO"
-    STORE = "C-STORE"
-    FIND = "C-FIND"
-    MOVE = "C-MOVE"
-    GET = "C-GET"
+from archive.security.operations import Operation
 
 
 @dataclass(frozen=True, slots=True)

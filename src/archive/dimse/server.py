@@ -20,7 +20,7 @@ from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
 from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError, AssociationAborted, CallerRefused, OutOfResources, PeerFailure
 from archive.dimse import echo, find, get, move, store
-from archive.dimse.contexts import STORAGE, Operation, choose, service
+from archive.dimse.contexts import STORAGE, choose, service
 from archive.dimse.exchange import Exchange
 from archive.dimse.identifier import MAXIMUM_BYTES
 from archive.dimse.statuses import (
@@ -34,6 +34,7 @@ from archive.dimse.statuses import (
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
 from archive.network.transport import Deadlines
+from archive.security.operations import Operation
 from archive.settings import Settings
 
 _log = structlog.get_logger()
@@ -185,7 +186,7 @@ def _note(exchange: Exchange, final: Status, seconds: float, *, reason: str) -> 
     operation = exchange.service.operation
     routine = final.code == SUCCESS and operation in (Operation.ECHO, Operation.STORE)
     (_log.debug if routine else _log.info)(
-        operation.value,
+        operation.command,
         calling_ae_title=exchange.association.calling_ae_title,
         SOPClassUID=exchange.message.context.abstract_syntax,
         SOPInstanceUID=str(getattr(exchange.request, "AffectedSOPInstanceUID", None) or "")[:64],

@@ -115,7 +115,7 @@ def _note(exchange: Exchange, tally: Tally, outcome: Outcome) -> None:
     if outcome.failed:
         _log.warning(
             "sub-operation failed",
-            operation=exchange.service.operation.value,
+            operation=exchange.service.operation.command,
             SOPInstanceUID=outcome.instance.SOPInstanceUID,
             status=f"{outcome.status:04X}",
         )

@@ -243,6 +243,8 @@ ae_title = sa.Table(
     sa.Column("title", TEXT, primary_key=True),
     _text("host"),
     sa.Column("port", sa.Integer(), nullable=False),
+    # `security.rules` as JSON: nothing in it is ever searched for.
+    _text("rules"),
     _moment("added_at"),
     # 0 for a known title. One that was removed stays, so that the settings do not bring it back.
     _moment("removed_at"),

@@ -11,6 +11,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from archive.dicom.errors import CallerRefused, ConfigurationError
+from archive.security.rules import DEFAULT_RULES, Rules
 
 _REJECTED_PERMANENT = 1
 _SERVICE_USER = 1
@@ -27,6 +28,7 @@ class AETitle:
     title: str
     host: str
     port: int
+    rules: Rules = DEFAULT_RULES
 
 
 def normalise(title: str) -> str:
@@ -45,7 +47,7 @@ def check(entry: AETitle) -> AETitle:
         raise ConfigurationError("a port is a number from 1 to 65535")
     if not entry.host.strip() or len(entry.host) > 255:
         raise ConfigurationError("a host is a name or an address")
-    return AETitle(title, entry.host.strip(), entry.port)
+    return AETitle(title, entry.host.strip(), entry.port, entry.rules)
 
 
 def decide(calling: str, called: str, address: str, own_title: str, known: AETitle | None) -> None:

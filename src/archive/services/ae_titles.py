@@ -11,6 +11,7 @@ from archive.dicom.errors import CallerRefused, UnknownDestination
 from archive.index import ae_titles
 from archive.index.database import Database
 from archive.security.ae_titles import AETitle, check, decide, normalise
+from archive.security.rules import DEFAULT_RULES, Rules
 
 REFUSALS_PER_SECOND = 10
 """Different refusals that a process writes in a second. Each is a durable transaction, and a stranger decides how
@@ -40,9 +41,9 @@ class AETitles:
         with self._database.read() as connection:
             return ae_titles.get(connection, normalise(title))
 
-    def add(self, title: str, host: str, port: int) -> AETitle:
+    def add(self, title: str, host: str, port: int, rules: Rules = DEFAULT_RULES) -> AETitle:
         """Make known, or change. Raises ConfigurationError for a title, host or port that cannot be."""
-        entry = check(AETitle(title, host, port))
+        entry = check(AETitle(title, host, port, rules))
         self._database.write(lambda connection: ae_titles.add(connection, entry))
         return entry
 
