@@ -10,6 +10,8 @@ postgresql_is_there() { compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/nul
 # Each line of the table: what must be there, the Debian package.
 missing() {
     command -v storescu > /dev/null || echo dcmtk
+    command -v gdcmscu > /dev/null || echo libgdcm-tools
+    command -v dciodvfy > /dev/null || echo dicom3tools
     command -v chromium > /dev/null || echo chromium
     postgresql_is_there || echo postgresql
     command -v nginx > /dev/null || echo nginx-light
