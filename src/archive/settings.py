@@ -87,6 +87,9 @@ class Http:
     idle_deadline: int = setting(60, "Seconds that a body on its way in or out may stand still.", 1)
     strict: bool = setting(False, "True refuses what PS3.18 says to refuse though clients in use send it.")
     deletion: bool = setting(True, "False refuses to DELETE studies, series and instances.")
+    administration: str = setting(
+        "local", "Who may use /api: local (this machine, no proxy), on, off.", choices=("local", "on", "off")
+    )
 
 
 @dataclass(frozen=True)

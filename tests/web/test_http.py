@@ -180,7 +180,7 @@ def test_preflight(door: Door) -> None:
         answer.headers["access-control-allow-headers"].split(", ")
     )
     assert int(answer.headers["access-control-max-age"]) >= 3600
-    kept_back = {"DELETE"}
+    kept_back = {"DELETE", "PUT"}
     assert {route.method for route in ROUTES} - kept_back | {"HEAD", "OPTIONS"} == _methods(answer)
     evil = door.client.options("/dicom-web/studies", headers=headers | {"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in evil.headers

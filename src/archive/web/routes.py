@@ -22,6 +22,7 @@ from archive.web import (
     wado_uri,
     zip_download,
 )
+from archive.web.api.guard import guarded
 from archive.web.description import openapi, transactions
 from archive.web.description.route import UNDESCRIBED, About, Route
 from archive.web.http.urls import ROOT
@@ -85,6 +86,13 @@ def _all_rendered(path: str, name: str) -> Route:
 
 def _thumbnail(path: str, name: str) -> Route:
     return _picture(f"{path}/thumbnail", name, rendered.thumbnail, transactions.RETRIEVE_THUMBNAIL)
+
+
+def _api(
+    method: str, path: str, name: str, handler: Handler, described: About, *, takes_body: bool = False
+) -> Route:
+    """A resource of our own API for administrators, below /api; a path of it may have several methods."""
+    return Route(method, f"/api{path}", name, "", guarded(handler), takes_body, about=described)
 
 
 def _delete(path: str, name: str) -> Route:

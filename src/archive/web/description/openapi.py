@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from archive.web.description import api
 from archive.web.description.parameters import VARIABLES
 from archive.web.description.route import Parameter, Route, Status
 from archive.web.http.exchange import Answer, Asked
@@ -57,6 +58,7 @@ _SCHEMAS = {
         "required": ["ready", "checks"],
     },
     "Document": {"type": "object", "required": ["openapi", "info", "paths"]},
+    **api.SCHEMAS,
 }
 _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
@@ -119,7 +121,8 @@ def _operation(route: Route) -> dict[str, Any]:
         )
         made["externalDocs"] = {"description": f"PS3.18 {route.clause}", "url": url}
     if about.takes:
-        made["requestBody"] = {"required": True, "content": {name: _binary(name) for name in about.takes}}
+        content = {name: _referred(about.takes_schema) or _binary(name) for name in about.takes}
+        made["requestBody"] = {"required": True, "content": content}
     return made
 
 
@@ -172,7 +175,11 @@ def _content(route: Route, status: Status) -> Iterable[tuple[str, Any]]:
 
 def _described(route: Route, name: str) -> dict[str, Any]:
     schema = route.about.schema if parse(name).name.endswith("json") else ""
-    return {"schema": {"$ref": f"#/components/schemas/{schema}"}} if schema else _binary(name)
+    return _referred(schema) or _binary(name)
+
+
+def _referred(schema: str) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{schema}"}} if schema else {}
 
 
 def _binary(name: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Status:
 class About:
     """What a client has to know of a transaction: `offers` are the media types of the answer, the default first,
     `takes` those of the request, `statuses` everything that comes back. An `extension` is not in PS3.18. `schema` is
-    that of an answer in JSON, by its name in `openapi`."""
+    that of an answer in JSON, `takes_schema` that of a request in JSON, by their names in `openapi`."""
 
     summary: str = ""
     offers: tuple[str, ...] = ()
@@ -56,6 +56,7 @@ class About:
     takes: tuple[str, ...] = ()
     extension: bool = False
     schema: str = ""
+    takes_schema: str = ""
 
 
 UNDESCRIBED = About()

@@ -51,7 +51,7 @@ def related(*media_types: str) -> tuple[str, ...]:
     return tuple(f'{MULTIPART}; type="{name}"' for name in media_types)
 
 
-def _about(
+def about(
     summary: str,
     statuses: Iterable[Status],
     offers: tuple[str, ...] = (),
@@ -60,12 +60,13 @@ def _about(
     *,
     extension: bool = False,
     schema: str = "",
+    takes_schema: str = "",
 ) -> About:
-    """What is said of a status here goes before what is said of it for all."""
+    """A transaction. What is said of a status here goes before what is said of it for all."""
     body = _OF_A_BODY if takes else ()
     by_code = {status.code: status for status in (*_ALWAYS, *body, *statuses)}
     every = tuple(by_code[code] for code in sorted(by_code))
-    return About(summary, offers, described, every, takes, extension, schema)
+    return About(summary, offers, described, every, takes, extension, schema, takes_schema)
 
 
 _RETRIEVED = (
@@ -98,14 +99,14 @@ def _search(level: Level, noun: str) -> About:
         PRECONDITION_FAILED,
         Status(413, "The search is too broad to be carried out."),
     )
-    return _about(f"Search for {noun}.", statuses, _DATA_SETS, parameters.search(level), schema="DataSets")
+    return about(f"Search for {noun}.", statuses, _DATA_SETS, parameters.search(level), schema="DataSets")
 
 
 SEARCH_STUDIES = _search(Level.STUDY, "studies")
 SEARCH_SERIES = _search(Level.SERIES, "series")
 SEARCH_INSTANCES = _search(Level.IMAGE, "instances")
 
-STORE = _about(
+STORE = about(
     "Store instances.",
     (
         Status(200, "All instances are stored."),
@@ -123,48 +124,48 @@ STORE = _about(
     ),
     schema="DataSet",
 )
-RETRIEVE_INSTANCES = _about(
+RETRIEVE_INSTANCES = about(
     "Retrieve all instances, as PS3.10 files.", _RETRIEVED, (*related(DICOM, OCTET_STREAM), ZIP)
 )
-RETRIEVE_INSTANCE = _about(
+RETRIEVE_INSTANCE = about(
     "Retrieve one instance, as a PS3.10 file.", _RETRIEVED, (*related(DICOM, OCTET_STREAM), DICOM, ZIP)
 )
-RETRIEVE_METADATA = _about(
+RETRIEVE_METADATA = about(
     "Retrieve all attributes, bulk data by URI.",
     _RETRIEVED,
     _DATA_SETS,
     (ACCEPT, CHARSET),
     schema="DataSets",
 )
-RETRIEVE_BULKDATA = _about(
+RETRIEVE_BULKDATA = about(
     "Retrieve the bulk data.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED)
 )
-RETRIEVE_ALL_BULKDATA = _about("Retrieve all bulk data.", _RETRIEVED, related(OCTET_STREAM, *_COMPRESSED))
-RETRIEVE_PIXEL_DATA = _about("Retrieve all pixel data.", _RETRIEVED, related(OCTET_STREAM, *_COMPRESSED))
-RETRIEVE_FRAMES = _about("Retrieve frames.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED))
+RETRIEVE_ALL_BULKDATA = about("Retrieve all bulk data.", _RETRIEVED, related(OCTET_STREAM, *_COMPRESSED))
+RETRIEVE_PIXEL_DATA = about("Retrieve all pixel data.", _RETRIEVED, related(OCTET_STREAM, *_COMPRESSED))
+RETRIEVE_FRAMES = about("Retrieve frames.", _RETRIEVED, (*_BULK, *related(*_COMPRESSED), *_COMPRESSED))
 _TEXTS = ("text/html", "text/plain", "text/xml")
 _AS_STORED = ("application/pdf", "model/stl", "model/obj", "model/mtl", "video/mp4", "video/mpeg", "video/*")
 _TOO_MANY = Status(413, "More pictures than one answer may have: ask for series, instances or frames.")
-RETRIEVE_RENDERED = _about(
+RETRIEVE_RENDERED = about(
     "Retrieve as pictures, videos or text for people.",
     (*_RETRIEVED, _TOO_MANY),
     (*_PICTURES, *_TEXTS, *_AS_STORED, *related(*_PICTURES, *_TEXTS, *_AS_STORED)),
     parameters.RENDERED,
 )
-RETRIEVE_ALL_RENDERED = _about(
+RETRIEVE_ALL_RENDERED = about(
     "Retrieve every instance as pictures, video or text for people.",
     (*_RETRIEVED, _TOO_MANY),
     related(*_PICTURES, *_TEXTS, *_AS_STORED),
     parameters.RENDERED,
 )
-RETRIEVE_THUMBNAIL = _about("Retrieve a small picture.", _RETRIEVED, _PICTURES, (ACCEPT, parameters.VIEWPORT))
-RETRIEVE_URI = _about(
+RETRIEVE_THUMBNAIL = about("Retrieve a small picture.", _RETRIEVED, _PICTURES, (ACCEPT, parameters.VIEWPORT))
+RETRIEVE_URI = about(
     "Retrieve one instance, named by parameters, as DICOM or rendered (WADO-URI).",
     _RETRIEVED,
     (*_PICTURES, *_TEXTS, *_AS_STORED, DICOM),
     parameters.WADO_URI,
 )
-DELETE = _about(
+DELETE = about(
     "Delete, for everybody and for good.",
     (
         Status(204, "It is deleted.", empty=True),
@@ -178,7 +179,7 @@ DELETE = _about(
 )
 _WORKING = Status(202, "It takes longer: ask for the result after Retry-After.", empty=True)
 _COMMITMENT_OFFERS = tuple(str(offer) for offer in commitment.OFFERS)
-REQUEST_COMMITMENT = _about(
+REQUEST_COMMITMENT = about(
     "Ask for the safekeeping of instances.",
     (
         Status(200, "The verdict about each instance, which may be that it is not committed to."),
@@ -192,7 +193,7 @@ REQUEST_COMMITMENT = _about(
     (*commitment.TAKES, *related(DICOM_JSON, DICOM_XML)),
     schema="DataSet",
 )
-CHECK_COMMITMENT = _about(
+CHECK_COMMITMENT = about(
     "Ask what became of a request for safekeeping.",
     (
         Status(200, "The verdict about each instance."),
@@ -208,16 +209,16 @@ CHECK_COMMITMENT = _about(
     (ACCEPT, CHARSET),
     schema="DataSet",
 )
-LIVE = _about("Whether this process answers.", (OK,), ("text/plain",), ())
-READY = _about(
+LIVE = about("Whether this process answers.", (OK,), ("text/plain",), ())
+READY = about(
     "Whether the store and the index can take work now.",
     (OK, Status(503, "One of them cannot; the body says which.", reports=True)),
     ("application/json",),
     (),
     schema="Readiness",
 )
-METRICS = _about("Counters for Prometheus.", (OK,), ("text/plain",), ())
-OPENAPI = _about(
+METRICS = about("Counters for Prometheus.", (OK,), ("text/plain",), ())
+OPENAPI = about(
     "These resources as an OpenAPI document.",
     (OK, NOT_MODIFIED, PRECONDITION_FAILED),
     ("application/json",),

@@ -1,8 +1,8 @@
 """CORS: which pages of other origins may read answers (Fetch standard), as plain ASGI middleware.
 
 Out of the box only pages served by this machine may; `http.cors_origins` names others. Nothing is ever allowed
-with credentials. A long Max-Age spares viewers one preflight for each frame. Deleting is for the pages of origins
-that are named there one by one: any program of this machine may serve a page.
+with credentials. A long Max-Age spares viewers one preflight for each frame. Deleting and changing are for the
+pages of origins that are named there one by one: any program of this machine may serve a page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CORS:
     def __init__(self, app: ASGIApp, origins: tuple[str, ...], methods: Iterable[str]) -> None:
         self._app = app
         self._any = "*" in origins
-        kept_back = set() if origins and not self._any else {"DELETE"}
+        kept_back = set() if origins and not self._any else {"DELETE", "PUT"}
         self._methods = ", ".join(sorted({"GET", "HEAD", "OPTIONS", *methods} - kept_back))
         self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
 
