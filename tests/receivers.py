@@ -14,7 +14,9 @@ from pynetdicom import AE, evt
 
 from archive.network.acceptor import serve
 from archive.network.association import Association
+from archive.network.caller import Caller
 from archive.network.commands import response_to
+from archive.network.user_information import CommonExtended
 from archive.remote.peer import Peer
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -102,14 +104,33 @@ def silent_listener() -> Iterator[int]:
 
 
 class _Everybody:
-    """An acceptor's policy without reservations."""
+    """An acceptor's policy without reservations, and whoever it lets in."""
 
-    def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
+    identity_answer = None
+
+    def admit(self, caller: Caller) -> _Everybody:
         """Always."""
+        return self
 
-    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
+    def turned_away(self, caller: Caller, reason: str) -> None:
+        """Nobody is."""
+
+    def negotiate(
+        self,
+        abstract_syntax: str,
+        transfer_syntaxes: tuple[str, ...],
+        as_scu: bool,
+        common: CommonExtended | None,
+    ) -> str | None:
         """The first."""
         return transfer_syntaxes[0]
+
+    def extended(self, sop_class_uid: str, information: bytes) -> bytes | None:
+        """Never."""
+        return None
+
+    def leave(self) -> None:
+        """Nothing was held."""
 
 
 @contextmanager

@@ -15,9 +15,11 @@ from pynetdicom.dimse_primitives import C_STORE
 from archive.dicom.errors import AssociationAborted, CallerRefused
 from archive.network import pdu
 from archive.network.association import Association
+from archive.network.caller import Caller
 from archive.network.commands import response_to
-from archive.network.negotiation import AssociateRequest, ProposedContext, UserInformation, encode_request
+from archive.network.negotiation import AssociateRequest, ProposedContext, Result, encode_request
 from archive.network.transport import Deadlines
+from archive.network.user_information import CommonExtended, UserInformation
 
 VERIFICATION = "1.2.840.10008.1.1"
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -31,24 +33,59 @@ Handler = Callable[[Association], None]
 
 
 @dataclass
-class Policy:
-    """Lets in all but the titles in `refused`; takes every abstract syntax but those in `unknown`, with the first
-    transfer syntax that is a DICOM one."""
+class Guest:
+    """Who was let in. Takes every abstract syntax but those in `unknown`, with the first transfer syntax that is a
+    DICOM one; `answers` and `identity_answer` are given back, `asked` is what it was asked."""
 
-    refused: dict[str, CallerRefused] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
-    seen: list[tuple[str, str, str]] = field(default_factory=list)
+    answers: dict[str, bytes] = field(default_factory=dict)
+    identity_answer: bytes | None = None
+    asked: list[Any] = field(default_factory=list)
+    left: threading.Event = field(default_factory=threading.Event)
 
-    def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
-        self.seen.append((calling_ae_title, called_ae_title, address))
-        for title in (called_ae_title, calling_ae_title):
-            if title in self.refused:
-                raise self.refused[title]
-
-    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
+    def negotiate(
+        self,
+        abstract_syntax: str,
+        transfer_syntaxes: tuple[str, ...],
+        as_scu: bool,
+        common: CommonExtended | None,
+    ) -> str | Result | None:
+        self.asked.append((abstract_syntax, as_scu, common))
         if abstract_syntax in self.unknown:
             return None
         return next((uid for uid in transfer_syntaxes if uid.startswith("1.2.840.10008.1.2")), "")
+
+    def extended(self, sop_class_uid: str, information: bytes) -> bytes | None:
+        self.asked.append((sop_class_uid, information))
+        return self.answers.get(sop_class_uid)
+
+    def leave(self) -> None:
+        assert not self.left.is_set(), "left twice"
+        self.left.set()
+
+
+@dataclass
+class Policy:
+    """Lets in all but the titles in `refused`, each as what `guest` makes."""
+
+    refused: dict[str, CallerRefused] = field(default_factory=dict)
+    guest: Callable[[], Guest] = Guest
+    seen: list[tuple[str, str, str]] = field(default_factory=list)
+    callers: list[Caller] = field(default_factory=list)
+    guests: list[Guest] = field(default_factory=list)
+    away: queue.Queue[tuple[Caller, str]] = field(default_factory=queue.Queue)
+
+    def admit(self, caller: Caller) -> Guest:
+        self.callers.append(caller)
+        self.seen.append((caller.calling_ae_title, caller.called_ae_title, caller.address))
+        for title in (caller.called_ae_title, caller.calling_ae_title):
+            if title in self.refused:
+                raise self.refused[title]
+        self.guests.append(self.guest())
+        return self.guests[-1]
+
+    def turned_away(self, caller: Caller, reason: str) -> None:
+        self.away.put((caller, reason))
 
 
 @dataclass

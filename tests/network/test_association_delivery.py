@@ -15,7 +15,8 @@ from pynetdicom.dimse_primitives import C_CANCEL
 
 from archive.dicom.errors import AssociationAborted
 from archive.network import pdu
-from archive.network.association import Association, Context, Limits, Parties
+from archive.network.association import Agreement, Association, Context, Limits
+from archive.network.caller import Caller
 from archive.network.commands import decode_command, encode_command
 from archive.network.negotiation import decode_accept, decode_request
 from archive.network.transport import Deadlines, Wire
@@ -69,8 +70,8 @@ class Delivery:
 
 
 def association(connection: Any, limits: Limits = LIMITS) -> Association:
-    parties = Parties("TEST", "ARCHIVE", "127.0.0.1")
-    return Association(Wire(connection, Deadlines()), parties, CONTEXTS, 4096, limits)
+    caller = Caller("TEST", "ARCHIVE", "127.0.0.1")
+    return Association(Wire(connection, Deadlines()), caller, Agreement(CONTEXTS, 4096), limits)
 
 
 def messages_of(connection: Any) -> tuple[Received, str]:

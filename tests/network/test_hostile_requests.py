@@ -52,6 +52,7 @@ def context(context_id: int, abstract: bytes, *transfers: bytes) -> bytes:
 
 
 GOOD = context(1, VERIFICATION.encode(), IMPLICIT.encode())
+LONG_IDENTITY = b"\1\0" + (60_000).to_bytes(2, "big") + b"x" * 60_000 + b"\0\0"
 USER = item(0x50, item(0x51, b"\0\0\x40\0"))
 
 
@@ -68,6 +69,11 @@ USER = item(0x50, item(0x51, b"\0\0\x40\0"))
         ((item(0x20, b"\1"), USER), INVALID),
         ((item(0x20, b"\1\0\0\0\x30\0\0\xff"), USER), INVALID),
         ((GOOD, item(0x50, item(0x54, b"\0\xff1"))), INVALID),
+        ((GOOD, item(0x50, item(0x58, b"\1\0" + b"x" * 60_000))), INVALID),
+        ((GOOD, item(0x50, item(0x58, b"\1"))), INVALID),
+        ((GOOD, item(0x50, item(0x56, b"\0\4" + b"1.2"))), INVALID),
+        ((GOOD, item(0x50, item(0x57, b"\0\3" + b"1.2" + b"\0\3"))), INVALID),
+        ((GOOD, item(0x50, item(0x57, b"\0\3" + b"1.2" + b"\0\3" + b"1.3" + b"\0\2\0\1"))), INVALID),
         ((GOOD, b"\x99"), INVALID),
     ],
 )
@@ -85,7 +91,7 @@ def test_d8_requests_that_break_the_rules(
     ("items", "results"),
     [
         ((item(0x99, b"unknown"), GOOD, item(0x50, item(0x51, bytes(4)), item(0x77, b"?"))), [(1, 0)]),
-        ((GOOD, item(0x50, item(0x51, bytes(4)), item(0x58, b"\1\0" + b"x" * 60_000))), [(1, 0)]),
+        ((GOOD, item(0x50, item(0x51, bytes(4)), item(0x58, LONG_IDENTITY))), [(1, 0)]),
         ((GOOD, context(3, b"1" * 65, IMPLICIT.encode()), USER), [(1, 0), (3, 3)]),
         ((GOOD, context(3, b"1.2", b"1" * 65), USER), [(1, 0), (3, 4)]),
         ((context(1, "1.2.ä".encode("latin-1"), IMPLICIT.encode()), USER), [(1, 3)]),

@@ -22,13 +22,14 @@ from archive.network.negotiation import (
     ContextResult,
     ProposedContext,
     Result,
-    UserInformation,
     answer,
     decode_accept,
     decode_request,
     encode_accept,
     encode_request,
 )
+from archive.network.user_information import CommonExtended, UserInformation
+from association_peers import Guest
 
 uids = st.lists(st.integers(0, 99999).map(str), min_size=1, max_size=8).map(
     lambda parts: "1.2." + ".".join(parts)
@@ -123,6 +124,27 @@ def test_a_request_of_pynetdicom() -> None:
     assert [context.id for context in request.contexts] == [1, 3]
 
 
+Choices = dict[str, str | Result | None]
+
+
+class Chooser(Guest):
+    """Chooses for each abstract syntax what it was made with."""
+
+    def __init__(self, choices: Choices, **fields: Any) -> None:
+        super().__init__(**fields)
+        self.choices = choices
+
+    def negotiate(
+        self,
+        abstract_syntax: str,
+        transfer_syntaxes: tuple[str, ...],
+        as_scu: bool,
+        common: CommonExtended | None,
+    ) -> str | Result | None:
+        self.asked.append((abstract_syntax, as_scu, common))
+        return self.choices[abstract_syntax]
+
+
 def test_the_answer_names_each_context_and_grants_the_roles_of_the_accepted() -> None:
     request = AssociateRequest(
         "CALLED",
@@ -135,8 +157,8 @@ def test_the_answer_names_each_context_and_grants_the_roles_of_the_accepted() ->
         ),
         UserInformation(roles={"1.1": (False, True), "1.2": (True, True), "1.4": (False, False)}),
     )
-    choices = {"1.1": "1.8", "1.2": None, "1.3": "", "1.4": "1.9"}
-    accept = answer(request, lambda abstract_syntax, *_: choices[abstract_syntax], 4096)
+    choices: Choices = {"1.1": "1.8", "1.2": None, "1.3": "", "1.4": "1.9"}
+    accept = answer(request, Chooser(choices), 4096)
     assert accept.results == (
         ContextResult(1, Result.ACCEPTANCE, "1.8"),
         ContextResult(3, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, ""),

@@ -33,7 +33,9 @@ from archive.dimse.statuses import (
 )
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
+from archive.network.caller import Caller
 from archive.network.transport import Deadlines
+from archive.network.user_information import CommonExtended
 from archive.security.operations import Operation
 from archive.settings import Settings
 
@@ -70,18 +72,42 @@ class Policy:
 
     archive: Archive
 
-    def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
+    def admit(self, caller: Caller) -> Guest:
         """Raises CallerRefused; the service has recorded why. While the index cannot be asked, everyone is
         told to come back later (PS3.8 Table 9-21: rejected-transient, temporary congestion)."""
         try:
-            self.archive.ae_titles.admit(calling_ae_title, called_ae_title, address)
+            self.archive.ae_titles.admit(caller.calling_ae_title, caller.called_ae_title, caller.address)
         except OutOfResources as trouble:
             raise CallerRefused(trouble.reason, 2, 3, 1) from trouble
+        return Guest()
 
-    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
+    def turned_away(self, caller: Caller, reason: str) -> None:
+        """The network has logged it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A caller that was let in."""
+
+    identity_answer: bytes | None = None
+
+    def negotiate(
+        self,
+        abstract_syntax: str,
+        transfer_syntaxes: tuple[str, ...],
+        as_scu: bool,
+        common: CommonExtended | None,  # noqa: ARG002
+    ) -> str | None:
         """The transfer syntax to accept; "" when none of these will do, None when the abstract syntax is not
         ours."""
         return choose(abstract_syntax, transfer_syntaxes, as_scu=as_scu)
+
+    def extended(self, sop_class_uid: str, information: bytes) -> bytes | None:  # noqa: ARG002
+        """None is answered."""
+        return None
+
+    def leave(self) -> None:
+        """Nothing was held."""
 
 
 def run(

@@ -21,8 +21,9 @@ import structlog
 
 from archive.dicom.errors import AssociationAborted, CallerRefused
 from archive.network import negotiation, pdu
-from archive.network.association import Association, Context, Limits, Parties
-from archive.network.negotiation import AssociateAccept, AssociateRequest
+from archive.network.association import Agreement, Association, Context, Limits
+from archive.network.caller import Caller
+from archive.network.negotiation import Admitted, AssociateAccept, AssociateRequest
 from archive.network.pdu import AbortReason
 from archive.network.transport import Deadlines, Wire
 
@@ -38,16 +39,14 @@ _AT_REST = 0.5
 
 
 class AcceptorPolicy(Protocol):
-    """What the acceptor asks: whom to let in and what to speak."""
+    """What the acceptor asks: whom to let in; what to speak with them, `Admitted` says."""
 
-    def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
-        """Lets the caller in or raises CallerRefused. The titles are as sent, in latin-1, without the spaces
-        and NULs around them: blank, non-ASCII or control characters are possible."""
+    def admit(self, caller: Caller) -> Admitted:
+        """Lets the caller in or raises CallerRefused, of which the policy keeps its own record."""
 
-    def negotiate(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...], as_scu: bool) -> str | None:
-        """The transfer syntax to accept a context with; None: abstract syntax not supported (result 3);
-        "": none of the transfer syntaxes is (result 4). Roles that the requestor proposes are granted;
-        `as_scu`: it offers to be SCP, so that we may be SCU (C-STORE in C-GET)."""
+    def turned_away(self, caller: Caller, reason: str) -> None:
+        """A caller was turned away without `admit` having refused it: no seat is free, what it sent is no
+        request, or TLS failed before it could name itself (the titles are empty then)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +118,11 @@ def _accept(
 
 @dataclass(eq=False, slots=True)
 class _Visitor:
-    """A connection, and its association once there is one."""
+    """A connection, what the policy said of it once it was let in, and then its association."""
 
     connection: socket.socket
     address: str
+    admitted: Admitted | None = None
     association: Association | None = None
 
 
@@ -206,6 +206,8 @@ def _attend(
         _log.error("association_failed", error=type(error).__name__, peer=visitor.address)
         wire.close(pdu.abort_pdu(AbortReason.NOT_SPECIFIED))
     finally:
+        if visitor.admitted is not None:
+            visitor.admitted.leave()
         floor.leave(visitor)
         visitor.connection.close()
 
@@ -216,28 +218,44 @@ def _establish(wire: Wire, visitor: _Visitor, floor: _Floor, policy: AcceptorPol
     request = negotiation.decode_request(body)
     calling, called = request.calling_ae_title, request.called_ae_title
     names = {"calling": printable(calling), "called": printable(called), "peer": visitor.address}
-    limits = floor.settings.limits
+    caller = Caller(calling, called, visitor.address, identity=request.user_information.identity)
     try:
-        negotiation.check_request(request)
-        policy.admit(calling, called, visitor.address)
-        floor.seat(visitor)
+        visitor.admitted = _admit(request, caller, policy)
+        _seat(visitor, caller, floor, policy)
     except CallerRefused as refused:
         _log.warning("association_rejected", reason=refused.reason, **names)
         wire.close(pdu.reject_pdu(refused.result, refused.source, refused.diagnostic))
         return None
-    accept = negotiation.answer(request, policy.negotiate, limits.maximum_pdu_length)
+    limits = floor.settings.limits
+    accept = negotiation.answer(request, visitor.admitted, limits.maximum_pdu_length)
     contexts = _contexts(request, accept)
     wire.write([negotiation.encode_accept(accept)])
     _log.info("association_accepted", contexts=len(contexts), proposed=len(request.contexts), **names)
-    association = Association(
-        wire,
-        Parties(calling, called, visitor.address),
+    agreement = Agreement(
         contexts,
         request.user_information.maximum_pdu_length,
-        limits,
+        accept.user_information.extended,
+        admitted=visitor.admitted,
     )
-    visitor.association = association
-    return association
+    visitor.association = Association(wire, caller, agreement, limits)
+    return visitor.association
+
+
+def _admit(request: AssociateRequest, caller: Caller, policy: AcceptorPolicy) -> Admitted:
+    try:
+        negotiation.check_request(request)
+    except CallerRefused as refused:
+        policy.turned_away(caller, refused.reason)
+        raise
+    return policy.admit(caller)
+
+
+def _seat(visitor: _Visitor, caller: Caller, floor: _Floor, policy: AcceptorPolicy) -> None:
+    try:
+        floor.seat(visitor)
+    except CallerRefused as refused:
+        policy.turned_away(caller, refused.reason)
+        raise
 
 
 def _converse(association: Association, handle: Callable[[Association], None]) -> None:

@@ -11,13 +11,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from archive.dicom.errors import AssociationAborted
 from archive.network import pdu
+from archive.network.caller import Caller
 from archive.network.commands import Command, decode_command, encode_command
 from archive.network.pdu import COMMAND, LAST, AbortReason, Fragment
 from archive.network.transport import Wire
@@ -63,12 +64,17 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
-    """Who is at the two ends. AE titles in latin-1 without the spaces and NULs around them."""
+class Agreement:
+    """What the two ends have agreed on. `contexts`: the accepted ones by ID; `peer_maximum`: the longest
+    P-DATA-TF that the peer takes, 0 for any; `extended`: the answered service class application information by
+    SOP Class UID (PS3.7 D.3.3.5); `identity_answer`: the server response to our user identity; `admitted`: what
+    the acceptor's policy returned for the caller, None where we are the requestor."""
 
-    calling_ae_title: str
-    called_ae_title: str
-    peer_address: str
+    contexts: Mapping[int, Context]
+    peer_maximum: int = 0
+    extended: Mapping[str, bytes] = field(default_factory=dict)
+    identity_answer: bytes | None = None
+    admitted: Any = None
 
 
 class Association:
@@ -78,14 +84,17 @@ class Association:
     has ended already; the connection is closed then.
     """
 
-    def __init__(
-        self, wire: Wire, parties: Parties, contexts: Mapping[int, Context], peer_maximum: int, limits: Limits
-    ) -> None:
-        self.calling_ae_title = parties.calling_ae_title
-        self.called_ae_title = parties.called_ae_title
-        self.peer_address = parties.peer_address
-        self.contexts = contexts
-        self.maximum_pdu_length = min(peer_maximum or pdu.UNLIMITED_PDU, pdu.UNLIMITED_PDU)
+    def __init__(self, wire: Wire, caller: Caller, agreement: Agreement, limits: Limits) -> None:
+        self.caller = caller
+        self.calling_ae_title = caller.calling_ae_title
+        self.called_ae_title = caller.called_ae_title
+        self.peer_address = caller.address
+        """Of the other end, whoever called."""
+        self.contexts = agreement.contexts
+        self.extended = agreement.extended
+        self.identity_answer = agreement.identity_answer
+        self.admitted = agreement.admitted
+        self.maximum_pdu_length = min(agreement.peer_maximum or pdu.UNLIMITED_PDU, pdu.UNLIMITED_PDU)
         self.ended = False
         self.waiting_since: float | None = None
         """Point of the monotonic clock since when `receive` waits for the peer to begin a message."""

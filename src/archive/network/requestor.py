@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from archive.dicom.errors import AssociationAborted, AssociationRejected, PeerUnreachable
 from archive.network import negotiation, pdu
-from archive.network.association import Association, Context, Limits, Parties
-from archive.network.negotiation import AssociateAccept, AssociateRequest, ProposedContext, UserInformation
+from archive.network.association import Agreement, Association, Context, Limits
+from archive.network.caller import Caller
+from archive.network.negotiation import AssociateAccept, AssociateRequest, ProposedContext
 from archive.network.pdu import AbortReason
 from archive.network.transport import Deadlines, Wire
+from archive.network.user_information import UserInformation
 
 _DEADLINES = Deadlines()
 _LIMITS = Limits()
@@ -57,10 +59,11 @@ def open_association(
     except AssociationRejected:
         wire.close()
         raise
-    parties = Parties(calling_ae_title, called_ae_title, host)
-    return Association(
-        wire, parties, _contexts(request, accept), accept.user_information.maximum_pdu_length, limits
+    theirs = accept.user_information
+    agreement = Agreement(
+        _contexts(request, accept), theirs.maximum_pdu_length, theirs.extended, theirs.identity_answer
     )
+    return Association(wire, Caller(calling_ae_title, called_ae_title, host), agreement, limits)
 
 
 def _request(calling: str, called: str, proposals: Sequence[Proposal], limits: Limits) -> AssociateRequest:
