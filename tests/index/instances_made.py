@@ -12,7 +12,7 @@ import zstandard
 from archive.dicom.attributes import BY_KEYWORD, REQUEST_ATTRIBUTES
 from archive.dicom.instance import BulkValue, Element, Instance, Source
 from archive.index.database import Connection, Database
-from archive.index.instances import Outcome, record
+from archive.index.recording import Outcome, record
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"

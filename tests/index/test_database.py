@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from archive.dicom.errors import ArchiveError, ConfigurationError, OutcomeUnknown, OutOfResources
 from archive.index import ae_titles, schema
 from archive.index.database import Connection, Database
-from archive.index.instances import Outcome
+from archive.index.recording import Outcome
 from archive.security.ae_titles import AETitle
 from instances_made import instance, new_uid, store
 from suites.postgresql import Server

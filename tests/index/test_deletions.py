@@ -13,7 +13,7 @@ from archive.dicom.errors import Gone, NotFound
 from archive.dicom.instance import Instance, Scope
 from archive.index import deletions, instances, schema
 from archive.index.database import Database
-from archive.index.instances import Outcome
+from archive.index.recording import Outcome
 from instances_made import instance, new_uid, requests, store
 
 

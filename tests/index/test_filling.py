@@ -10,7 +10,7 @@ from archive.dicom.instance import Level
 from archive.dicom.query import Key, Match, Query, SingleValue
 from archive.index import matching
 from archive.index.database import Database
-from archive.index.instances import Outcome
+from archive.index.recording import Outcome
 from instances_made import instance, new_uid, requests, store
 
 SAID_LATER = {

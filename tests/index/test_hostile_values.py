@@ -17,7 +17,7 @@ from archive.dicom.query import Key, Matching, Query, SingleValue, Wildcard
 from archive.dicom.reading.reader import DataSetReader
 from archive.index import instances, matching, schema, terms
 from archive.index.database import Database
-from archive.index.instances import Outcome
+from archive.index.recording import Outcome
 from instances_made import EXPLICIT, element, instance, new_uid, requests, store
 
 LONG = "7" * 600

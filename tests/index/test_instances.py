@@ -14,9 +14,9 @@ import zstandard
 
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, Scope
-from archive.index import instances, schema
+from archive.index import instances, recording, schema
 from archive.index.database import Database
-from archive.index.instances import Outcome
+from archive.index.recording import Outcome
 from instances_made import SOURCE, instance, new_uid, requests, store
 
 
@@ -36,7 +36,7 @@ def in_scope(database: Database, **restrictions: tuple[str, ...]) -> list[str]:
 
 def test_a_recorded_instance_is_found_with_its_place(database: Database) -> None:
     made = instance()
-    database.write(lambda c: instances.record(c, made, "ab/cd/key", 372, "f" * 64, SOURCE))
+    database.write(lambda c: recording.record(c, made, "ab/cd/key", 372, "f" * 64, SOURCE))
     with database.read() as connection:
         found = instances.find_instance(connection, made.SOPInstanceUID)
         assert found is not None
@@ -59,7 +59,7 @@ def test_an_unknown_instance_is_none_or_not_found(database: Database) -> None:
 def test_offsets_are_those_of_the_bytes_that_were_found(database: Database) -> None:
     """What was deleted and stored anew meanwhile has others; they would make wrong frames of the old bytes."""
     made = instance()
-    database.write(lambda c: instances.record(c, made, "ab/cd/new", 372, "f" * 64, SOURCE))
+    database.write(lambda c: recording.record(c, made, "ab/cd/new", 372, "f" * 64, SOURCE))
     with database.read() as connection:
         found = instances.find_instance(connection, made.SOPInstanceUID)
         assert found is not None

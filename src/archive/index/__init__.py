@@ -2,7 +2,8 @@
 
 schema  migrations  migrate   the tables, made from dicom/attributes
 database  sql                 SQLite and PostgreSQL behind one face; durable commits in groups
-instances  rows  terms        recording an object, finding what is to be retrieved
+recording  filling           recording an object
+instances  rows  terms        finding what is to be retrieved
 matching  conditions  answers a Query as SQL, and its answers
 conflicts  ae_titles  outbox  what else the archive remembers
 """

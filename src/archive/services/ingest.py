@@ -31,9 +31,9 @@ from archive.dicom.instance import Instance, Source, StoredInstance
 from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dicom.writing.coercion import Circumstances, Coerced, Coercer
-from archive.index import conflicts, instances, outbox
+from archive.index import conflicts, instances, outbox, recording
 from archive.index.database import Database
-from archive.index.instances import Outcome
+from archive.index.recording import Outcome
 from archive.storage.base import BlobStore, BlobWriter, Spool
 
 BLOB_ABANDONED = "BlobAbandoned"
@@ -279,7 +279,7 @@ class Reception:
         received = self._received.hexdigest() if self._is_modified else ""
 
         def change(connection: Any) -> Outcome:
-            outcome = instances.record(connection, instance, key, offset, kept, source, received)
+            outcome = recording.record(connection, instance, key, offset, kept, source, received)
             if outcome is not Outcome.STORED:
                 outbox.put(connection, BLOB_ABANDONED, {"key": key})
             return outcome

@@ -1,0 +1,247 @@
+"""Recording an object in the index.
+
+`record` looks before it writes; where another transaction was faster between the two, the insert finds the place
+taken, and `Raced` sends the whole change back to look again. On SQLite, with its one writer, that cannot happen.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from archive.dicom.instance import Instance, Level, Source
+from archive.index import deletions, filling, rows
+from archive.index.database import Connection, Raced
+from archive.index.instances import find_instance, is_same
+from archive.index.schema import deletion, instance_detail, patient, request, series, study
+from archive.index.schema import instance as instance_table
+from archive.index.sql import insert_unless_there
+
+
+class Outcome(enum.Enum):
+    """What became of an object. All but STORED leave the index as it was."""
+
+    STORED = "stored"
+    ALREADY_THERE = "the same object is stored"
+    OTHER_CONTENT = "the SOP Instance UID is taken by other bytes, or elsewhere"
+    OTHER_PATIENT = "the study belongs to another patient"
+    OTHER_STUDY = "the series belongs to another study"
+
+
+def record(
+    connection: Connection,
+    instance: Instance,
+    blob_key: str,
+    data_set_offset: int,
+    sha256: str,
+    source: Source,
+    received_sha256: str = "",
+) -> Outcome:
+    """Enter an object: its patient, study and series where they are new, and itself. `sha256` is of what is kept, and
+    `received_sha256` of what was received, where that was something else."""
+    place = _find_place(connection, instance)
+    if place.instance_id is not None:
+        stored = find_instance(connection, instance.SOPInstanceUID)
+        if stored is None:
+            raise Raced  # deleted since
+        received = received_sha256 or sha256
+        return Outcome.ALREADY_THERE if is_same(stored, instance, received) else Outcome.OTHER_CONTENT
+    if place.study_id is not None and _is_other_patient(place, instance):
+        return Outcome.OTHER_PATIENT
+    if place.series_id is not None and place.study_of_series != place.study_id:
+        return Outcome.OTHER_STUDY
+    study_id = _complete_study(connection, place, instance)
+    series_id = _complete_series(connection, place, instance, study_id)
+    blob = {
+        "blob_key": blob_key,
+        "data_set_offset": data_set_offset,
+        "data_set_length": instance.length,
+        "sha256": sha256,
+        "received_sha256": received_sha256,
+    }
+    _count(connection, study_id, series_id, new_series=place.series_id is None)
+    _add_instance(connection, instance, series_id, blob, source)
+    if place.deleted is not None:
+        deletions.forget(connection, instance.SOPInstanceUID)
+    return Outcome.STORED
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What there is under an object's three UIDs; None where there is nothing."""
+
+    study_id: int | None
+    PatientID: str | None
+    IssuerOfPatientID: str | None
+    of_study: str
+    series_id: int | None
+    study_of_series: int | None
+    of_series: str
+    instance_id: int | None
+    deleted: str | None
+
+
+_ONE = sa.select(sa.literal(1).label("one")).subquery()
+_FIND_PLACE = sa.select(
+    study.c.id,
+    study.c.PatientID,
+    study.c.IssuerOfPatientID,
+    study.c.attributes,
+    series.c.id,
+    series.c.study_id,
+    series.c.attributes,
+    instance_table.c.id,
+    deletion.c.SOPInstanceUID,
+).select_from(
+    _ONE.outerjoin(study, study.c.StudyInstanceUID == sa.bindparam("study_uid"))
+    .outerjoin(series, series.c.SeriesInstanceUID == sa.bindparam("series_uid"))
+    .outerjoin(instance_table, instance_table.c.SOPInstanceUID == sa.bindparam("instance_uid"))
+    .outerjoin(deletion, deletion.c.SOPInstanceUID == sa.bindparam("instance_uid"))
+)
+_FIND_PATIENT = sa.select(patient.c.id, patient.c.attributes).where(
+    patient.c.identity == sa.bindparam("identity")
+)
+
+
+def _find_place(connection: Connection, instance: Instance) -> _Place:
+    uids = {
+        "study_uid": instance.StudyInstanceUID,
+        "series_uid": instance.SeriesInstanceUID,
+        "instance_uid": instance.SOPInstanceUID,
+    }
+    return _Place(*connection.execute(_FIND_PLACE, uids).one())
+
+
+def _is_other_patient(place: _Place, instance: Instance) -> bool:
+    """An object without PatientID goes where its study is. One with a PatientID belongs to no study without, else the
+    next one might bring another patient into it. An issuer can differ only where both sides name one."""
+    patient_id, issuer = rows.patient(instance)
+    if not patient_id:
+        return False
+    known = place.IssuerOfPatientID
+    return patient_id != place.PatientID or bool(issuer and known and issuer != known)
+
+
+def _complete_study(connection: Connection, place: _Place, instance: Instance) -> int:
+    if place.study_id is None:
+        return _add_study(connection, instance)
+    same_patient = bool(place.PatientID) and rows.patient(instance)[0] == place.PatientID
+    filling.fill_study(connection, place.study_id, place.of_study, instance, same_patient=same_patient)
+    return place.study_id
+
+
+def _complete_series(connection: Connection, place: _Place, instance: Instance, study_id: int) -> int:
+    if place.series_id is None:
+        return _add_series(connection, instance, study_id)
+    filling.fill_series(connection, place.series_id, place.of_series, instance)
+    return place.series_id
+
+
+def _add_study(connection: Connection, instance: Instance) -> int:
+    patient_id = _find_or_add_patient(connection, instance)
+    values = {
+        **rows.matched(instance, Level.STUDY),
+        "patient_id": patient_id,
+        "number_of_series": 0,
+        "number_of_instances": 0,
+        "attributes": rows.prepared(instance, Level.PATIENT, Level.STUDY),
+    }
+    study_id = _insert(connection, study, values)
+    rows.add_terms(connection, instance, Level.STUDY, study_id)
+    return study_id
+
+
+def _find_or_add_patient(connection: Connection, instance: Instance) -> int:
+    identity = _identity(instance)
+    found = connection.execute(_FIND_PATIENT, {"identity": identity}).first()
+    if found is not None:
+        filling.fill_patient(connection, found.id, found.attributes, instance)
+        return int(found.id)
+    values = {
+        **rows.matched(instance, Level.PATIENT),
+        "identity": identity,
+        "attributes": rows.prepared(instance, Level.PATIENT),
+    }
+    patient_id = _insert(connection, patient, values)
+    rows.add_terms(connection, instance, Level.PATIENT, patient_id)
+    return patient_id
+
+
+def _identity(instance: Instance) -> str:
+    """A digest, as the values may be longer than what an index entry holds."""
+    patient_id, issuer = rows.patient(instance)
+    parts = [patient_id, issuer] if patient_id else ["", instance.StudyInstanceUID]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
+
+
+def _add_series(connection: Connection, instance: Instance, study_id: int) -> int:
+    values = {
+        **rows.matched(instance, Level.SERIES),
+        "study_id": study_id,
+        "number_of_instances": 0,
+        "attributes": rows.prepared(instance, Level.SERIES),
+    }
+    series_id = _insert(connection, series, values)
+    rows.add_terms(connection, instance, Level.SERIES, series_id)
+    requests = rows.requests(instance, series_id)
+    if requests:
+        connection.execute(sa.insert(request), requests)
+    return series_id
+
+
+def _add_instance(
+    connection: Connection, instance: Instance, series_id: int, blob: Mapping[str, Any], source: Source
+) -> None:
+    values = {
+        **rows.matched(instance, Level.IMAGE),
+        **blob,
+        "series_id": series_id,
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "stored_at": time.time(),
+        "attributes": rows.prepared(instance, Level.IMAGE),
+    }
+    detail = {
+        "instance_id": _insert(connection, instance_table, values),
+        "metadata": instance.metadata,
+        "frames": instance.frames,
+        "bulk_values": orjson.dumps([[v.path, v.vr, v.offset, v.length] for v in instance.bulk_values]),
+        **rows.source(source),
+    }
+    connection.execute(_INSERT_DETAIL, detail)
+
+
+def _insert(connection: Connection, table: sa.Table, values: dict[str, Any]) -> int:
+    key = insert_unless_there(connection, table, values)
+    if key is None:
+        raise Raced
+    return int(key)
+
+
+_INSERT_DETAIL = sa.insert(instance_detail)
+_COUNT_STUDY = (
+    sa.update(study)
+    .where(study.c.id == sa.bindparam("key"))
+    .values(
+        number_of_series=study.c.number_of_series + sa.bindparam("new_series"),
+        number_of_instances=study.c.number_of_instances + 1,
+    )
+)
+_COUNT_SERIES = (
+    sa.update(series)
+    .where(series.c.id == sa.bindparam("key"))
+    .values(number_of_instances=series.c.number_of_instances + 1)
+)
+
+
+def _count(connection: Connection, study_id: int, series_id: int, *, new_series: bool) -> None:
+    """Before the instance is entered: so study and series are locked from above, as a deletion does it."""
+    counted = connection.execute(_COUNT_STUDY, {"key": study_id, "new_series": int(new_series)})
+    if not counted.rowcount or not connection.execute(_COUNT_SERIES, {"key": series_id}).rowcount:
+        raise Raced  # deleted since
