@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from archive_process import ArchiveServer
+
 TOOLS = ("storescu", "dcmsend", "storescp", "findscu", "movescu", "getscu", "echoscu")
 START_SECONDS = 20
 
@@ -55,6 +57,11 @@ def run(name: str, *arguments: object, timeout: float = 300) -> Run:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False
     )
     return Run(done.returncode, done.stdout.decode("utf-8", "replace"))
+
+
+def peer(server: ArchiveServer) -> list[object]:
+    """Where the tools find the archive."""
+    return ["-aec", server.ae_title, "127.0.0.1", server.dimse_port]
 
 
 @contextmanager

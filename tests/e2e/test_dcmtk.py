@@ -29,8 +29,9 @@ from pydicom.uid import (
 
 import dcmtk
 import dicomweb
-from archive_process import ArchiveServer, archive
+from archive_process import ArchiveServer
 from files import File, compatible, files, rarest_first
+from holdings import add_ae_title
 from objects import data_set_bytes, mr, part10
 
 pytestmark = pytest.mark.usefixtures("dcmtk_tools")
@@ -66,11 +67,6 @@ class Stored:
         return f"{root}/series/{file.SeriesInstanceUID}/instances/{file.SOPInstanceUID}"
 
 
-def peer(server: ArchiveServer) -> list[object]:
-    """Where the tools find the archive."""
-    return ["-aec", server.ae_title, "127.0.0.1", server.dimse_port]
-
-
 @pytest.fixture(scope="module")
 def stored(
     shared_data: Path,
@@ -90,7 +86,7 @@ def stored(
     with dcmtk.storescp(folder / "received") as port:
         assert dcmtk.run("storescu", *profile, "127.0.0.1", port, *paths).code == 0
     server = module_archive()
-    sent = dcmtk.run("storescu", "-v", *profile, *peer(server), *paths)
+    sent = dcmtk.run("storescu", "-v", *profile, *dcmtk.peer(server), *paths)
     assert sent.code == 0, sent.output
     assert sent.output.count("Received Store Response (Success)") == len(paths)
     return Stored(server, sending, dict(_data_sets(folder / "received")))
@@ -126,7 +122,7 @@ def test_movescu_gives_the_bytes_that_came_in(stored: Stored, received: Path) ->
         add_ae_title(stored.server, "MOVED", port)
         for study in {file.StudyInstanceUID for file in stored.files}:
             keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study}"]
-            moved = dcmtk.run("movescu", "-v", "-S", "-aem", "MOVED", *keys, *peer(stored.server))
+            moved = dcmtk.run("movescu", "-v", "-S", "-aem", "MOVED", *keys, *dcmtk.peer(stored.server))
             assert moved.code == 0, moved.output
     assert dict(_data_sets(received)) == stored.sent
 
@@ -142,7 +138,7 @@ def test_getscu_gives_the_bytes_that_came_in(
         keys = ["-k", "QueryRetrieveLevel=IMAGE"]
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
             keys += ["-k", f"{keyword}={getattr(file, keyword)}"]
-        got = dcmtk.run("getscu", "-S", "+B", option, "-od", received, *keys, *peer(stored.server))
+        got = dcmtk.run("getscu", "-S", "+B", option, "-od", received, *keys, *dcmtk.peer(stored.server))
         assert got.code == 0, got.output
     expected = {file.SOPInstanceUID: stored.sent[file.SOPInstanceUID] for file in wanted}
     assert dict(_data_sets(received)) == expected
@@ -153,7 +149,7 @@ def find(server: ArchiveServer, model: str, level: str, **keys: str) -> list[dic
     options = ["-k", f"QueryRetrieveLevel={level}"]
     for keyword, value in keys.items():
         options += ["-k", f"{keyword}={value}" if value else keyword]
-    found = dcmtk.run("findscu", "-v", model, *options, *peer(server))
+    found = dcmtk.run("findscu", "-v", model, *options, *dcmtk.peer(server))
     assert found.code == 0, found.output
     assert "Received Final Find Response (Success)" in found.output, found.output
     answers = found.output.split("Find Response: ")[1:]
@@ -210,7 +206,7 @@ def test_the_same_object_again_is_a_success(stored: Stored, tmp_path: Path) -> N
     file = next(file for file in stored.files if file.transfer_syntax_uid == ExplicitVRLittleEndian)
     pair = [(file.SOPClassUID, file.transfer_syntax_uid)]
     profile = dcmtk.association_profile(tmp_path / "storescu.cfg", pair)
-    again = dcmtk.run("storescu", "-v", *profile, *peer(stored.server), file.path)
+    again = dcmtk.run("storescu", "-v", *profile, *dcmtk.peer(stored.server), file.path)
     assert "Received Store Response (Success)" in again.output
 
 
@@ -219,17 +215,11 @@ def test_other_content_under_a_known_uid_is_kept_out(archive_server: ArchiveServ
     (tmp_path / "first.dcm").write_bytes(part10(first))
     first.PatientComments = "changed"
     (tmp_path / "second.dcm").write_bytes(part10(first))
-    kept = dcmtk.run("storescu", "-v", "-xe", *peer(archive_server), tmp_path / "first.dcm")
+    kept = dcmtk.run("storescu", "-v", "-xe", *dcmtk.peer(archive_server), tmp_path / "first.dcm")
     assert "Received Store Response (Success)" in kept.output, kept.output
-    refused = dcmtk.run("storescu", "-v", "-xe", *peer(archive_server), tmp_path / "second.dcm")
+    refused = dcmtk.run("storescu", "-v", "-xe", *dcmtk.peer(archive_server), tmp_path / "second.dcm")
     assert "Received Store Response (Success)" not in refused.output
     assert "0x111" in refused.output, "Duplicate SOP Instance (PS3.7 C.4.1.3); DCMTK has no word for it"
     url = f"{archive_server.dicomweb_url}/studies/{first.StudyInstanceUID}"
     (whole,) = dicomweb.retrieve(url)
     assert b"changed" not in whole
-
-
-def add_ae_title(server: ArchiveServer, title: str, port: int) -> None:
-    """Make a destination known to a running archive."""
-    added = archive("ae", "add", title, "127.0.0.1", str(port), "--data", str(server.data))
-    assert added.code == 0, added.stderr
