@@ -23,10 +23,11 @@ from archive.security.operations import Operation
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a presentation context is for. `root` is the top level of its information model (PS3.4 C.6)."""
+    """What a presentation context is for. `root` and `lowest` are the ends of its information model (PS3.4 C.6)."""
 
     operation: Operation
     root: Level = Level.PATIENT
+    lowest: Level = Level.IMAGE
 
 
 SERVICES: Mapping[str, Service] = {
@@ -37,8 +38,11 @@ SERVICES: Mapping[str, Service] = {
     "1.2.840.10008.5.1.4.1.2.2.1": Service(Operation.FIND, Level.STUDY),
     "1.2.840.10008.5.1.4.1.2.2.2": Service(Operation.MOVE, Level.STUDY),
     "1.2.840.10008.5.1.4.1.2.2.3": Service(Operation.GET, Level.STUDY),
+    "1.2.840.10008.5.1.4.1.2.3.1": Service(Operation.FIND, Level.PATIENT, Level.STUDY),
+    "1.2.840.10008.5.1.4.1.2.3.2": Service(Operation.MOVE, Level.PATIENT, Level.STUDY),
+    "1.2.840.10008.5.1.4.1.2.3.3": Service(Operation.GET, Level.PATIENT, Level.STUDY),
 }
-"""Every service but storage, by abstract syntax."""
+"""Every service but storage, by abstract syntax. Patient/Study Only (1.2.3) is retired, and still asked for."""
 
 STORAGE = Service(Operation.STORE)
 

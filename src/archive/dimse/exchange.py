@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from archive.bootstrap import Archive
+from archive.dicom.errors import InvalidQuery
+from archive.dicom.instance import Level
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dimse.contexts import Service
 from archive.dimse.identifier import Identifier, collected, read
@@ -49,7 +51,10 @@ class Exchange:
 
     def identifier(self) -> Identifier:
         """The Identifier of the request. Raises InvalidQuery, CannotUnderstand, OutOfResources."""
-        return read(collected(self.message.data), self.message.context.transfer_syntax)
+        found = read(collected(self.message.data), self.message.context.transfer_syntax)
+        if found.level in Level.__members__ and Level[found.level] > self.service.lowest:
+            raise InvalidQuery(f"there is no level {found.level} in this information model")
+        return found
 
     def respond(self, status: Status, data: bytes | None = None, counts: Mapping[str, int] = _NONE) -> Status:
         """Send one response; `counts` are further fields of the command set, by keyword. Returns the status that was
