@@ -49,11 +49,11 @@ def delay(failures: int, patience: Patience) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A place to be filled: one worker of a door, and the socket it inherits."""
+    """A place to be filled: one worker of a door, and the sockets it inherits."""
 
     door: str
     number: int
-    listener: socket.socket | None = None
+    listeners: tuple[socket.socket, ...] = ()
     program: tuple[str, ...] = WORKER
 
     @property
@@ -63,8 +63,8 @@ class Post:
 
     def command(self, heartbeat: int) -> list[str]:
         """How the worker is started."""
-        listener = self.listener.fileno() if self.listener else -1
-        return [*self.program, self.door, str(listener), str(heartbeat)]
+        listeners = ",".join(str(listener.fileno()) for listener in self.listeners)
+        return [*self.program, self.door, listeners, str(heartbeat)]
 
 
 @dataclass(slots=True)
@@ -158,13 +158,12 @@ class Fleet:
 
     def _start(self, worker: _Worker) -> None:
         worker.pipe, theirs = os.pipe()
-        listener = worker.post.listener
         worker.process = subprocess.Popen(
             worker.post.command(theirs),
             stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno(),
             env=self._environment,
-            pass_fds=[theirs, *([listener.fileno()] if listener else [])],
+            pass_fds=[theirs, *(listener.fileno() for listener in worker.post.listeners)],
             process_group=0,  # a terminal's Ctrl-C is for the supervisor alone
         )
         os.close(theirs)
@@ -243,8 +242,8 @@ class Fleet:
         asked = self._signals
         deadline = time.monotonic() + self._drain_seconds + self._patience.clean_up
         for worker in self._running():
-            if worker.post.listener is not None:
-                worker.post.listener.close()
+            for listener in worker.post.listeners:
+                listener.close()
             worker.process.terminate()  # type: ignore[union-attr]
         while self._running() and self._signals == asked:
             left = deadline - time.monotonic()

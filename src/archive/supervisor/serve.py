@@ -38,7 +38,7 @@ def serve(settings: Settings) -> int:
         ground.fresh_metrics_folder(settings.metrics_folder)
         ground.allow_many_files()
         numbers = range(1, settings.worker_count + 1)
-        posts = [Post("http", n, http) for n in numbers] + [Post("dimse", n, dimse) for n in numbers]
+        posts = [Post("http", n, (http,)) for n in numbers] + [Post("dimse", n, (dimse,)) for n in numbers]
         return _run(settings, [*posts, Post("jobs", 1)])
 
 

@@ -1,4 +1,4 @@
-"""A worker process, first line to last: `python -m archive.supervisor.worker DOOR LISTENER HEARTBEAT`.
+"""A worker process, first line to last: `python -m archive.supervisor.worker DOOR LISTENERS HEARTBEAT`.
 
 Settings come as one line of JSON on stdin, which the supervisor then keeps open: its end is how a worker
 learns that the supervisor is gone, however that happened. Heartbeats are bytes in a pipe, written by the
@@ -28,24 +28,23 @@ ORPHAN_SECONDS = 5.0
 HEARTBEAT_SECONDS = 1.0
 
 Heartbeat = Callable[[], None]
-Door = Callable[[Archive, socket.socket | None, Heartbeat, threading.Event], None]
+Listeners = tuple[socket.socket, ...]
+Door = Callable[[Archive, Listeners, Heartbeat, threading.Event], None]
 
 
-def _dimse(archive: Archive, listener: socket.socket | None, beat: Heartbeat, stop: threading.Event) -> None:
+def _dimse(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
     from archive.dimse import server
 
-    assert listener is not None
-    server.run(archive, listener, beat, stop)
+    server.run(archive, listeners[0], beat, stop)
 
 
-def _http(archive: Archive, listener: socket.socket | None, beat: Heartbeat, stop: threading.Event) -> None:
+def _http(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
     from archive.web.http import server
 
-    assert listener is not None
-    server.run(archive, listener, beat, stop)
+    server.run(archive, listeners[0], beat, stop)
 
 
-def _jobs(archive: Archive, _listener: socket.socket | None, beat: Heartbeat, stop: threading.Event) -> None:
+def _jobs(archive: Archive, _listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
     from archive.jobs import worker
 
     worker.run(archive, beat, stop)
@@ -74,18 +73,18 @@ def heartbeat(pipe: int, clock: Callable[[], float] = time.monotonic) -> Heartbe
 
 def main(arguments: list[str]) -> None:
     """Serve one door until told to stop."""
-    door, listener_fd, heartbeat_fd = arguments[0], int(arguments[1]), int(arguments[2])
+    door, descriptors, heartbeat_fd = arguments[0], arguments[1], int(arguments[2])
     settings = config.from_json(sys.stdin.readline())
     logs.configure(settings.log.level, door)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_await_supervisor, args=(stop,), name="supervisor", daemon=True).start()
-    listener = socket.socket(fileno=listener_fd) if listener_fd >= 0 else None
+    listeners = tuple(socket.socket(fileno=int(each)) for each in descriptors.split(",") if each)
     archive = build(settings)
     structlog.get_logger().debug("worker started", pid=os.getpid())
     try:
-        DOORS[door](archive, listener, heartbeat(heartbeat_fd), stop)
+        DOORS[door](archive, listeners, heartbeat(heartbeat_fd), stop)
     finally:
         archive.close()
 
