@@ -19,7 +19,7 @@ from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
 
 from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError, AssociationAborted, CallerRefused, OutOfResources, PeerFailure
-from archive.dimse import echo, find, get, move, store
+from archive.dimse import echo, extended, find, get, move, store
 from archive.dimse.contexts import STORAGE, choose, service
 from archive.dimse.exchange import Exchange
 from archive.dimse.identifier import MAXIMUM_BYTES
@@ -102,9 +102,9 @@ class Guest:
         ours."""
         return choose(abstract_syntax, transfer_syntaxes, as_scu=as_scu)
 
-    def extended(self, sop_class_uid: str, information: bytes) -> bytes | None:  # noqa: ARG002
-        """None is answered."""
-        return None
+    def extended(self, sop_class_uid: str, information: bytes) -> bytes | None:
+        """What we do of what is offered beyond the baseline; None: the baseline."""
+        return extended.answer(sop_class_uid, information)
 
     def leave(self) -> None:
         """Nothing was held."""
