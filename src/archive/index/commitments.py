@@ -16,7 +16,7 @@ from archive.dicom.instance import Source
 from archive.dicom.receiving.commitment import Reference, Verdict
 from archive.index import rows
 from archive.index.database import Connection
-from archive.index.schema import commitment, commitment_item
+from archive.index.follow_up_schema import commitment, commitment_item
 from archive.index.sql import insert_unless_there
 
 

@@ -17,15 +17,16 @@ import sqlalchemy as sa
 
 from archive.dicom.attributes import ATTRIBUTES, Attribute
 from archive.dicom.instance import Level
+from archive.index import (
+    follow_up_schema,  # noqa: F401 - its tables are of the same metadata
+    tables,
+)
+from archive.index.tables import KEY, TEXT, identity, index, moment, number, part_of, text
+
+metadata = tables.metadata
 
 ABSENT_NUMBER = 2**40
 """Stands for an IS that is absent or no number: beyond every real one, so it sorts last."""
-
-TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""Compared byte by byte on both engines; this also lets an index serve a search by prefix."""
-
-KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-metadata = sa.MetaData()
 
 TIMEZONE = "TimezoneOffsetFromUTC"
 """No key: it says in which zone the dates and times of a study are."""
@@ -71,38 +72,15 @@ def _columns(attributes: tuple[Attribute, ...]) -> list[sa.Column[object]]:
     ]
 
 
-def _identity() -> sa.Column[int]:
-    return sa.Column("id", KEY, primary_key=True)
-
-
-def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, TEXT, nullable=False)
-
-
-def _number(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger(), nullable=False)
-
-
-def _moment(name: str) -> sa.Column[float]:
-    """Seconds since the epoch."""
-    return sa.Column(name, sa.Double(), nullable=False)
-
-
-def _part_of(table: str, *, primary_key: bool = False) -> sa.Column[int]:
-    return sa.Column(
-        f"{table}_id", KEY, sa.ForeignKey(f"{table}.id"), nullable=False, primary_key=primary_key
-    )
-
-
 def _term_table(level: str) -> sa.Table:
     table = sa.Table(
         f"{level}_term",
         metadata,
-        _part_of(level, primary_key=True),
+        part_of(level, primary_key=True),
         sa.Column("tag", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("value_number", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("component_group", sa.Integer(), primary_key=True, autoincrement=False),
-        _text("text"),
+        text("text"),
     )
     sa.Index(f"{level}_term_text", table.c.tag, table.c.text)
     return table
@@ -126,78 +104,74 @@ def _word_table(level: str) -> sa.Table:
         sa.Column("component_group", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("word", TEXT, primary_key=True),
         sa.Column("joined", sa.Integer(), nullable=False),
-        _text("reversed"),
+        text("reversed"),
     )
-    _index(table, "tag", "word", "joined")
-    _index(table, "tag", "reversed")
+    index(table, "tag", "word", "joined")
+    index(table, "tag", "reversed")
     return table
-
-
-def _index(table: sa.Table, *columns: str) -> None:
-    sa.Index(f"{table.name}_{'_'.join(columns)}", *(table.c[column] for column in columns))
 
 
 patient = sa.Table(
     "patient",
     metadata,
-    _identity(),
+    identity(),
     # Of PatientID and IssuerOfPatientID; without a PatientID, of the study: that is then its own patient.
     sa.Column("identity", TEXT, nullable=False, unique=True),
     *_columns(PATIENT_COLUMNS),
-    _text("attributes"),
+    text("attributes"),
 )
 
 study = sa.Table(
     "study",
     metadata,
-    _identity(),
-    _part_of("patient"),
+    identity(),
+    part_of("patient"),
     *_columns(STUDY_COLUMNS),
-    _number("number_of_series"),
-    _number("number_of_instances"),
-    _text("attributes"),
+    number("number_of_series"),
+    number("number_of_instances"),
+    text("attributes"),
     sa.UniqueConstraint("StudyInstanceUID"),
 )
 
 series = sa.Table(
     "series",
     metadata,
-    _identity(),
-    _part_of("study"),
+    identity(),
+    part_of("study"),
     *_columns(SERIES_COLUMNS),
-    _number("number_of_instances"),
-    _text("attributes"),
+    number("number_of_instances"),
+    text("attributes"),
     sa.UniqueConstraint("SeriesInstanceUID"),
 )
 
 instance = sa.Table(
     "instance",
     metadata,
-    _identity(),
-    _part_of("series"),
+    identity(),
+    part_of("series"),
     *_columns(INSTANCE_COLUMNS),
-    _text("transfer_syntax_uid"),
-    _text("blob_key"),
-    _number("data_set_offset"),
-    _number("data_set_length"),
-    _text("sha256"),
-    _text("received_sha256"),
-    _moment("stored_at"),
-    _text("attributes"),
+    text("transfer_syntax_uid"),
+    text("blob_key"),
+    number("data_set_offset"),
+    number("data_set_length"),
+    text("sha256"),
+    text("received_sha256"),
+    moment("stored_at"),
+    text("attributes"),
     sa.UniqueConstraint("SOPInstanceUID"),
 )
 
 instance_detail = sa.Table(
     "instance_detail",
     metadata,
-    _part_of("instance", primary_key=True),
+    part_of("instance", primary_key=True),
     sa.Column("metadata", sa.LargeBinary(), nullable=False),
     sa.Column("frames", sa.LargeBinary(), nullable=False),
     sa.Column("bulk_values", sa.LargeBinary(), nullable=False),
-    _text("door"),
-    _text("address"),
-    _text("calling_ae_title"),
-    _text("called_ae_title"),
+    text("door"),
+    text("address"),
+    text("calling_ae_title"),
+    text("called_ae_title"),
 )
 
 patient_term = _term_table("patient")
@@ -211,10 +185,10 @@ request = sa.Table(
     "request",
     metadata,
     # One item of RequestAttributesSequence; a sequence matches when all its keys match in one item.
-    _part_of("series", primary_key=True),
+    part_of("series", primary_key=True),
     sa.Column("item_number", sa.Integer(), primary_key=True, autoincrement=False),
-    _text("ScheduledProcedureStepID"),
-    _text("RequestedProcedureID"),
+    text("ScheduledProcedureStepID"),
+    text("RequestedProcedureID"),
 )
 
 conflict = sa.Table(
@@ -225,6 +199,7 @@ conflict = sa.Table(
     _text("SeriesInstanceUID"),
     _text("StudyInstanceUID"),
     _text("SOPClassUID"),
+    # Of the data set as it was received: by it the same object is recognised when it comes again.
     _text("sha256"),
     _text("reason"),
     _text("door"),
@@ -234,6 +209,16 @@ conflict = sa.Table(
     _number("times"),
     _moment("first_at"),
     _moment("last_at"),
+    # One of conflicts.State. The bytes that are kept aside, if any: else the key is empty.
+    _text("state"),
+    _text("transfer_syntax_uid"),
+    _text("blob_key"),
+    _number("data_set_offset"),
+    _number("data_set_length"),
+    _text("kept_sha256"),
+    # 0 until somebody, or a policy, has decided.
+    _moment("settled_at"),
+    _text("settled_by"),
     sa.UniqueConstraint("SOPInstanceUID", "sha256", "reason"),
 )
 
@@ -241,41 +226,41 @@ ae_title = sa.Table(
     "ae_title",
     metadata,
     sa.Column("title", TEXT, primary_key=True),
-    _text("host"),
+    text("host"),
     sa.Column("port", sa.Integer(), nullable=False),
     # `security.rules` as JSON: nothing in it is ever searched for.
-    _text("rules"),
-    _moment("added_at"),
+    text("rules"),
+    moment("added_at"),
     # 0 for a known title. One that was removed stays, so that the settings do not bring it back.
-    _moment("removed_at"),
+    moment("removed_at"),
 )
 
 refusal = sa.Table(
     "refusal",
     metadata,
-    _identity(),
-    _text("calling"),
-    _text("called"),
-    _text("address"),
-    _text("reason"),
-    _number("times"),
-    _moment("first_at"),
-    _moment("last_at"),
+    identity(),
+    text("calling"),
+    text("called"),
+    text("address"),
+    text("reason"),
+    number("times"),
+    moment("first_at"),
+    moment("last_at"),
     sa.UniqueConstraint("calling", "called", "address", "reason"),
 )
 
 outbox = sa.Table(
     "outbox",
     metadata,
-    _identity(),
-    _text("event"),
-    _text("payload"),
+    identity(),
+    text("event"),
+    text("payload"),
     sa.Column("attempts", sa.Integer(), nullable=False),
     # Not before this moment: the end of a claim's lease, or of the wait before another attempt.
-    _moment("due_at"),
+    moment("due_at"),
     sa.Column("given_up", sa.Boolean(), nullable=False),
-    _text("reason"),
-    _moment("put_at"),
+    text("reason"),
+    moment("put_at"),
 )
 
 deletion = sa.Table(
@@ -283,9 +268,9 @@ deletion = sa.Table(
     metadata,
     # What was deleted and is not stored again: an instance; what else it was part of follows from the other two.
     sa.Column("SOPInstanceUID", TEXT, primary_key=True),
-    _text("SeriesInstanceUID"),
-    _text("StudyInstanceUID"),
-    _moment("deleted_at"),
+    text("SeriesInstanceUID"),
+    text("StudyInstanceUID"),
+    moment("deleted_at"),
 )
 
 retired_key = sa.Table(
@@ -293,45 +278,13 @@ retired_key = sa.Table(
     metadata,
     # The highest key of a level that was deleted. SQLite would give it out again, to who is just reading by keys.
     sa.Column("level", TEXT, primary_key=True),
-    _number("highest"),
+    number("highest"),
 )
 HIERARCHY = (patient, study, series, instance)
 
-commitment = sa.Table(
-    "commitment",
-    metadata,
-    _identity(),
-    _text("TransactionUID"),
-    _text("door"),
-    _text("address"),
-    _text("calling_ae_title"),
-    _text("called_ae_title"),
-    _number("number_of_items"),
-    # The items are checked in their order: so many of them were.
-    _number("checked"),
-    _moment("requested_at"),
-    # 0 until every item was checked, or until the result was thrown away.
-    _moment("finished_at"),
-    _moment("expired_at"),
-    sa.UniqueConstraint("TransactionUID"),
-)
-
-commitment_item = sa.Table(
-    "commitment_item",
-    metadata,
-    _part_of("commitment", primary_key=True),
-    sa.Column("item_number", sa.Integer(), primary_key=True, autoincrement=False),
-    _text("StudyInstanceUID"),
-    _text("SeriesInstanceUID"),
-    _text("SOPClassUID"),
-    _text("SOPInstanceUID"),
-    # 0 once it is committed to; of no meaning before the item was checked.
-    sa.Column("FailureReason", sa.Integer(), nullable=False),
-)
-
 study_order = sa.Index("study_order", study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
 for _column in ("PatientID", "PatientName_search"):
-    _index(patient, _column)
+    index(patient, _column)
 for _column in (
     "patient_id",
     "PatientID",
@@ -344,17 +297,18 @@ for _column in (
     "StudyID",
     TIMEZONE,
 ):
-    _index(study, _column)
+    index(study, _column)
 sa.Index("series_order", series.c.study_id, series.c.SeriesNumber, series.c.id)
-_index(series, "Modality", "study_id")
-_index(series, "PerformedProcedureStepStartDate")
-_index(series, "PerformedProcedureStepStartTime")
+index(series, "Modality", "study_id")
+index(series, "PerformedProcedureStepStartDate")
+index(series, "PerformedProcedureStepStartTime")
 sa.Index("instance_order", instance.c.series_id, instance.c.InstanceNumber, instance.c.id)
-_index(instance, "SOPClassUID", "series_id")
-_index(request, "ScheduledProcedureStepID")
-_index(request, "RequestedProcedureID")
+index(instance, "SOPClassUID", "series_id")
+index(request, "ScheduledProcedureStepID")
+index(request, "RequestedProcedureID")
 sa.Index("outbox_due", outbox.c.given_up, outbox.c.due_at)
+_index(conflict, "state", "last_at")
+_index(conflict, "StudyInstanceUID")
 sa.Index("refusal_last_at", refusal.c.last_at)
-_index(deletion, "StudyInstanceUID")
-_index(deletion, "SeriesInstanceUID")
-sa.Index("commitment_requested_at", commitment.c.requested_at)
+index(deletion, "StudyInstanceUID")
+index(deletion, "SeriesInstanceUID")
