@@ -194,31 +194,31 @@ request = sa.Table(
 conflict = sa.Table(
     "conflict",
     metadata,
-    _identity(),
-    _text("SOPInstanceUID"),
-    _text("SeriesInstanceUID"),
-    _text("StudyInstanceUID"),
-    _text("SOPClassUID"),
+    identity(),
+    text("SOPInstanceUID"),
+    text("SeriesInstanceUID"),
+    text("StudyInstanceUID"),
+    text("SOPClassUID"),
     # Of the data set as it was received: by it the same object is recognised when it comes again.
-    _text("sha256"),
-    _text("reason"),
-    _text("door"),
-    _text("address"),
-    _text("calling_ae_title"),
-    _text("called_ae_title"),
-    _number("times"),
-    _moment("first_at"),
-    _moment("last_at"),
+    text("sha256"),
+    text("reason"),
+    text("door"),
+    text("address"),
+    text("calling_ae_title"),
+    text("called_ae_title"),
+    number("times"),
+    moment("first_at"),
+    moment("last_at"),
     # One of conflicts.State. The bytes that are kept aside, if any: else the key is empty.
-    _text("state"),
-    _text("transfer_syntax_uid"),
-    _text("blob_key"),
-    _number("data_set_offset"),
-    _number("data_set_length"),
-    _text("kept_sha256"),
+    text("state"),
+    text("transfer_syntax_uid"),
+    text("blob_key"),
+    number("data_set_offset"),
+    number("data_set_length"),
+    text("kept_sha256"),
     # 0 until somebody, or a policy, has decided.
-    _moment("settled_at"),
-    _text("settled_by"),
+    moment("settled_at"),
+    text("settled_by"),
     sa.UniqueConstraint("SOPInstanceUID", "sha256", "reason"),
 )
 
@@ -307,8 +307,8 @@ index(instance, "SOPClassUID", "series_id")
 index(request, "ScheduledProcedureStepID")
 index(request, "RequestedProcedureID")
 sa.Index("outbox_due", outbox.c.given_up, outbox.c.due_at)
-_index(conflict, "state", "last_at")
-_index(conflict, "StudyInstanceUID")
+index(conflict, "state", "last_at")
+index(conflict, "StudyInstanceUID")
 sa.Index("refusal_last_at", refusal.c.last_at)
 index(deletion, "StudyInstanceUID")
 index(deletion, "SeriesInstanceUID")
