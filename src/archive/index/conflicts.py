@@ -1,23 +1,59 @@
-"""Objects that were kept out because their identifiers are taken: a record for the administrator, without content."""
+"""Objects whose identifiers are taken: who sent them, the bytes that are kept aside of some, and what was decided.
+
+A row is one object under one SOP Instance UID, recognised by the digest of what was received, and one reason. It holds
+bytes as long as it has a blob key; nothing but this row points to them then, so whoever takes the key out of it sees to
+the bytes in the same transaction. Of one object under one UID bytes are held once.
+"""
 
 from __future__ import annotations
 
+import enum
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
-from archive.dicom.instance import Instance, Source
-from archive.index import rows
+from archive.dicom.errors import InstanceConflict
+from archive.dicom.instance import Instance, Scope, Source, StoredInstance
+from archive.index import kept, rows
 from archive.index.database import Connection, Raced
-from archive.index.schema import conflict
+from archive.index.schema import conflict, instance_detail, series, study
+from archive.index.schema import instance as instance_table
 from archive.index.sql import insert_unless_there
+
+
+class State(enum.StrEnum):
+    """What became of an object, so far."""
+
+    REFUSED = "refused"
+    """Nothing is held: its sender was told so."""
+    OPEN = "open"
+    """Held, until somebody decides."""
+    KEPT = "kept"
+    """Held for a while; what is stored was kept."""
+    REPLACED = "replaced"
+    """Held for a while; it was stored until another took its place."""
+    ACCEPTED = "accepted"
+    """It has become what is stored."""
+    DROPPED = "dropped"
+    """It was dropped, or deleted with the study."""
+    EXPIRED = "expired"
+    """It was held long enough after the decision."""
+
+
+SETTLED = (State.KEPT, State.REPLACED)
+"""Held, and decided."""
+WAITING = (State.OPEN, State.REFUSED)
+"""What nobody has decided about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A refused object and its sender. The same object refused again counts up `times`; the sender is the last."""
+    """An object that was refused, kept aside, or replaced, and its sender. The same object again counts up `times`;
+    the sender is the last. `state` is one of State."""
 
     id: int
     SOPInstanceUID: str
@@ -33,47 +69,243 @@ class Conflict:
     times: int
     first_at: float
     last_at: float
+    state: str
+    transfer_syntax_uid: str
+    blob_key: str
+    data_set_offset: int
+    data_set_length: int
+    kept_sha256: str
+    settled_at: float
+    settled_by: str
+
+    @property
+    def has_copy(self) -> bool:
+        """Whether its bytes are held."""
+        return bool(self.blob_key)
+
+    @property
+    def blob_length(self) -> int:
+        """Bytes of the whole PS3.10 file."""
+        return self.data_set_offset + self.data_set_length
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An object to be held: `stored` says where its bytes are, and `received_sha256` what they were as they came."""
+
+    stored: StoredInstance
+    source: Source
+
+    @property
+    def received_sha256(self) -> str:
+        """Digest of the data set as it was received."""
+        return self.stored.received_sha256 or self.stored.sha256
+
+
+_COLUMNS = [conflict.c[name] for name in Conflict.__dataclass_fields__]
+_HELD = conflict.c.blob_key != ""
 
 
 def record_conflict(
     connection: Connection, instance: Instance, sha256: str, source: Source, reason: str
 ) -> int:
-    """Keep the record of a refused object; returns its number."""
-    now = time.time()
-    sender = rows.source(source)
-    same = sa.and_(
-        conflict.c.SOPInstanceUID == instance.SOPInstanceUID,
-        conflict.c.sha256 == sha256,
-        conflict.c.reason == reason,
+    """Keep the record of a refused object; returns its number. Bytes that are held of it stay held."""
+    uids = _uids(instance, instance.SOPClassUID)
+    again = {"state": sa.case((_HELD, conflict.c.state), else_=State.REFUSED)}
+    return _enter(connection, {**uids, "sha256": sha256, "reason": reason}, source, {}, again)
+
+
+def hold(
+    connection: Connection, copy: Copy, reason: str, state: State = State.OPEN, settled_by: str = ""
+) -> tuple[int, str]:
+    """Hold an object; its number, and the key of bytes that were held of it until now, which nobody points to then.
+
+    One that comes again stays as it was decided. Raises InstanceConflict where the same bytes are held already as
+    something else."""
+    same = held(connection, copy.stored.SOPInstanceUID, copy.received_sha256)
+    if same is not None and same.transfer_syntax_uid != copy.stored.transfer_syntax_uid:
+        raise InstanceConflict(
+            "the same bytes are kept aside in another transfer syntax: decide about those first",
+            sop_instance_uid=copy.stored.SOPInstanceUID,
+            conflict_id=same.id,
+        )
+    stored = copy.stored
+    blob = {
+        "transfer_syntax_uid": stored.transfer_syntax_uid,
+        "blob_key": stored.blob_key,
+        "data_set_offset": stored.data_set_offset,
+        "data_set_length": stored.data_set_length,
+        "kept_sha256": stored.sha256,
+    }
+    settled_at = time.time() if state in SETTLED else 0.0
+    decided: dict[str, Any] = {"state": state, "settled_at": settled_at, "settled_by": settled_by}
+    if same is not None:
+        reason, decided = same.reason, {} if state is State.OPEN else decided
+    identity = {
+        **_uids(stored, stored.SOPClassUID),
+        "sha256": copy.received_sha256,
+        "reason": reason,
+    }
+    return _enter(connection, identity, copy.source, {**blob, **decided}), same.blob_key if same else ""
+
+
+def held(connection: Connection, sop_instance_uid: str, received_sha256: str) -> Conflict | None:
+    """The record that holds the bytes of this object, if they are held."""
+    found = (
+        sa.select(*_COLUMNS)
+        .where(conflict.c.SOPInstanceUID == rows.uid(sop_instance_uid))
+        .where(conflict.c.sha256 == received_sha256, _HELD)
     )
-    again = sa.update(conflict).where(same).values(times=conflict.c.times + 1, last_at=now, **sender)
-    known = connection.execute(again.returning(conflict.c.id)).scalar_one_or_none()
-    return int(known) if known is not None else _add(connection, instance, sha256, reason, sender, now)
+    row = connection.execute(found.with_for_update()).first()
+    return Conflict(*row) if row else None
 
 
-def conflicts(connection: Connection, limit: int = 1000) -> list[Conflict]:
-    """The last ones, newest first."""
-    columns = [conflict.c[name] for name in Conflict.__dataclass_fields__]
-    newest = sa.select(*columns).order_by(conflict.c.last_at.desc(), conflict.c.id.desc()).limit(limit)
+def count_again(connection: Connection, conflict_id: int, source: Source) -> None:
+    """The same object has come once more."""
+    values = {"times": conflict.c.times + 1, "last_at": time.time(), **rows.source(source)}
+    connection.execute(sa.update(conflict).where(conflict.c.id == conflict_id).values(values))
+
+
+def find(connection: Connection, conflict_id: int, *, lock: bool = False) -> Conflict | None:
+    """The record of this number. With `lock` nobody else decides about it until the transaction ends."""
+    found = sa.select(*_COLUMNS).where(conflict.c.id == conflict_id)
+    row = connection.execute(found.with_for_update() if lock else found).first()
+    return Conflict(*row) if row else None
+
+
+def conflicts(
+    connection: Connection, limit: int = 1000, states: Iterable[State] = (), study_instance_uid: str = ""
+) -> list[Conflict]:
+    """The last ones, newest first; of these states and this study where those are named."""
+    newest = sa.select(*_COLUMNS).order_by(conflict.c.last_at.desc(), conflict.c.id.desc()).limit(limit)
+    wanted = list(states)
+    if wanted:
+        newest = newest.where(conflict.c.state.in_(wanted))
+    if study_instance_uid:
+        newest = newest.where(conflict.c.StudyInstanceUID == rows.uid(study_instance_uid))
     return [Conflict(*row) for row in connection.execute(newest)]
 
 
-def _add(
-    connection: Connection, instance: Instance, sha256: str, reason: str, sender: dict[str, str], now: float
-) -> int:
-    values: dict[str, Any] = {
-        "SOPInstanceUID": instance.SOPInstanceUID,
-        "SeriesInstanceUID": instance.SeriesInstanceUID,
-        "StudyInstanceUID": instance.StudyInstanceUID,
-        "SOPClassUID": instance.SOPClassUID,
-        "sha256": sha256,
-        "reason": reason,
-        "times": 1,
-        "first_at": now,
-        "last_at": now,
-        **sender,
+def settle(connection: Connection, conflict_id: int, state: State, settled_by: str) -> None:
+    """Note a decision. Unless the state is one of SETTLED, the record lets go of its bytes."""
+    values: dict[str, Any] = {"state": state, "settled_at": time.time(), "settled_by": settled_by}
+    if state not in SETTLED:
+        values["blob_key"] = ""
+    connection.execute(sa.update(conflict).where(conflict.c.id == conflict_id).values(values))
+
+
+def release_same(connection: Connection, stored: StoredInstance, settled_by: str) -> list[str]:
+    """Let go of what is held of an object that has just been stored; the keys of its bytes."""
+    same = sa.and_(
+        conflict.c.SOPInstanceUID == rows.uid(stored.SOPInstanceUID),
+        conflict.c.sha256 == (stored.received_sha256 or stored.sha256),
+        conflict.c.transfer_syntax_uid == stored.transfer_syntax_uid,
+    )
+    return _release(connection, same, State.ACCEPTED, settled_by)
+
+
+def release_settled(connection: Connection, scope: Scope) -> list[str]:
+    """Let go of what is held in a scope and was decided, as what it is a version of is deleted; the keys of its
+    bytes. What is open stays: it may be the reason for the deletion."""
+    restrictions = [
+        column == rows.uid(uids[0])
+        for column, uids in (
+            (conflict.c.StudyInstanceUID, scope.study_instance_uids),
+            (conflict.c.SeriesInstanceUID, scope.series_instance_uids),
+            (conflict.c.SOPInstanceUID, scope.sop_instance_uids),
+        )
+        if uids
+    ]
+    within = sa.and_(conflict.c.state.in_(SETTLED), *restrictions)
+    return _release(connection, within, State.DROPPED, "deletion")
+
+
+def expire(connection: Connection, settled_before: float, limit: int) -> list[str]:
+    """Let go of what was decided before a moment, so many at most; the keys of its bytes."""
+    old = (
+        sa.select(conflict.c.id)
+        .where(conflict.c.state.in_(SETTLED), conflict.c.settled_at < settled_before, _HELD)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    keys = connection.execute(old).scalars().all()
+    return _release(connection, conflict.c.id.in_(keys), State.EXPIRED, "time") if keys else []
+
+
+def beside(connection: Connection, one: Conflict) -> dict[str, Any]:
+    """What a conflicting object is compared with, by tag: the metadata of what is stored under its SOP Instance UID,
+    else what is known of the series and of the study that its other UIDs lead to."""
+    found = (
+        sa.select(instance_detail.c.metadata)
+        .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
+        .where(instance_table.c.SOPInstanceUID == rows.uid(one.SOPInstanceUID))
+    )
+    compressed = connection.execute(found).scalar_one_or_none()
+    if compressed is not None:
+        with kept.parsed(compressed) as members:
+            return dict(members or {})
+    known: dict[str, Any] = {}
+    of_series = (
+        sa.select(study.c.attributes, series.c.attributes, study.c.StudyInstanceUID)
+        .join(study, study.c.id == series.c.study_id)
+        .where(series.c.SeriesInstanceUID == rows.uid(one.SeriesInstanceUID))
+    )
+    of_study = sa.select(study.c.attributes).where(study.c.StudyInstanceUID == rows.uid(one.StudyInstanceUID))
+    for row in (connection.execute(of_study).first(), connection.execute(of_series).first()):
+        for text in row[:2] if row else ():
+            known |= orjson.loads(text)
+    return known
+
+
+def _release(
+    connection: Connection, which: sa.ColumnElement[bool], state: State, settled_by: str
+) -> list[str]:
+    found = sa.select(conflict.c.id, conflict.c.blob_key).where(which, _HELD).with_for_update()
+    released = connection.execute(found).all()
+    for row in released:
+        settle(connection, row.id, state, settled_by)
+    return [row.blob_key for row in released]
+
+
+def _uids(one: Instance | StoredInstance, sop_class_uid: str) -> dict[str, str]:
+    return {
+        "SOPInstanceUID": one.SOPInstanceUID,
+        "SeriesInstanceUID": one.SeriesInstanceUID,
+        "StudyInstanceUID": one.StudyInstanceUID,
+        "SOPClassUID": sop_class_uid,
     }
-    key = insert_unless_there(connection, conflict, values)
+
+
+_NO_BLOB = {
+    "state": State.REFUSED,
+    "transfer_syntax_uid": "",
+    "blob_key": "",
+    "data_set_offset": 0,
+    "data_set_length": 0,
+    "kept_sha256": "",
+    "settled_at": 0.0,
+    "settled_by": "",
+}
+
+
+def _enter(
+    connection: Connection,
+    identity: dict[str, str],
+    source: Source,
+    values: dict[str, Any],
+    again: dict[str, Any] | None = None,
+) -> int:
+    """Count up the row of this object, or make it. `again` is for a row that is there, `values` for either."""
+    now = time.time()
+    sender = rows.source(source)
+    same = [conflict.c[name] == identity[name] for name in ("SOPInstanceUID", "sha256", "reason")]
+    counted = {"times": conflict.c.times + 1, "last_at": now, **sender, **values, **(again or {})}
+    update = sa.update(conflict).where(*same).values(counted)
+    known = connection.execute(update.returning(conflict.c.id)).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    made = {**_NO_BLOB, **identity, "times": 1, "first_at": now, "last_at": now, **sender, **values}
+    key = insert_unless_there(connection, conflict, made)
     if key is None:
         raise Raced
     return int(key)

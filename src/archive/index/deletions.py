@@ -43,8 +43,7 @@ def delete(connection: Connection, scope: Scope) -> list[str]:
     if not found:
         return []
     _remember(connection, study_row.id, scope)
-    for child in _children(instance):
-        _remove(connection, child, [row.id for row in found])
+    remove_parts(connection, instance, [row.id for row in found])
     _remove(connection, instance.c.id, [row.id for row in found])
     retire_keys(connection, instance, [row.id for row in found])
     _count(connection, study_row.id, study_row.patient_id, {row.series_id for row in found})
@@ -133,10 +132,15 @@ def _set(connection: Connection, table: sa.Table, key: int, **values: int) -> No
 
 
 def _remove_entity(connection: Connection, table: sa.Table, key: int) -> None:
-    for child in _children(table):
-        _remove(connection, child, [key])
+    remove_parts(connection, table, [key])
     _remove(connection, table.c.id, [key])
     retire_keys(connection, table, [key])
+
+
+def remove_parts(connection: Connection, table: sa.Table, keys: list[int]) -> None:
+    """Remove what hangs on these rows of a level, and is no level itself."""
+    for child in _children(table):
+        _remove(connection, child, keys)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from archive.dicom.instance import Instance, Level, Source
+from archive.dicom.instance import Instance, Level, Source, StoredInstance
 from archive.index import deletions, filling, rows
 from archive.index.database import Connection, Raced
 from archive.index.instances import find_instance, is_same
@@ -30,7 +30,8 @@ class Outcome(enum.Enum):
 
     STORED = "stored"
     ALREADY_THERE = "the same object is stored"
-    OTHER_CONTENT = "the SOP Instance UID is taken by other bytes, or elsewhere"
+    OTHER_CONTENT = "another version of the instance is stored: in the same place, with other bytes"
+    ELSEWHERE = "the SOP Instance UID is taken in another series or study, or by an object of another class"
     OTHER_PATIENT = "the study belongs to another patient"
     OTHER_STUDY = "the series belongs to another study"
 
@@ -47,30 +48,115 @@ def record(
     """Enter an object: its patient, study and series where they are new, and itself. `sha256` is of what is kept, and
     `received_sha256` of what was received, where that was something else."""
     place = _find_place(connection, instance)
+    found = _in_the_way(connection, place, instance, received_sha256 or sha256)
+    if found is not None:
+        return found
+    study_id = _complete_study(connection, place, instance)
+    series_id = _complete_series(connection, place, instance, study_id)
+    blob = _blob(instance, blob_key, data_set_offset, sha256, received_sha256)
+    _count(connection, study_id, series_id, new_series=place.series_id is None)
+    _add_instance(connection, instance, series_id, blob, source)
+    if place.deleted is not None:
+        deletions.forget(connection, instance.SOPInstanceUID)
+    return Outcome.STORED
+
+
+def judge(connection: Connection, instance: Instance, received_sha256: str) -> Outcome | None:
+    """What `record` would find in the way of this object now; None where nothing is."""
+    try:
+        return _in_the_way(connection, _find_place(connection, instance), instance, received_sha256)
+    except Raced:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What was stored under a SOP Instance UID until something else took its place, and who had sent it."""
+
+    stored: StoredInstance
+    source: Source
+
+
+def replace(
+    connection: Connection,
+    instance: Instance,
+    blob_key: str,
+    data_set_offset: int,
+    sha256: str,
+    source: Source,
+    received_sha256: str = "",
+) -> Former:
+    """Put an object in the place of the version that is stored (after `OTHER_CONTENT`); what that was.
+
+    Its bytes are pointed to by nothing then, so the caller sees to them in the same transaction. What study and
+    series say stays, and is completed as by any further object."""
+    place = _find_place(connection, instance)
+    # In the order in which a deletion locks: it must not take away what it has not seen.
+    lock = sa.select(study.c.id).where(study.c.id == place.study_id).with_for_update()
+    if place.instance_id is None or connection.execute(lock).first() is None:
+        raise Raced
+    former = find_former(connection, instance.SOPInstanceUID)
+    study_id = _complete_study(connection, place, instance)
+    series_id = _complete_series(connection, place, instance, study_id)
+    blob = _blob(instance, blob_key, data_set_offset, sha256, received_sha256)
+    unchanged = sa.and_(
+        instance_table.c.id == place.instance_id, instance_table.c.blob_key == former.stored.blob_key
+    )
+    values = _instance_values(instance, series_id, blob)
+    if not connection.execute(sa.update(instance_table).where(unchanged).values(values)).rowcount:
+        raise Raced
+    deletions.remove_parts(connection, instance_table, [place.instance_id])
+    _add_detail(connection, place.instance_id, instance, source)
+    return former
+
+
+def find_former(connection: Connection, sop_instance_uid: str) -> Former:
+    """What is stored under this UID, and who sent it. Raises Raced when it is not there any more."""
+    stored = find_instance(connection, sop_instance_uid)
+    sender = connection.execute(_FIND_SENDER, {"uid": rows.uid(sop_instance_uid)}).first()
+    if stored is None or sender is None:
+        raise Raced
+    return Former(stored, Source(*sender))
+
+
+def _in_the_way(
+    connection: Connection, place: _Place, instance: Instance, received_sha256: str
+) -> Outcome | None:
+    is_other_patient = place.study_id is not None and _is_other_patient(place, instance)
     if place.instance_id is not None:
         stored = find_instance(connection, instance.SOPInstanceUID)
         if stored is None:
             raise Raced  # deleted since
-        received = received_sha256 or sha256
-        return Outcome.ALREADY_THERE if is_same(stored, instance, received) else Outcome.OTHER_CONTENT
-    if place.study_id is not None and _is_other_patient(place, instance):
+        if is_same(stored, instance, received_sha256):
+            return Outcome.ALREADY_THERE
+        if not _is_in_its_place(stored, instance):
+            return Outcome.ELSEWHERE
+        return Outcome.OTHER_PATIENT if is_other_patient else Outcome.OTHER_CONTENT
+    if is_other_patient:
         return Outcome.OTHER_PATIENT
     if place.series_id is not None and place.study_of_series != place.study_id:
         return Outcome.OTHER_STUDY
-    study_id = _complete_study(connection, place, instance)
-    series_id = _complete_series(connection, place, instance, study_id)
-    blob = {
+    return None
+
+
+def _is_in_its_place(stored: StoredInstance, instance: Instance) -> bool:
+    return (
+        stored.SeriesInstanceUID == instance.SeriesInstanceUID
+        and stored.StudyInstanceUID == instance.StudyInstanceUID
+        and stored.SOPClassUID == instance.SOPClassUID
+    )
+
+
+def _blob(
+    instance: Instance, blob_key: str, data_set_offset: int, sha256: str, received_sha256: str
+) -> dict[str, Any]:
+    return {
         "blob_key": blob_key,
         "data_set_offset": data_set_offset,
         "data_set_length": instance.length,
         "sha256": sha256,
         "received_sha256": received_sha256,
     }
-    _count(connection, study_id, series_id, new_series=place.series_id is None)
-    _add_instance(connection, instance, series_id, blob, source)
-    if place.deleted is not None:
-        deletions.forget(connection, instance.SOPInstanceUID)
-    return Outcome.STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +285,12 @@ def _add_series(connection: Connection, instance: Instance, study_id: int) -> in
 def _add_instance(
     connection: Connection, instance: Instance, series_id: int, blob: Mapping[str, Any], source: Source
 ) -> None:
-    values = {
+    key = _insert(connection, instance_table, _instance_values(instance, series_id, blob))
+    _add_detail(connection, key, instance, source)
+
+
+def _instance_values(instance: Instance, series_id: int, blob: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         **rows.matched(instance, Level.IMAGE),
         **blob,
         "series_id": series_id,
@@ -207,8 +298,11 @@ def _add_instance(
         "stored_at": time.time(),
         "attributes": rows.prepared(instance, Level.IMAGE),
     }
+
+
+def _add_detail(connection: Connection, key: int, instance: Instance, source: Source) -> None:
     detail = {
-        "instance_id": _insert(connection, instance_table, values),
+        "instance_id": key,
         "metadata": instance.metadata,
         "frames": instance.frames,
         "bulk_values": orjson.dumps([[v.path, v.vr, v.offset, v.length] for v in instance.bulk_values]),
@@ -225,6 +319,16 @@ def _insert(connection: Connection, table: sa.Table, values: dict[str, Any]) -> 
 
 
 _INSERT_DETAIL = sa.insert(instance_detail)
+_FIND_SENDER = (
+    sa.select(
+        instance_detail.c.door,
+        instance_detail.c.address,
+        instance_detail.c.calling_ae_title,
+        instance_detail.c.called_ae_title,
+    )
+    .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
+    .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
+)
 _COUNT_STUDY = (
     sa.update(study)
     .where(study.c.id == sa.bindparam("key"))

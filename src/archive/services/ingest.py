@@ -71,6 +71,7 @@ _COMPARED = (("SOPClassUID", 0x00080016), ("SOPInstanceUID", 0x00080018), ("Stud
 
 _CONFLICTS = {
     Outcome.OTHER_CONTENT: "this SOP Instance UID is stored already, with other content",
+    Outcome.ELSEWHERE: "this SOP Instance UID is stored already, in another series or study, or of another class",
     Outcome.OTHER_STUDY: "this Series Instance UID belongs to another study",
     Outcome.OTHER_PATIENT: "this Study Instance UID belongs to another patient",
 }
