@@ -124,6 +124,19 @@ class Association:
                 self._cancelled.add(command.primitive.MessageIDBeingRespondedTo)
             return None
 
+    def arriving(self, seconds: float) -> bool:
+        """Whether the peer begins something within so many seconds, so that `receive` has not to wait for it. Asks
+        between messages only."""
+        with self._ending():
+            if self._fragments or self._data_context is not None:
+                return True
+            now = time.monotonic()
+            self.waiting_since = self.waiting_since or now
+            arrives = self._wire.arriving(now + seconds)
+            if arrives:
+                self.waiting_since = None
+            return arrives
+
     def send(self, context_id: int, primitive: Any, data: Iterable[bytes | memoryview] | None = None) -> None:
         """Sends a request or response: a primitive with MessageIDBeingRespondedTo is a response. With `data`
         the message has a data set. An exception that comes out of `data` aborts the association and passes

@@ -23,11 +23,13 @@ _LONGEST_ANSWER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A presentation context to propose. `as_scp`: we also offer to be SCP of it (SCP/SCU role selection)."""
+    """A presentation context to propose. `as_scp`: we also offer to be SCP of it (SCP/SCU role selection); without
+    `as_scu`, SCP only."""
 
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...]
     as_scp: bool = False
+    as_scu: bool = True
 
 
 def open_association(
@@ -73,7 +75,7 @@ def _request(calling: str, called: str, proposals: Sequence[Proposal], limits: L
         ProposedContext(2 * position + 1, proposal.abstract_syntax, proposal.transfer_syntaxes)
         for position, proposal in enumerate(proposals)
     )
-    roles = {proposal.abstract_syntax: (True, True) for proposal in proposals if proposal.as_scp}
+    roles = {each.abstract_syntax: (each.as_scu, True) for each in proposals if each.as_scp}
     return AssociateRequest(
         called, calling, contexts, UserInformation(limits.maximum_pdu_length, roles=roles)
     )

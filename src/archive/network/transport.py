@@ -70,6 +70,19 @@ class Wire:
         self._fill(HEADER.size + length, deadline)
         return pdu_type, self._take(length)
 
+    def arriving(self, deadline: float) -> bool:
+        """Whether bytes are here before this point of the monotonic clock. They stay in the buffer. Raises
+        AssociationAborted when the connection ends."""
+        while self._start == self._end:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return False
+            self._make_room(1)
+            self._socket_timeout(remaining)
+            with contextlib.suppress(TimeoutError):
+                self._receive()
+        return True
+
     def arrived(self) -> tuple[int, memoryview] | None:
         """The next PDU if all of it is here already, without blocking; it stays in the buffer until
         `skip`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from archive.network.association import Association
@@ -23,13 +23,17 @@ class Peer:
     pdu_deadline: float = 30
 
     def associate(self, contexts: Iterable[tuple[str, tuple[str, ...]]]) -> Association:
-        """Raises PeerUnreachable, AssociationRejected, AssociationAborted."""
+        """An association of which we are SCU. Raises PeerUnreachable, AssociationRejected, AssociationAborted."""
+        return self.propose([Proposal(abstract, transfers) for abstract, transfers in contexts])
+
+    def propose(self, proposals: Sequence[Proposal]) -> Association:
+        """An association in whatever roles. Raises what `associate` raises."""
         return open_association(
             self.host,
             self.port,
             calling_ae_title=self.calling_ae_title,
             called_ae_title=self.called_ae_title,
-            contexts=[Proposal(abstract, transfers) for abstract, transfers in contexts],
+            contexts=proposals,
             deadlines=Deadlines(
                 connect=self.connect_deadline,
                 association=self.connect_deadline,
