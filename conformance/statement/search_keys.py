@@ -7,6 +7,7 @@ from archive.dicom.attribute_levels import TIMEZONE_OFFSET_FROM_UTC, time_beside
 from archive.dicom.attributes import ATTRIBUTES, BY_TAG, REQUEST_ATTRIBUTES, UNIQUE_KEYS, Attribute
 from archive.dicom.errors import ArchiveError, InvalidQuery
 from archive.dicom.instance import Level
+from archive.dicom.matching import asking
 from archive.dicom.matching.key_matching import matching
 from archive.dicom.query import Empty, Key, Range, UIDList, Wildcard
 from archive.index.conditions import MAXIMUM_PATTERN
@@ -70,7 +71,7 @@ def _searched(path: tuple[int, ...], level: Level, *, matched: bool) -> str:
     found += ["fuzzy"] if vr == "PN" else []
     if len(_asked(Manner(level, multiple=True), path, "A\\B")) == 2:
         found.append("several values")
-    empty = _asked(Manner(level, empty=True), path, qido_keys.EMPTY_VALUE)
+    empty = _asked(Manner(level, empty=True), path, asking.EMPTY_VALUE)
     found += ["empty value"] if any(isinstance(key.matching, Empty) for key in empty) else []
     return ("" if matched else "examined: ") + ", ".join(found) if empty and found else "-"
 
@@ -92,8 +93,8 @@ def search_bounds() -> Table:
         ),
         ("Parameters", str(MAXIMUM_PARAMETERS)),
         ("Included attributes", str(qido_parameters.MAXIMUM_INCLUDED)),
-        ("Keys that are examined", str(qido_keys.MAXIMUM_EXAMINED_KEYS)),
-        ("Values of a key with multiple value matching", str(qido_keys.MAXIMUM_VALUES)),
+        ("Keys that are examined", str(asking.MAXIMUM_EXAMINED_KEYS)),
+        ("Values of a key with multiple value matching", str(asking.MAXIMUM_VALUES)),
         ("Words of names with fuzzy matching", str(MAXIMUM_ASKED)),
         ("Time zones of studies with TimezoneOffsetFromUTC (413)", str(MAXIMUM_ZONES)),
         ("Characters of a key with wildcards", str(MAXIMUM_PATTERN)),

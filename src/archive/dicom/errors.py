@@ -119,8 +119,11 @@ class Gone(NotFound):
     """Something was stored there, and has been deleted (PS3.18 8.5: 410 instead of 404)."""
 
 
+@dataclass(eq=False)
 class InvalidQuery(ArchiveError):
-    """A key, value or parameter that cannot be matched."""
+    """A key, value or parameter that cannot be matched; `tag` of the attribute to blame, if it is one."""
+
+    tag: int = 0
 
 
 class TooBroad(InvalidQuery):
