@@ -18,6 +18,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MOST_DEFAULT_WORKERS = 2
+TOKEN_ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+"""Those of a public key: who can check a token cannot make one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ class Dimse:
 
     listen: Address = setting(_DIMSE, "HOST:PORT; other machines get in only when their AE title is known.")
     ae_title: str = setting("ARCHIVE", "The AE title of the archive, at most 16 characters.")
+    more_ae_titles: tuple[str, ...] = setting((), "Further AE titles by which the archive may be called.")
+    trust_this_machine: bool = setting(True, "False lets in from this machine too only who is known.")
     maximum_pdu_length: int = setting(131072, "Largest P-DATA-TF PDU that a peer may send, in bytes.", 4096)
     maximum_associations: int = setting(100, "Associations at one time in each worker; more are rejected.", 1)
     maximum_connections_per_address: int = setting(50, "The same for connections from one address.", 1)
@@ -106,6 +113,12 @@ class Dimse:
     idle_deadline: int = setting(300, "Seconds that an association may be silent between messages.", 1)
     connect_deadline: int = setting(10, "Seconds for connecting and associating with a peer of ours.", 1)
     response_deadline: int = setting(120, "Seconds that a peer of ours may take to answer a request.", 1)
+    commitment_wait: int = setting(30, "Seconds that storage commitment waits for what is not here yet.", 0)
+    commitment_same_association: bool = setting(True, "False tells its result on a new association always.")
+    notification_quiet: int = setting(
+        60, "Seconds until a study without news is told of as available.", 1
+    )
+    report_days: int = setting(7, "Days of trying to tell an AE title of a commitment or a study.", 1)
 
 
 @dataclass(frozen=True)
@@ -131,6 +144,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class TokenSettings:
+    """JSON Web Tokens that AE titles give as user identity."""
+
+    issuer: str = setting("", 'Who makes the tokens: "iss" in them.')
+    audience: str = setting("", 'Whom they have to be for: "aud" in them.')
+    jwks_file: str = setting("", "File with the public keys of the issuer, a JWK Set (RFC 7517).")
+    key_file: str = setting("", "Instead, or besides: file with one public key, PEM.")
+    algorithm: str = setting(
+        "RS256", "The one algorithm that the key of key_file is for.", choices=TOKEN_ALGORITHMS
+    )
+    leeway_seconds: int = setting(30, "Seconds by which clocks may differ.", 0)
+
+
+@dataclass(frozen=True)
 class Log:
     """Operational logs, on stderr. They never hold patient data."""
 
@@ -151,6 +178,7 @@ class Settings:
     index: IndexSettings = IndexSettings()
     storage: StorageSettings = StorageSettings()
     limits: Limits = Limits()
+    tokens: TokenSettings = TokenSettings()
     log: Log = Log()
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
     coercion: tuple[Coercion, ...] = setting(
