@@ -4,13 +4,17 @@
     ├── InvalidObject                what was sent is not an acceptable object
     │   ├── NotDicom                 the bytes are no DICOM at all
     │   ├── CannotUnderstand         the structure is broken: truncated, nested too deep, impossible lengths
-    │   ├── MissingAttribute         a Type 1 attribute of the hierarchy is absent or empty
+    │   ├── MissingAttribute         a Type 1 attribute is absent or empty
+    │   │   └── MissingValue         it is there, and is empty
+    │   ├── InvalidValue             an attribute has a value that it cannot have
     │   ├── InvalidUID               a UID that PS3.5 9.1 does not allow
     │   ├── ObjectMismatch           data set, command and presentation context disagree
     │   ├── UnsupportedSOPClass      not a composite object of the patient-study-series hierarchy
     │   └── UnsupportedTransferSyntax  bulk data that no transfer syntax is for, or another than was said
     ├── InstanceConflict             this SOP Instance UID is stored already, with other content
     ├── TransactionInUse             a Transaction UID that was used before
+    ├── NoLongerChangeable           it has reached its final state
+    ├── OtherPatient                 what belongs to one patient was named for another
     ├── OutOfResources               no room, or the store or the index cannot take it now: try again later
     │   ├── ObjectTooLarge           larger than the configured maximum
     │   └── OutcomeUnknown           the index was asked to commit and did not confirm: stored or not, nobody knows
@@ -22,11 +26,14 @@
     │   └── CannotRender             the pixel data cannot be made a picture
     ├── UnknownDestination           a move destination that is no configured AE title
     ├── CallerRefused                an association that is not let in
+    ├── NotAuthorized                a request for which its requestor has no right
     ├── PeerFailure                  the other side of an association of ours
     │   ├── PeerUnreachable          no connection
     │   ├── AssociationRejected      A-ASSOCIATE-RJ
     │   └── AssociationAborted       cut, aborted or silent
+    │       └── SecurityFailure      TLS could not be agreed on, or broke
     └── ConfigurationError           the administrator must change something
+        └── InvalidEntry             what an administrator wants kept cannot be: the sentence says what is wrong with it
 
 `reason` is one sentence for a person; it never holds a patient attribute, as it may be logged.
 """
@@ -65,6 +72,17 @@ class MissingAttribute(InvalidObject):
     tag: int = 0
 
 
+class MissingValue(MissingAttribute):
+    """An attribute that is there without the value that it needs (PS3.7 C.5.15: 0121)."""
+
+
+@dataclass(eq=False)
+class InvalidValue(InvalidObject):
+    """A value that the attribute cannot have (PS3.7 C.5.11: 0106)."""
+
+    tag: int = 0
+
+
 @dataclass(eq=False)
 class InvalidUID(InvalidObject):
     """A UID that breaks PS3.5 9.1 (characters or length)."""
@@ -97,6 +115,14 @@ class InstanceConflict(ArchiveError):
 
 class TransactionInUse(ArchiveError):
     """Another request has this Transaction UID (PS3.18 13.4.3: 409, PS3.4 J.3.2: 0131)."""
+
+
+class NoLongerChangeable(ArchiveError):
+    """What was to be changed is in its final state (PS3.4 F.7.2.2.3: 0110)."""
+
+
+class OtherPatient(ArchiveError):
+    """An order or a step under identifiers that belong to another patient: nothing of it is taken."""
 
 
 class OutOfResources(ArchiveError):
@@ -144,11 +170,20 @@ class UnknownDestination(ArchiveError):
 
 @dataclass(eq=False)
 class CallerRefused(ArchiveError):
-    """An association that is not accepted; result, source and diagnostic as in PS3.8 Table 9-21."""
+    """An association that is not accepted; result, source and diagnostic as in PS3.8 Table 9-21. `remedy` is what
+    would let the caller in: a command for the administrator, or a sentence."""
 
     result: int = 1
     source: int = 1
     diagnostic: int = 1
+    remedy: str = ""
+
+
+@dataclass(eq=False)
+class NotAuthorized(ArchiveError):
+    """No right to this operation (PS3.7 annex C: 0124). `remedy` as in CallerRefused."""
+
+    remedy: str = ""
 
 
 class PeerFailure(ArchiveError):
@@ -176,5 +211,13 @@ class AssociationAborted(PeerFailure):
     diagnostic: int | None = None
 
 
+class SecurityFailure(AssociationAborted):
+    """TLS could not be agreed on, or what came over it was tampered with."""
+
+
 class ConfigurationError(ArchiveError):
     """Something only the administrator can change; the command line exits with 2."""
+
+
+class InvalidEntry(ConfigurationError):
+    """An entry (AE title, rule) that cannot be."""

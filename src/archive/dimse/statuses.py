@@ -1,8 +1,8 @@
 """What we answer when something goes wrong: the one table from error class to DIMSE status.
 
 A row has a column for each kind of service, as the standard words the same trouble with different numbers:
-C-STORE in PS3.4 Table B.2-1, C-FIND in Table C.4-1, C-MOVE and C-GET in Tables C.4-2 and C.4-3, all of them
-in PS3.7 Annex C. A class without a row of its own takes that of the class it descends from.
+C-STORE in PS3.4 Table B.2-1, C-FIND in Table C.4-1, C-MOVE and C-GET in Tables C.4-2 and C.4-3, the DIMSE-N
+services in PS3.7 C.5, all of them in PS3.7 Annex C. A class without a row of its own takes that of the class it descends from.
 
 Error Comment says the reason to the person in front of the modality: LO, at most 64 characters, ASCII.
 """
@@ -34,36 +34,44 @@ class Row(NamedTuple):
     store: int
     query: int
     retrieve: int
+    normalized: int
 
 
 STATUSES: Mapping[type[errors.ArchiveError], Row] = {
-    errors.ArchiveError: Row(0x0110, 0xC000, 0xC000),
-    errors.InvalidObject: Row(0xC000, 0xC000, 0xC000),
-    errors.NotDicom: Row(0xC000, 0xC000, 0xC000),
-    errors.CannotUnderstand: Row(0xC000, 0xC000, 0xC000),
-    errors.MissingAttribute: Row(0xA900, 0xA900, 0xA900),
-    errors.InvalidUID: Row(0xA900, 0xA900, 0xA900),
-    errors.ObjectMismatch: Row(0xA900, 0xA900, 0xA900),
-    errors.UnsupportedSOPClass: Row(0x0122, 0x0122, 0x0122),
-    errors.UnsupportedTransferSyntax: Row(0xC122, 0xC000, 0xC000),
-    errors.InstanceConflict: Row(0x0111, 0xC000, 0xC000),
-    errors.TransactionInUse: Row(0x0110, 0xC000, 0xC000),
-    errors.OutOfResources: Row(0xA700, 0xA700, 0xA701),
-    errors.ObjectTooLarge: Row(0xA700, 0xA700, 0xA701),
-    errors.OutcomeUnknown: Row(0xA700, 0xA700, 0xA701),
-    errors.NotFound: Row(0x0110, 0xC000, 0xA702),
-    errors.Gone: Row(0x0110, 0xC000, 0xA702),
-    errors.InvalidQuery: Row(0xA900, 0xA900, 0xA900),
-    errors.TooBroad: Row(0xA700, 0xA700, 0xA701),
-    errors.NotAcceptable: Row(0x0110, 0xC000, 0xA702),
-    errors.CannotRender: Row(0x0110, 0xC000, 0xA702),
-    errors.UnknownDestination: Row(0x0110, 0xC000, 0xA801),
-    errors.CallerRefused: Row(0x0124, 0x0124, 0x0124),
-    errors.PeerFailure: Row(0x0110, 0xC000, 0xA702),
-    errors.PeerUnreachable: Row(0x0110, 0xC000, 0xA702),
-    errors.AssociationRejected: Row(0x0110, 0xC000, 0xA702),
-    errors.AssociationAborted: Row(0x0110, 0xC000, 0xA702),
-    errors.ConfigurationError: Row(0x0110, 0xC000, 0xC000),
+    errors.ArchiveError: Row(0x0110, 0xC000, 0xC000, 0x0110),
+    errors.InvalidObject: Row(0xC000, 0xC000, 0xC000, 0x0110),
+    errors.NotDicom: Row(0xC000, 0xC000, 0xC000, 0x0110),
+    errors.CannotUnderstand: Row(0xC000, 0xC000, 0xC000, 0x0110),
+    errors.MissingAttribute: Row(0xA900, 0xA900, 0xA900, 0x0120),
+    errors.MissingValue: Row(0xA900, 0xA900, 0xA900, 0x0121),
+    errors.InvalidValue: Row(0xA900, 0xA900, 0xA900, 0x0106),
+    errors.InvalidUID: Row(0xA900, 0xA900, 0xA900, 0x0106),
+    errors.ObjectMismatch: Row(0xA900, 0xA900, 0xA900, 0x0119),
+    errors.UnsupportedSOPClass: Row(0x0122, 0x0122, 0x0122, 0x0118),
+    errors.UnsupportedTransferSyntax: Row(0xC122, 0xC000, 0xC000, 0x0110),
+    errors.InstanceConflict: Row(0x0111, 0xC000, 0xC000, 0x0111),
+    errors.TransactionInUse: Row(0x0110, 0xC000, 0xC000, 0x0110),
+    errors.NoLongerChangeable: Row(0x0110, 0xC000, 0xC000, 0x0110),
+    errors.OtherPatient: Row(0x0110, 0xC000, 0xC000, 0x0110),
+    errors.OutOfResources: Row(0xA700, 0xA700, 0xA701, 0x0213),
+    errors.ObjectTooLarge: Row(0xA700, 0xA700, 0xA701, 0x0213),
+    errors.OutcomeUnknown: Row(0xA700, 0xA700, 0xA701, 0x0213),
+    errors.NotFound: Row(0x0110, 0xC000, 0xA702, 0x0112),
+    errors.Gone: Row(0x0110, 0xC000, 0xA702, 0x0112),
+    errors.InvalidQuery: Row(0xA900, 0xA900, 0xA900, 0x0115),
+    errors.TooBroad: Row(0xA700, 0xA700, 0xA701, 0x0213),
+    errors.NotAcceptable: Row(0x0110, 0xC000, 0xA702, 0x0110),
+    errors.CannotRender: Row(0x0110, 0xC000, 0xA702, 0x0110),
+    errors.UnknownDestination: Row(0x0110, 0xC000, 0xA801, 0x0110),
+    errors.CallerRefused: Row(0x0124, 0x0124, 0x0124, 0x0124),
+    errors.NotAuthorized: Row(0x0124, 0x0124, 0x0124, 0x0124),
+    errors.PeerFailure: Row(0x0110, 0xC000, 0xA702, 0x0110),
+    errors.PeerUnreachable: Row(0x0110, 0xC000, 0xA702, 0x0110),
+    errors.AssociationRejected: Row(0x0110, 0xC000, 0xA702, 0x0110),
+    errors.AssociationAborted: Row(0x0110, 0xC000, 0xA702, 0x0110),
+    errors.SecurityFailure: Row(0x0110, 0xC000, 0xA702, 0x0110),
+    errors.ConfigurationError: Row(0x0110, 0xC000, 0xC000, 0x0110),
+    errors.InvalidEntry: Row(0x0110, 0xC000, 0xC000, 0x0110),
 }
 
 
@@ -82,7 +90,7 @@ def row(error: type[errors.ArchiveError]) -> Row:
 
 
 def worded(error: errors.ArchiveError, column: str) -> Status:
-    """The status for `error` in a service of this kind (`store`, `query` or `retrieve`)."""
+    """The status for `error` in a service of this kind (`store`, `query`, `retrieve` or `normalized`)."""
     tag = getattr(error, "tag", 0)
     code: int = getattr(row(type(error)), column)
     return Status(code, comment(error.reason), (tag,) if tag else ())
