@@ -17,9 +17,10 @@ import sqlalchemy as sa
 
 from archive.dicom.attributes import ATTRIBUTES, Attribute
 from archive.dicom.instance import Level
-from archive.index import (
-    follow_up_schema,  # noqa: F401 - its tables are of the same metadata
+from archive.index import (  # whose tables are of the same metadata
+    follow_up_schema,  # noqa: F401
     tables,
+    worklist_schema,  # noqa: F401
 )
 from archive.index.tables import KEY, TEXT, identity, index, moment, number, part_of, text
 
