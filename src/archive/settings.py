@@ -115,9 +115,7 @@ class Dimse:
     response_deadline: int = setting(120, "Seconds that a peer of ours may take to answer a request.", 1)
     commitment_wait: int = setting(30, "Seconds that storage commitment waits for what is not here yet.", 0)
     commitment_same_association: bool = setting(True, "False tells its result on a new association always.")
-    notification_quiet: int = setting(
-        60, "Seconds until a study without news is told of as available.", 1
-    )
+    notification_quiet: int = setting(60, "Seconds until a study without news is told of as available.", 1)
     report_days: int = setting(7, "Days of trying to tell an AE title of a commitment or a study.", 1)
 
 
