@@ -5,28 +5,32 @@ wait has a deadline on the monotonic clock that is fixed when we begin to wait f
 sends one byte a second gains nothing, and one whose bytes we left lying while we were busy loses nothing.
 TCP_NODELAY is always set. TCP_QUICKACK is set again after each read, as the kernel forgets it: a sender with
 Nagle's algorithm on (stock DCMTK) otherwise waits 40 ms for our delayed acknowledgement, twice for each
-object.
+object. `streams` has the socket itself, plain or with TLS.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from archive.dicom.errors import AssociationAborted
+from archive.dicom.errors import AssociationAborted, SecurityFailure
+from archive.network.caller import Certificate
 from archive.network.pdu import HEADER, AbortReason
+from archive.network.streams import Plain, Secured
+from archive.network.tls_failures import why
 
 _FIRST_CAPACITY = 1 << 14
-_GATHERED = 512
-"""Buffers in one sendmsg, below IOV_MAX (1024)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds. `association`: from the connection to the A-ASSOCIATE PDU (the ARTIM timer of PS3.8 9.1.4);
+    """Seconds. `association`: from the connection to the A-ASSOCIATE PDU (the ARTIM timer of PS3.8 9.1.4), with
+    TLS before it;
     `pdu`: from the first to the last byte of a PDU, and from one PDU of a message to the next; `idle`:
     between messages; `write`: without the peer taking a byte; `release`: for its A-RELEASE-RP; `linger`: for
     it to close after our last PDU; `connect`: for the TCP connection."""
@@ -45,12 +49,29 @@ class Wire:
 
     def __init__(self, connection: socket.socket, deadlines: Deadlines) -> None:
         self.deadlines = deadlines
-        self._socket = connection
+        self.certificate: Certificate | None = None
+        """What the peer has proved itself with, over TLS."""
+        self.protection = ""
+        """Version and cipher suite of TLS."""
+        self._connection = connection
+        self._stream = Plain(connection)
+        self._writing = threading.Lock()
         self._view = memoryview(bytearray(_FIRST_CAPACITY))
         self._start = self._end = 0
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._acknowledge()
+
+    def secure(self, context: ssl.SSLContext, deadline: float, host: str | None = None) -> None:
+        """Agrees on TLS before anything else is said, until this point of the monotonic clock; as client with
+        the `host` that was called. Raises SecurityFailure with the reason, AssociationAborted when the peer is
+        silent or goes."""
+        stream = Secured(self._connection, context, host)
+        self._stream = stream
+        try:
+            stream.handshake(deadline)
+        except TimeoutError:
+            raise AssociationAborted("the peer was silent for too long in the TLS handshake") from None
+        except (OSError, EOFError):
+            raise AssociationAborted("the peer closed the connection in the TLS handshake") from None
+        self.certificate, self.protection = stream.certificate, stream.protection
 
     def read_pdu(
         self, admit: Callable[[int, int], None], first_byte: float, whole: float | None = None
@@ -78,9 +99,8 @@ class Wire:
             if remaining <= 0:
                 return False
             self._make_room(1)
-            self._socket_timeout(remaining)
             with contextlib.suppress(TimeoutError):
-                self._receive()
+                self._receive(remaining)
         return True
 
     def arrived(self) -> tuple[int, memoryview] | None:
@@ -112,11 +132,9 @@ class Wire:
     def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Sends all buffers. Raises AssociationAborted if the peer takes nothing for `deadlines.write`
         seconds."""
-        pending = [memoryview(buffer) for buffer in buffers if len(buffer)]
         try:
-            self._socket.settimeout(self.deadlines.write)
-            while pending:
-                pending = _rest(pending, self._socket.sendmsg(pending[:_GATHERED]))
+            with self._writing:
+                self._stream.send(buffers, self.deadlines.write)
         except TimeoutError:
             raise AssociationAborted("the peer stopped reading") from None
         except OSError:
@@ -131,24 +149,27 @@ class Wire:
         with contextlib.suppress(OSError):
             if farewell:
                 self._part(farewell)
-        self._socket.close()
+        self._stream.close()
 
     def interrupt(self, farewell: bytes) -> None:
         """Ends the connection from another thread; whoever waits in a read or write gets
-        AssociationAborted."""
+        AssociationAborted. The farewell is dropped while something else is being sent."""
+        if self._writing.acquire(blocking=False):
+            try:
+                with contextlib.suppress(OSError):
+                    self._stream.send_now(farewell)
+            finally:
+                self._writing.release()
         with contextlib.suppress(OSError):
-            self._socket.send(farewell, getattr(socket, "MSG_DONTWAIT", 0))
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self._stream.cut()
 
     def _part(self, farewell: bytes) -> None:
         deadline = time.monotonic() + self.deadlines.linger
-        self._socket.settimeout(self.deadlines.linger)
-        self._socket.sendall(farewell)
-        self._socket.shutdown(socket.SHUT_WR)
+        with self._writing:
+            self._stream.send([farewell], self.deadlines.linger)
+            self._stream.finish()
         while (remaining := deadline - time.monotonic()) > 0:
-            self._socket.settimeout(remaining)
-            if not self._socket.recv_into(self._view):
+            if not self._stream.discard(self._view, remaining):
                 return
 
     def _take(self, length: int) -> memoryview:
@@ -162,9 +183,8 @@ class Wire:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise AssociationAborted("the peer was silent for too long", AbortReason.NOT_SPECIFIED)
-            self._socket_timeout(remaining)
             try:
-                self._receive()
+                self._receive(remaining)
             except TimeoutError:
                 continue
 
@@ -172,26 +192,20 @@ class Wire:
         self._make_room(len(self._view))
         if self._end == len(self._view):
             return
-        self._socket_timeout(0)
         with contextlib.suppress(BlockingIOError):
-            self._receive()
+            self._receive(0)
 
-    def _socket_timeout(self, seconds: float) -> None:
+    def _receive(self, seconds: float) -> None:
         try:
-            self._socket.settimeout(seconds)
-        except OSError:
-            raise AssociationAborted("the connection is closed") from None
-
-    def _receive(self) -> None:
-        try:
-            count = self._socket.recv_into(self._view[self._end :])
+            count = self._stream.receive(self._view[self._end :], seconds)
         except (TimeoutError, BlockingIOError):
             raise
+        except ssl.SSLError as error:
+            raise SecurityFailure(why(error)) from None
         except OSError:
             raise AssociationAborted("the connection was lost") from None
         if not count:
             raise AssociationAborted("the peer closed the connection without A-RELEASE")
-        self._acknowledge()
         self._end += count
 
     def _make_room(self, size: int) -> None:
@@ -203,16 +217,3 @@ class Wire:
             kept = self._end - self._start
             self._view[:kept] = self._view[self._start : self._end]
             self._start, self._end = 0, kept
-
-    def _acknowledge(self) -> None:
-        if hasattr(socket, "TCP_QUICKACK"):
-            with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-
-def _rest(pending: list[memoryview], sent: int) -> list[memoryview]:
-    for position, buffer in enumerate(pending):
-        if sent < len(buffer):
-            return [buffer[sent:], *pending[position + 1 :]]
-        sent -= len(buffer)
-    return []
