@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import json
 import os
 import re
@@ -18,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from archive.dicom.errors import ConfigurationError
+from archive.dicom.errors import ArchiveError, ConfigurationError
+from archive.dicom.worklist.entries import check_state
 from archive.dicom.writing.coercion import coerced
 from archive.settings import Address, AETitleSeed, Coercion, Settings
 
@@ -222,8 +224,8 @@ def _convert(key: Key, value: Any, origin: str) -> Any:
             raise ValueError(f"must be at least {key.minimum}")
         if key.choices and converted not in key.choices:
             raise ValueError(f"must be one of {', '.join(key.choices)}")
-        if key.path == "dimse.ae_title":
-            _ae_title(converted)
+        for title in {"dimse.ae_title": (converted,), "dimse.more_ae_titles": converted}.get(key.path, ()):
+            _ae_title(title)
     except ValueError as error:
         raise ConfigurationError(f"{origin}: {error}") from None
     return converted
@@ -260,4 +262,22 @@ def _checked(settings: Settings) -> Settings:
         )
     if http.public_url and not re.match(r"https?://[^/]", http.public_url):
         raise ConfigurationError("http.public_url: must begin with http:// or https:// and a host")
+    _check_worklist(settings)
     return settings
+
+
+def _check_worklist(settings: Settings) -> None:
+    try:
+        for state in settings.worklist.offered:
+            check_state(state)
+        for one in settings.worklist.stations:
+            modality, _, title = one.partition("=")
+            if not modality.strip() or modality.strip() != modality:
+                raise ValueError('stations are "MODALITY=AE TITLE", such as "CT=CT1"')
+            _ae_title(title)
+        for sender in settings.hl7.senders:
+            ipaddress.ip_network(sender, strict=False)
+        if settings.hl7.listen:
+            Address.parse(settings.hl7.listen)
+    except (ArchiveError, ValueError) as error:
+        raise ConfigurationError(f"worklist or hl7: {error}") from None

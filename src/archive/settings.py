@@ -18,6 +18,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MOST_DEFAULT_WORKERS = 2
+DUPLICATES = ("reject", "keep", "replace", "conflict")
+"""What may become of an object whose identifiers are taken."""
 TOKEN_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
@@ -113,10 +115,20 @@ class Dimse:
     idle_deadline: int = setting(300, "Seconds that an association may be silent between messages.", 1)
     connect_deadline: int = setting(10, "Seconds for connecting and associating with a peer of ours.", 1)
     response_deadline: int = setting(120, "Seconds that a peer of ours may take to answer a request.", 1)
+    duplicates: str = setting(
+        "reject",
+        "Another version of what is stored, by any door: reject, keep, replace, conflict.",
+        choices=DUPLICATES,
+    )
     commitment_wait: int = setting(30, "Seconds that storage commitment waits for what is not here yet.", 0)
     commitment_same_association: bool = setting(True, "False tells its result on a new association always.")
     notification_quiet: int = setting(60, "Seconds until a study without news is told of as available.", 1)
     report_days: int = setting(7, "Days of trying to tell an AE title of a commitment or a study.", 1)
+
+    @property
+    def own_ae_titles(self) -> tuple[str, ...]:
+        """Every AE title by which the archive may be called; by the first it calls others."""
+        return tuple(dict.fromkeys((self.ae_title, *self.more_ae_titles)))
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,7 @@ class StorageSettings:
     """The store of bytes."""
 
     minimum_free_bytes: int = setting(1073741824, "With less room on the disk, objects are refused.", 0)
+    copies_days: int = setting(30, "Days that what a decided conflict kept aside stays; 0: for good.", 0)
 
 
 @dataclass(frozen=True)
@@ -156,6 +169,35 @@ class TokenSettings:
 
 
 @dataclass(frozen=True)
+class WorklistSettings:
+    """The modality worklist."""
+
+    offered: tuple[str, ...] = setting(
+        ("SCHEDULED", "ARRIVED", "READY", "STARTED"),
+        "States of the entries that modalities get unless they ask.",
+    )
+    stations: tuple[str, ...] = setting(
+        (), 'Stations where an entry names none: "CT=CT1" by modality, "*=AET" for any.'
+    )
+    keep_days: int = setting(30, "Days after which entries done with, or long past, are forgotten.", 1)
+
+
+@dataclass(frozen=True)
+class HL7Settings:
+    """The HL7 door: orders in HL7 v2 over MLLP fill the worklist."""
+
+    listen: str = setting("", "HOST:PORT for orders over MLLP, usually port 2575; empty: off.")
+    senders: tuple[str, ...] = setting((), "Addresses and networks that may send, besides this machine.")
+    character_set: str = setting(
+        "UNICODE UTF-8", "That of messages without MSH-18, by its name in HL7 table 0211."
+    )
+    maximum_connections: int = setting(20, "Connections at one time; more are closed.", 1)
+    maximum_message_bytes: int = setting(1048576, "Largest message.", 1024)
+    message_deadline: int = setting(30, "Seconds from the first to the last byte of a message.", 1)
+    idle_deadline: int = setting(3600, "Seconds that a connection may be silent between messages.", 1)
+
+
+@dataclass(frozen=True)
 class Log:
     """Operational logs, on stderr. They never hold patient data."""
 
@@ -177,6 +219,8 @@ class Settings:
     storage: StorageSettings = StorageSettings()
     limits: Limits = Limits()
     tokens: TokenSettings = TokenSettings()
+    worklist: WorklistSettings = WorklistSettings()
+    hl7: HL7Settings = HL7Settings()
     log: Log = Log()
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
     coercion: tuple[Coercion, ...] = setting(

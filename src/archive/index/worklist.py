@@ -84,7 +84,7 @@ def candidates(
     limit: int | None = None,
 ) -> list[int]:
     """The keys of entries in these states that are scheduled between these days, in the order of date, then of key."""
-    wanted = [_ITEM.state.in_(states)]
+    wanted: list[sa.ColumnElement[bool]] = [_ITEM.state.in_(states)]
     if first_date:
         wanted.append(_ITEM.ScheduledProcedureStepStartDate >= first_date)
     if last_date:
