@@ -12,7 +12,7 @@ from typing import Any
 
 from pynetdicom import AE, evt
 
-from archive.network.acceptor import serve
+from archive.network.acceptor import Listener, serve
 from archive.network.association import Association
 from archive.network.caller import Caller
 from archive.network.commands import response_to
@@ -144,7 +144,7 @@ def receiver_without_status(*silent: str) -> Iterator[Peer]:
 
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener, _Everybody(), answer, stop))
+        thread = threading.Thread(target=serve, args=([Listener(listener)], _Everybody(), answer, stop))
         thread.start()
         yield Peer("127.0.0.1", listener.getsockname()[1], called_ae_title="X", calling_ae_title="Y")
         stop.set()

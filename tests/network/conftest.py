@@ -5,22 +5,28 @@ from __future__ import annotations
 import queue
 import resource
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from archive.network.acceptor import AcceptorSettings, serve
+from archive.network.acceptor import AcceptorSettings, Listener, serve
 from association_peers import QUICK, Handler, Policy, Server, Stored, recording, store_all
 
 
 @pytest.fixture
 def serving() -> Iterator[Callable[..., Server]]:
-    """Starts acceptors: `serving(handle=…, policy=…, **AcceptorSettings)`. The usual handler stores what it gets."""
+    """Starts acceptors: `serving(handle=…, policy=…, secure=…, **AcceptorSettings)`. Usually they store all."""
     running: list[tuple[Server, socket.socket]] = []
 
-    def start(handle: Handler | None = None, policy: Policy | None = None, **changes: Any) -> Server:
+    def start(
+        handle: Handler | None = None,
+        policy: Policy | None = None,
+        secure: Callable[[], ssl.SSLContext] | None = None,
+        **changes: Any,
+    ) -> Server:
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         acceptor = AcceptorSettings(**{"deadlines": QUICK, "drain_seconds": 5.0, **changes})
         stored: queue.Queue[Stored] = queue.Queue()
@@ -28,7 +34,9 @@ def serving() -> Iterator[Callable[..., Server]]:
         stop = threading.Event()
         policy = policy or Policy()
         attend = recording(handle or (lambda association: store_all(association, stored)), endings)
-        thread = threading.Thread(target=serve, args=(listener, policy, attend, stop, acceptor), daemon=True)
+        thread = threading.Thread(
+            target=serve, args=([Listener(listener, secure)], policy, attend, stop, acceptor), daemon=True
+        )
         thread.start()
         server = Server(listener.getsockname()[1], policy, stored, endings, stop, thread)
         running.append((server, listener))

@@ -1,5 +1,8 @@
 """Associations that others ask for: the accept loop, one thread for each connection, drain at the end.
 
+TLS is agreed on in the thread of the connection and within the time that it has for its request, so that one
+silent connection to a TLS port keeps nobody waiting.
+
 Connections that have not sent A-ASSOCIATE-RQ are kept apart from associations: five hundred silent ones cost
 threads for ten seconds, but no association slot, and when one address holds too many of them the oldest goes,
 so that a real caller always gets in.
@@ -11,15 +14,17 @@ import contextlib
 import errno
 import select
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
 
-from archive.dicom.errors import AssociationAborted, CallerRefused
+from archive.dicom.errors import AssociationAborted, CallerRefused, SecurityFailure
 from archive.network import negotiation, pdu
 from archive.network.association import Agreement, Association, Context, Limits
 from archive.network.caller import Caller
@@ -34,6 +39,8 @@ _CLEAN_UP_SECONDS = 3.0
 """Seconds between looks at `stop`."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LONGEST_REQUEST = 1 << 20
+_TLS_HANDSHAKE = 0x16
+"""Content type of the first TLS record (RFC 8446 5.1), where a PDU has its type."""
 _AT_REST = 0.5
 """At stop, an association that has waited this many seconds for its next message is done."""
 
@@ -47,6 +54,15 @@ class AcceptorPolicy(Protocol):
     def turned_away(self, caller: Caller, reason: str) -> None:
         """A caller was turned away without `admit` having refused it: no seat is free, what it sent is no
         request, or TLS failed before it could name itself (the titles are empty then)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listening socket, which may be shared with other processes. With `secure`, what it accepts speaks TLS; it
+    is asked for the context at each connection, so that new certificates are in effect at once."""
+
+    socket: socket.socket
+    secure: Callable[[], ssl.SSLContext] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +81,39 @@ _SETTINGS = AcceptorSettings()
 
 
 def serve(
-    listener: socket.socket,
+    listeners: Sequence[Listener] | socket.socket,
     policy: AcceptorPolicy,
     handle: Callable[[Association], None],
     stop: threading.Event,
     settings: AcceptorSettings = _SETTINGS,
     heartbeat: Callable[[], None] = lambda: None,
 ) -> None:
-    """Accepts on `listener` (shared with other processes, left open) until `stop` is set, then drains.
+    """Accepts on all `listeners` (left open) until `stop` is set, then drains.
 
     Each association runs `handle` in a daemon thread of its own; `handle` loops over `receive()`. An
     exception that leaves it becomes A-ABORT and a log line with its type. At stop, associations that wait
     between messages are aborted, the others may finish for `drain_seconds`. `heartbeat` is called at least
     every half second.
     """
-    listener.setblocking(False)
+    if isinstance(listeners, socket.socket):
+        listeners = [Listener(listeners)]
     poll = select.poll()
-    poll.register(listener, select.POLLIN)
+    by_descriptor = {listener.socket.fileno(): listener for listener in listeners}
+    for listener in listeners:
+        listener.socket.setblocking(False)
+        poll.register(listener.socket, select.POLLIN)
     floor = _Floor(settings)
+    attend = partial(_attend, floor=floor, policy=policy, handle=handle)
     while not stop.is_set():
         heartbeat()
-        if poll.poll(_TURN * 1000):
-            _accept(listener, floor, policy, handle)
+        for descriptor, _ in poll.poll(_TURN * 1000):
+            _accept(by_descriptor[descriptor], floor, attend)
     floor.drain(heartbeat)
 
 
-def _accept(
-    listener: socket.socket,
-    floor: _Floor,
-    policy: AcceptorPolicy,
-    handle: Callable[[Association], None],
-) -> None:
+def _accept(listener: Listener, floor: _Floor, attend: Callable[[_Visitor], None]) -> None:
     try:
-        connection, address = listener.accept()
+        connection, address = listener.socket.accept()
     except OSError as error:
         if error.errno in _EXHAUSTED:
             _log.warning("no_room_for_connections", error=type(error).__name__)
@@ -105,12 +121,10 @@ def _accept(
             time.sleep(_TURN / 2)  # back-off: the listener stays readable
         return
     # an IPv4 peer of a socket that listens on both families is still an IPv4 peer
-    visitor = _Visitor(connection, address[0].removeprefix("::ffff:"))
+    visitor = _Visitor(connection, address[0].removeprefix("::ffff:"), listener.secure)
     floor.enter(visitor)
     try:
-        threading.Thread(
-            target=_attend, args=(visitor, floor, policy, handle), name="association", daemon=True
-        ).start()
+        threading.Thread(target=attend, args=(visitor,), name="association", daemon=True).start()
     except RuntimeError:  # no more threads
         floor.leave(visitor)
         connection.close()
@@ -122,6 +136,7 @@ class _Visitor:
 
     connection: socket.socket
     address: str
+    secure: Callable[[], ssl.SSLContext] | None = None
     admitted: Admitted | None = None
     association: Association | None = None
 
@@ -213,12 +228,19 @@ def _attend(
 
 
 def _establish(wire: Wire, visitor: _Visitor, floor: _Floor, policy: AcceptorPolicy) -> Association | None:
-    deadline = time.monotonic() + wire.deadlines.association
-    _, body = wire.read_pdu(_admit_header, deadline, deadline)
-    request = negotiation.decode_request(body)
+    request = _request(wire, visitor, policy)
     calling, called = request.calling_ae_title, request.called_ae_title
     names = {"calling": printable(calling), "called": printable(called), "peer": visitor.address}
-    caller = Caller(calling, called, visitor.address, identity=request.user_information.identity)
+    if wire.protection:
+        names["tls"] = wire.protection
+    caller = Caller(
+        calling,
+        called,
+        visitor.address,
+        secured=visitor.secure is not None,
+        certificate=wire.certificate,
+        identity=request.user_information.identity,
+    )
     try:
         visitor.admitted = _admit(request, caller, policy)
         _seat(visitor, caller, floor, policy)
@@ -239,6 +261,21 @@ def _establish(wire: Wire, visitor: _Visitor, floor: _Floor, policy: AcceptorPol
     )
     visitor.association = Association(wire, caller, agreement, limits)
     return visitor.association
+
+
+def _request(wire: Wire, visitor: _Visitor, policy: AcceptorPolicy) -> AssociateRequest:
+    """What the peer asks for, after TLS where that is spoken. A peer that speaks something else is told of: its
+    administrator will look for the reason here."""
+    deadline = time.monotonic() + wire.deadlines.association
+    try:
+        if visitor.secure is not None:
+            wire.secure(visitor.secure(), deadline)
+        _, body = wire.read_pdu(_admit_header, deadline, deadline)
+    except SecurityFailure as failure:
+        stranger = Caller("", "", visitor.address, secured=visitor.secure is not None)
+        policy.turned_away(stranger, failure.reason)
+        raise
+    return negotiation.decode_request(body)
 
 
 def _admit(request: AssociateRequest, caller: Caller, policy: AcceptorPolicy) -> Admitted:
@@ -279,6 +316,11 @@ def _converse(association: Association, handle: Callable[[Association], None]) -
 
 
 def _admit_header(pdu_type: int, length: int) -> None:
+    if pdu_type == _TLS_HANDSHAKE:
+        raise SecurityFailure(
+            "it speaks TLS, and this port is not for TLS: send it to that of tls.listen",
+            AbortReason.UNRECOGNIZED_PDU,
+        )
     if pdu_type != pdu.A_ASSOCIATE_RQ:
         known = pdu.A_ASSOCIATE_RQ < pdu_type <= pdu.A_ABORT
         raise AssociationAborted(

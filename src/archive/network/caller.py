@@ -18,6 +18,16 @@ class Certificate:
     names: tuple[str, ...]
     sha256: str
 
+    def is_known_as(self, wanted: str) -> bool:
+        """Whether this is the certificate that an entry asks for: `sha256:` and the hash of the whole of it, with
+        or without colons, or else its common name or one of its DNS names."""
+        kind, _, rest = wanted.partition(":")
+        if kind.lower() == "sha256":
+            return rest.replace(":", "").strip().lower() == self.sha256
+        return bool(wanted) and (
+            wanted == self.subject or wanted.lower() in {name.lower() for name in self.names}
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
