@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from archive.dicom.instance import Source
 from archive.dicom.receiving.commitment import Reference, Verdict
-from archive.index import rows
+from archive.index import reports, rows
 from archive.index.database import Connection
 from archive.index.follow_up_schema import commitment, commitment_item
 from archive.index.sql import insert_unless_there
@@ -109,6 +109,7 @@ def expire(connection: Connection, *, finished_before: float, requested_before: 
     connection.execute(
         sa.update(commitment).where(old, commitment.c.expired_at == 0).values(expired_at=time.time())
     )
+    reports.forget(connection, sa.select(commitment.c.id).where(forgotten))
     connection.execute(sa.delete(commitment).where(forgotten))
 
 
@@ -125,6 +126,12 @@ _FAIL = (
     .where(_ITEM.item_number == sa.bindparam("number"))
     .values(FailureReason=sa.bindparam("reason"))
 )
+
+
+def asked(connection: Connection, key: int) -> list[Reference]:
+    """Everything that was asked for."""
+    statement = _ITEMS.where(_ITEM.commitment_id == key).order_by(_ITEM.item_number)
+    return [Reference(*row[:4]) for row in connection.execute(statement)]
 
 
 def _row(key: int, number: int, reference: Reference) -> dict[str, object]:

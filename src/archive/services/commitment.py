@@ -5,16 +5,18 @@ the store, is the one that was noted when it came in. Whatever keeps us from see
 
 A few small objects are read at once. For more, the request is entered into the index together with a job, which checks
 some items, notes how far it came, and leaves a job for the rest: no restart loses it, and no worker is away for long.
-The same decision serves both doors; who has to send N-EVENT-REPORT finds in the index who asked.
+The same decision serves both doors. Who asks by DIMSE is told (`reports`), and what it names may still be on its way:
+instances that are not there are waited for a while.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from archive.dicom.errors import Gone, NotFound, OutOfResources, TransactionInUse
 from archive.dicom.instance import Scope, Source, StoredInstance
@@ -27,10 +29,12 @@ from archive.dicom.receiving.commitment import (
     Reference,
     Verdict,
 )
-from archive.index import commitments, instances, outbox
+from archive.index import commitments, instances, outbox, reports
 from archive.index.commitments import State
 from archive.index.database import Database
 from archive.storage.base import BlobStore
+
+T = TypeVar("T")
 
 COMMITMENT_REQUESTED = "CommitmentRequested"
 """Outbox event: items of a request are to be checked; payload `{"id": …}`."""
@@ -40,6 +44,8 @@ AT_ONCE_ITEMS = 200
 """A request within both is answered at once."""
 
 ITEMS_PER_TRANSACTION = 200
+SECONDS_TO_WAIT = 2.0
+"""Between looks for an instance that is not there yet."""
 SECONDS_PER_JOB = 20.0
 """After so long a job leaves the rest to the next one."""
 
@@ -105,6 +111,24 @@ class Commitment:
             if self._clock() >= deadline:
                 return
 
+    def check_at_once(self, key: int) -> None:
+        """Check what can be checked now, if that does not take long; the rest is the jobs' business. Raises
+        OutOfResources."""
+        with self._database.read() as connection:
+            state = commitments.get(connection, key)
+            asked = commitments.references(connection, state, AT_ONCE_ITEMS) if state else []
+        if state is None or state.number_of_items > AT_ONCE_ITEMS:
+            return
+        if sum(stored.data_set_length for stored in self._find(asked).values()) <= AT_ONCE_BYTES:
+            _result(self._step(state, math.inf, leave=False))
+
+    def standing(self, references: Sequence[Reference]) -> set[Reference]:
+        """Those of the instances that are still stored as they are named. Raises OutOfResources."""
+        found: dict[str, StoredInstance] = {}
+        for start in range(0, len(references), ITEMS_PER_TRANSACTION):
+            found |= self._find(references[start : start + ITEMS_PER_TRANSACTION])
+        return {one for one in references if _is_there(one, found.get(one.SOPInstanceUID))}
+
     def expire(self) -> None:
         """Throw old results away, and forget older requests."""
         now = time.time()
@@ -133,16 +157,28 @@ class Commitment:
         if not self._database.write(change):
             raise TransactionInUse("this Transaction UID is in use: take another one for a new request")
 
-    def _step(self, state: State, deadline: float) -> Generator[None, None, State | None]:
+    def _step(
+        self, state: State, deadline: float, *, leave: bool = True
+    ) -> Generator[None, None, State | None]:
+        """Check some items and note the verdicts; with `leave`, leave a job for the rest if there is no more to be done
+        now."""
         with self._database.read() as connection:
             asked = commitments.references(connection, state, ITEMS_PER_TRANSACTION)
-        verdicts = yield from self._verdicts(asked, self._find(asked), deadline)
-        late = self._clock() >= deadline
+            patient = time.time() < reports.wait_until(connection, state.id)
+        found = self._find(asked)
+        there = list(itertools.takewhile(lambda one: _is_there(one, found.get(one.SOPInstanceUID)), asked))
+        ready = there if patient else asked
+        verdicts = yield from self._verdicts(ready, found, deadline)
+        waits = len(verdicts) == len(ready) < len(asked)
+        late = waits or self._clock() >= deadline
 
         def change(connection: Any) -> State | None:
             after = commitments.conclude(connection, state, verdicts)
-            if late and after is not None and not after.finished:
-                outbox.put(connection, COMMITMENT_REQUESTED, {"id": state.id})
+            if after is not None and after.finished:
+                reports.schedule(connection, state.id, time.time())
+            elif after is not None and late and leave:
+                pause = SECONDS_TO_WAIT if waits else 0.0
+                outbox.put(connection, COMMITMENT_REQUESTED, {"id": state.id}, after_seconds=pause)
             return after
 
         after = self._database.write(change)
@@ -188,17 +224,23 @@ class Commitment:
         return digest.hexdigest()
 
 
-def _result(steps: Generator[None, None, Verdicts]) -> Verdicts:
+def _result(steps: Generator[None, None, T]) -> T:
     """All steps at once."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            return list(end.value)
+            result: T = end.value
+            return result
 
 
-def _is_there(reference: Reference, stored: StoredInstance) -> bool:
-    return reference.StudyInstanceUID in ("", stored.StudyInstanceUID) and reference.SeriesInstanceUID in (
-        "",
-        stored.SeriesInstanceUID,
+def _is_there(reference: Reference, stored: StoredInstance | None) -> bool:
+    return (
+        stored is not None
+        and reference.StudyInstanceUID in ("", stored.StudyInstanceUID)
+        and reference.SeriesInstanceUID
+        in (
+            "",
+            stored.SeriesInstanceUID,
+        )
     )

@@ -7,7 +7,7 @@ divided into what is committed to and what is not. DIMSE's N-ACTION and N-EVENT-
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,21 @@ RESOURCE_LIMITATION = 0x0213
 
 TRANSACTION_UID = 0x00081195
 
+PUSH_MODEL = "1.2.840.10008.1.20.1"
+PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
+"""The SOP class, and its one well-known SOP Instance (PS3.4 J.3.5)."""
+REQUEST_STORAGE_COMMITMENT = 1
+"""Action Type ID (PS3.4 table J.3-1)."""
+SUCCESSFUL, FAILURES_EXIST = 1, 2
+"""Event Type IDs (PS3.4 table J.3-2)."""
+
 _REFERENCED_SOPS, _FAILED_SOPS = "00081199", "00081198"
 _REFERENCED_STUDIES, _FAILED_STUDIES = "00081110", "0008119B"
 _SERIES, _CLASSES, _INSTANCES = "00081115", "00081112", "0008114A"
 _STUDY_UID, _SERIES_UID = "0020000D", "0020000E"
 _CLASS_UID, _INSTANCE_UID = "00081150", "00081155"
 _FAILURE_REASON = "00081197"
+_TRANSACTION_UID, _RETRIEVE_AE_TITLE = "00081195", "00080054"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,23 @@ def references(data_sets: Iterable[DataSet]) -> list[Reference]:
     if not found:
         raise _nothing_named()
     return found
+
+
+def action(data_set: DataSet) -> tuple[str, list[Reference]]:
+    """Transaction UID and instances of an N-ACTION's Action Information (PS3.4 table J.3-1), which knows the flat form
+    only. Raises CannotUnderstand, MissingAttribute, InvalidUID, ObjectTooLarge."""
+    transaction_uid = _uid(data_set, _TRANSACTION_UID)
+    flat = {_REFERENCED_SOPS: data_set[_REFERENCED_SOPS]} if _REFERENCED_SOPS in data_set else {}
+    return transaction_uid, references([flat])
+
+
+def event(transaction_uid: str, verdicts: Iterable[Verdict], retrieve_ae_title: str) -> tuple[int, DataSet]:
+    """Event Type ID and Event Information of the N-EVENT-REPORT (PS3.4 table J.3-2). Whence the instances can be
+    retrieved is said of those that are committed to, for all of them at once (J.3.3.1.1)."""
+    made = _value(_TRANSACTION_UID, transaction_uid) | module(verdicts)
+    if _REFERENCED_SOPS in made:
+        made[_RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [retrieve_ae_title]}
+    return FAILURES_EXIST if _FAILED_SOPS in made else SUCCESSFUL, made
 
 
 def _nothing_named() -> MissingAttribute:
@@ -167,5 +193,5 @@ def _grouped(verdicts: Sequence[Verdict], levels: Sequence[_Level]) -> list[dict
     ]
 
 
-def _value(tag: str, uid: str) -> dict[str, Mapping[str, Any]]:
+def _value(tag: str, uid: str) -> dict[str, Any]:
     return {tag: {"vr": "UI", "Value": [uid]}}

@@ -32,6 +32,18 @@ ITEM_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
 SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 
 
+def encode_data_set(
+    data_set: Mapping[str, JSONElement], *, implicit: bool, specific_character_set: tuple[str, ...] = ()
+) -> bytes:
+    """All its elements in their order. Raises UnicodeEncodeError as `encode_element` does."""
+    return b"".join(
+        encode_element(
+            int(tag, 16), data_set[tag], implicit=implicit, specific_character_set=specific_character_set
+        )
+        for tag in sorted(data_set)
+    )
+
+
 def encode_element(
     tag: int, element: JSONElement, *, implicit: bool, specific_character_set: tuple[str, ...]
 ) -> bytes:
