@@ -54,34 +54,52 @@ def inflated(blob: Blob, instance: StoredInstance) -> Iterator[bytes]:
         yield rest
 
 
+class Inflated:
+    """The whole data set of a deflated object as bytes that can be read anywhere, from one thread.
+
+    Made for a reader that walks ahead and comes back for what it passed, again in order: each of its two places goes
+    through the data set once."""
+
+    def __init__(self, blob: Blob, instance: StoredInstance) -> None:
+        self.length = sum(map(len, inflated(blob, instance)))
+        self._places = [_Inflating(blob, instance) for _ in range(2)]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Raises NotFound beyond the end."""
+        before = [place for place in self._places if place.position <= offset]
+        nearest = max(before or self._places, key=lambda place: place.position)
+        return b"".join(nearest.pieces(offset, length))
+
+
 class _Inflating:
     """Goes through an inflated data set once, and begins again only for a place that has passed."""
 
     def __init__(self, blob: Blob, instance: StoredInstance) -> None:
         self._blob = blob
         self._instance = instance
-        self._position = 0
+        self.position = 0
+        """Up to where it has been read."""
         self._chunk = b""
         self._chunks = inflated(self._blob, self._instance)
 
     def pieces(self, offset: int, length: int) -> Iterator[bytes]:
-        if offset < self._position:
+        if offset < self.position:
             self._begin()
         while length:
             chunk = self._chunk or next(self._chunks, b"")
             if not chunk:
                 raise NotFound("the stored data set ends before this value: its bytes were damaged")
-            skipped = min(offset - self._position, len(chunk))
+            skipped = min(offset - self.position, len(chunk))
             wanted = chunk[skipped : skipped + length]
             taken = skipped + len(wanted)
             self._chunk = chunk[taken:]
-            self._position += taken
+            self.position += taken
             if wanted:
                 offset += len(wanted)
                 length -= len(wanted)
                 yield wanted
 
     def _begin(self) -> None:
-        self._position = 0
+        self.position = 0
         self._chunk = b""
         self._chunks = inflated(self._blob, self._instance)

@@ -1,12 +1,14 @@
 """In which form objects, frames and bulk data go out, and what stands in the way: for every door.
 
 As stored, the bytes pass through untouched. In Explicit VR Little Endian they are re-encoded or decoded on the way
-(`explicit`). No other form is made."""
+(`explicit`). For DIMSE, whose receivers say beforehand what they take, a data set is had in other transfer syntaxes too
+(`conversion`)."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 
 from archive.dicom.errors import NotAcceptable
@@ -14,6 +16,8 @@ from archive.dicom.instance import BulkValue, StoredInstance
 from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services import explicit, stored_frames
+from archive.services.compression import Conversion
+from archive.services.conversion import converted
 from archive.services.data_set import DataSet
 from archive.services.explicit import DecodedPixels
 from archive.services.readable import Readable
@@ -47,6 +51,21 @@ class Delivery:
         if table is None or not table.encapsulated:
             return explicit.of_native(instance, opened, stored_frames.pixel_bytes(table))
         return explicit.of_compressed(instance, opened, self.decoded(instance))
+
+    @contextmanager
+    def data_set(self, instance: StoredInstance, transfer_syntax_uid: str) -> Iterator[Iterator[bytes]]:
+        """The pieces of the encoded data set in this transfer syntax, as stored or converted without loss. Raises
+        NotFound, and NotAcceptable, CannotRender or CannotUnderstand where it cannot be had so; all of them before the
+        first piece, as far as that can be told."""
+        if transfer_syntax_uid == instance.transfer_syntax_uid:
+            with self._retrieve.open(instance) as blob:
+                yield blob.pieces(instance.data_set_offset, instance.data_set_length)
+            return
+        (table,) = self._retrieve.frame_tables((instance,))
+        opened = partial(self._retrieve.open, instance)
+        conversion = Conversion(instance, opened, table, partial(self._retrieve.attributes, instance))
+        with closing(converted(conversion, transfer_syntax_uid)) as pieces:
+            yield itertools.chain((next(pieces, b""),), pieces)
 
     def check(self, instance: StoredInstance, table: FrameTable | None) -> None:
         """Raises NotAcceptable or CannotRender if an instance, with this frame table, cannot be had in Explicit VR

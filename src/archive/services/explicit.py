@@ -190,6 +190,14 @@ class DecodedPixels:
         with self._opened() as blob:
             yield from self._decoded(numbers, lambda number: self._decode(blob, number).value)
 
+    def all_frames(self) -> Iterator[NativeFrame]:
+        """Each frame, in the same colours."""
+        first = self.first()
+        with self._opened() as blob:
+            for number in range(1, self.size.number_of_frames + 1):
+                value = self._alike(blob, number)
+                yield NativeFrame(value, first.PhotometricInterpretation, first.PlanarConfiguration)
+
     def make_sure(self) -> None:
         """Decode as much as fits in memory, and keep it if there is room."""
         if self._is_sure:

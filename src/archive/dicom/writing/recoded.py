@@ -18,6 +18,8 @@ _SEGMENT = 100
 
 ReadPixels = Callable[[int, int], Iterator[bytes]]
 """(offset, length) -> these bytes of the decoded pixel data."""
+Frames = Callable[[], Iterator[bytes]]
+"""The encapsulated pixel data from its Basic Offset Table on, without the delimiter."""
 
 
 def no_pixels(_offset: int, _length: int) -> Iterator[bytes]:
@@ -26,17 +28,21 @@ def no_pixels(_offset: int, _length: int) -> Iterator[bytes]:
 
 
 class Recoded:
-    """`length` bytes that begin with `head`, then the data set of `source` in Explicit VR Little Endian. Raises what
-    `recoding.segments` does. The source may be closed between two calls; each gives its own way to read it."""
+    """`length` bytes that begin with `head`, then the data set of `source` in Explicit VR Little Endian, or `implicit`
+    VR. Raises what `recoding.segments` does. The source may be closed between two calls; each gives its own way to read
+    it."""
 
-    def __init__(self, head: bytes, source: Source, picture: Picture | None = None) -> None:
+    def __init__(
+        self, head: bytes, source: Source, picture: Picture | None = None, *, implicit: bool = False
+    ) -> None:
         self._head = head
         self._source = source
         self._picture = picture
+        self._implicit = implicit
         self._kept: list[Segment] | None = []
         self.length = len(head)
         literal = 0
-        for segment in segments(source, picture):
+        for segment in segments(source, picture, implicit=implicit):
             self.length += segment_length(segment)
             literal += len(segment) if isinstance(segment, bytes) else _SEGMENT
             if literal > KEPT:
@@ -59,9 +65,18 @@ class Recoded:
             if position >= end:
                 return
 
+    def encapsulated(self, read: Read, frames: Frames) -> Iterator[bytes]:
+        """All of it, where the pixel data goes out encapsulated and so has no known length."""
+        for segment in self._segments(read):
+            if isinstance(segment, Pixels):
+                yield from frames()
+            else:
+                yield from _pieces_of(segment, 0, segment_length(segment), read, no_pixels)
+
     def _segments(self, read: Read) -> Iterator[Segment]:
         yield self._head
-        yield from self._kept or segments(replace(self._source, read=read), self._picture)
+        source = replace(self._source, read=read)
+        yield from self._kept or segments(source, self._picture, implicit=self._implicit)
 
 
 def _pieces_of(

@@ -1,5 +1,6 @@
 """A data set in Explicit VR Little Endian, whatever it was encoded in: the form in which PS3.18 8.7.3.4 wants every
-data set to be had.
+data set to be had. Or in Implicit VR Little Endian, which every receiver of PS3.5 10.1 takes; or, with the frames
+encapsulated, in the explicit VR of the compressed syntaxes (PS3.5 A.4).
 
     structure   walks the encoded data set; long values are counted past, not read
     recoding    writes each element again, and notes where the long values are
@@ -7,7 +8,8 @@ data set to be had.
 
 What comes out is a list of segments and not bytes, so its length is known for the price of the header, any part of it
 can be read without the rest, and an object of any size takes little memory. Pixel data that was compressed is one
-segment too, whose length follows from the size of the frames (`native`).
+segment too, whose length follows from the size of the frames (`native`); of encapsulated frames nobody knows the length
+beforehand, so they have the one segment without.
 
 Group lengths are left out (PS3.5 7.2), and so is what describes an encapsulation that is none any more (PS3.3
 C.7.6.3). Sequences get undefined lengths, as theirs are known only at their end. Values of UN stay UN, but in big
@@ -51,9 +53,9 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Compressed pixel data that is native on the way out: its value lies at `offset` in the source and ends before
-    the delimiter at `end`; then it has `length` bytes in cells of `bits_allocated`. The other two replace what the
-    data set says, as far as it says it."""
+    """Pixel data that is other on the way out: its value lies at `offset` in the source and ends at `end`, before a
+    delimiter if it is encapsulated there; then it has `length` bytes in cells of `bits_allocated`, or is encapsulated
+    where `length` is UNDEFINED. The other two replace what the data set says, as far as it says it."""
 
     transfer_syntax_uid: str
     offset: int
@@ -62,16 +64,24 @@ class Picture:
     bits_allocated: int
     PhotometricInterpretation: str
     PlanarConfiguration: int | None
+    encapsulated: bool = True
+    """Whether it is so in the source."""
 
     @property
     def vr(self) -> str:
-        """PS3.5 A.2; OW would do for up to eight bits too."""
-        return "OW" if self.bits_allocated > 8 else "OB"
+        """PS3.5 A.2 and A.4; OW would do for up to eight bits too."""
+        return "OW" if self.bits_allocated > 8 and self.length != UNDEFINED else "OB"
+
+    @property
+    def after(self) -> int:
+        """Where the next element begins in the source."""
+        return self.end + 8 if self.encapsulated else self.end
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """The pixel data, decoded: the bytes of `Picture.length`."""
+    """The pixel data: the `Picture.length` bytes of native frames, or encapsulated ones with their items, whose number
+    of bytes is not known: 0."""
 
     length: int
 
@@ -90,17 +100,19 @@ class Source:
     pixel_bytes: int = 2
 
 
-def segments(source: Source, picture: Picture | None = None) -> Iterator[Segment]:
-    """The data set in Explicit VR Little Endian. Raises CannotUnderstand for what is none, NotAcceptable for
-    encapsulated values that cannot be said natively."""
-    recoder = _Recoder(source, picture)
+def segments(source: Source, picture: Picture | None = None, *, implicit: bool = False) -> Iterator[Segment]:
+    """The data set in little endian, explicit VR or implicit. Raises CannotUnderstand for what is none, NotAcceptable
+    for encapsulated values that cannot be said natively."""
+    recoder = _Recoder(source, picture, implicit=implicit)
     if picture is None:
         yield from _walked(source, recoder, 0, source.length)
         return
     yield from _walked(source, recoder, 0, _header_offset(source, picture))
-    yield header(_PIXEL_DATA, picture.vr, picture.length, implicit=False)
-    yield Pixels(picture.length)
-    yield from _walked(source, recoder, picture.end + 8, source.length)
+    yield header(_PIXEL_DATA, picture.vr, picture.length, implicit)
+    yield Pixels(0 if picture.length == UNDEFINED else picture.length)
+    if picture.length == UNDEFINED:
+        yield SEQUENCE_END
+    yield from _walked(source, recoder, picture.after, source.length)
 
 
 def segment_length(segment: Segment) -> int:
@@ -110,8 +122,9 @@ def segment_length(segment: Segment) -> int:
 
 def _header_offset(source: Source, picture: Picture) -> int:
     """Where the pixel data's header begins; some senders wrote it in implicit VR."""
+    tag = b"\x7f\xe0\x00\x10" if source.big_endian else b"\xe0\x7f\x10\x00"
     explicit = source.read(picture.offset - 12, 12)
-    return picture.offset - (12 if explicit.startswith(b"\xe0\x7f\x10\x00O") else 8)
+    return picture.offset - (12 if explicit.startswith((tag + b"O", tag + b"UN")) else 8)
 
 
 def _walked(source: Source, recoder: _Recoder, begin: int, end: int) -> Iterator[Segment]:
@@ -135,12 +148,13 @@ class _Recoder:
     """Listens to a `structure.Structure`, whose first byte is at `base` of the source. `passed` is the end of the last
     value that need not be read."""
 
-    def __init__(self, source: Source, picture: Picture | None) -> None:
+    def __init__(self, source: Source, picture: Picture | None, *, implicit: bool) -> None:
         self.whole = LITERAL
         self.base = 0
         self.passed = 0
         self._source = source
         self._picture = picture
+        self._implicit = implicit
         self._planar_due = picture is not None and picture.PlanarConfiguration is not None
         self._clues = Clues()
         self._icon = Icon()
@@ -180,14 +194,14 @@ class _Recoder:
         offset += self.base
         self.passed = offset + length
         word, vr = self._word(tag, vr), _fitting(vr, length)
-        self._literal += header(tag, vr, length + length % 2, implicit=False)
+        self._literal += header(tag, vr, length + length % 2, self._implicit)
         self._cut()
         self._segments.append(Copy(offset, length, word if self._source.big_endian else 1))
         self._literal += _padding(vr, length)
 
     def begin_sequence(self, tag: int) -> None:
         self._planar_before(tag)
-        self._literal += header(tag, "SQ", UNDEFINED, implicit=False)
+        self._literal += header(tag, "SQ", UNDEFINED, self._implicit)
 
     def begin_item(self) -> None:
         self._literal += ITEM
@@ -225,7 +239,7 @@ class _Recoder:
         """An element of an object whose pixel data is decoded."""
         assert self._picture is not None
         if len(self._levels) > 1:
-            raw = self._icon.note(tag, raw)
+            raw = self._icon.note(tag, raw) if self._picture.encapsulated else raw
         elif tag in _OF_ENCAPSULATION:
             return
         elif tag == _PHOTOMETRIC_INTERPRETATION:
@@ -247,7 +261,7 @@ class _Recoder:
 
     def _write(self, tag: int, vr: str, raw: bytes) -> None:
         vr = _fitting(vr, len(raw))
-        self._literal += header(tag, vr, len(raw) + len(raw) % 2, implicit=False)
+        self._literal += header(tag, vr, len(raw) + len(raw) % 2, self._implicit)
         self._literal += raw
         self._literal += _padding(vr, len(raw))
 
