@@ -45,6 +45,12 @@ def dcmtk_tools() -> None:
 
 
 @pytest.fixture(scope="session")
+def gdcm() -> None:
+    """GDCM's command line tools."""
+    _program("gdcmscu", "libgdcm-tools")
+
+
+@pytest.fixture(scope="session")
 def ohif_viewer() -> Iterator[object]:
     """OHIF, served from an origin of its own."""
     import ohif
