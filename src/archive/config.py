@@ -260,6 +260,11 @@ def _checked(settings: Settings) -> Settings:
             f"http.listen: other machines can reach {http.listen}, and HTTP has no sign-in or TLS itself; "
             "listen on 127.0.0.1, or set http.behind_proxy = true when a reverse proxy guards it"
         )
+    try:
+        if settings.tls.listen:
+            Address.parse(settings.tls.listen)
+    except ValueError as error:
+        raise ConfigurationError(f"tls.listen: {error}") from None
     if http.public_url and not re.match(r"https?://[^/]", http.public_url):
         raise ConfigurationError("http.public_url: must begin with http:// or https:// and a host")
     _check_worklist(settings)

@@ -132,6 +132,27 @@ class Dimse:
 
 
 @dataclass(frozen=True)
+class TLSSettings:
+    """DIMSE over TLS, both ways. Changed files are in effect at once, for new associations."""
+
+    listen: str = setting("", "HOST:PORT of DIMSE over TLS, usually port 2762; empty: none.")
+    certificate: str = setting("", "PEM file with the archive's certificate, and those of its CAs after it.")
+    key: str = setting("", "PEM file with its key, without a password; empty: in the same file.")
+    client_ca: str = setting("", "PEM file with the CAs that sign the certificates of peers that call us.")
+    client_certificates: str = setting(
+        "required",
+        "Whether peers show one: no, optional or required.",
+        choices=("no", "optional", "required"),
+    )
+    server_ca: str = setting("", "The same for peers that we call; empty: client_ca, else the system's.")
+    check_host: bool = setting(True, "False does not compare a certificate with the host that was called.")
+    crl: str = setting("", "PEM file with a revocation list of each of these CAs; empty: none is heeded.")
+    profile: str = setting(
+        "bcp195", "Cipher suites by PS3.15 B.12, or B.13 (modified).", choices=("bcp195", "bcp195-modified")
+    )
+
+
+@dataclass(frozen=True)
 class IndexSettings:
     """The metadata index."""
 
@@ -215,6 +236,7 @@ class Settings:
     drain_seconds: int = setting(30, "Seconds that what is running gets to end when the archive stops.", 0)
     http: Http = Http()
     dimse: Dimse = Dimse()
+    tls: TLSSettings = TLSSettings()
     index: IndexSettings = IndexSettings()
     storage: StorageSettings = StorageSettings()
     limits: Limits = Limits()
