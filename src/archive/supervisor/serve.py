@@ -7,6 +7,7 @@ done anything. The sockets are bound before the index is touched, so a port in u
 from __future__ import annotations
 
 import dataclasses
+import socket
 import sys
 from importlib.metadata import version
 
@@ -14,6 +15,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from archive import config
 from archive.bootstrap import prepare
+from archive.security import tls
 from archive.settings import Address, Settings
 from archive.supervisor import ground, logs
 from archive.supervisor.fleet import End, Fleet, Post
@@ -34,12 +36,29 @@ def serve(settings: Settings) -> int:
                 settings.dimse, listen=ground.bound_address(dimse, settings.dimse.listen)
             ),
         )
+        settings, secured = _listen_for_tls(settings)
         prepare(settings)
         ground.fresh_metrics_folder(settings.metrics_folder)
         ground.allow_many_files()
         numbers = range(1, settings.worker_count + 1)
-        posts = [Post("http", n, (http,)) for n in numbers] + [Post("dimse", n, (dimse,)) for n in numbers]
+        posts = [Post("http", n, (http,)) for n in numbers] + [
+            Post("dimse", n, (dimse, *secured)) for n in numbers
+        ]
         return _run(settings, [*posts, Post("jobs", 1)])
+
+
+def _listen_for_tls(settings: Settings) -> tuple[Settings, tuple[socket.socket, ...]]:
+    """The socket for DIMSE over TLS, if there is to be one. Certificates that cannot be used are refused here:
+    workers would only die of them."""
+    if not settings.tls.listen:
+        return settings, ()
+    tls.server(settings.tls)
+    asked = Address.parse(settings.tls.listen)
+    listener = ground.listen(asked, "tls.listen =")
+    bound = ground.bound_address(listener, asked)
+    return dataclasses.replace(settings, tls=dataclasses.replace(settings.tls, listen=str(bound))), (
+        listener,
+    )
 
 
 def _run(settings: Settings, posts: list[Post]) -> int:
@@ -65,13 +84,14 @@ def _say(text: str) -> None:
 def greeting(settings: Settings) -> str:
     """What a person sees when the archive is ready: where it is, and what to try first."""
     dimse, public = settings.dimse, settings.http.public_url
+    secured = f"\n  over TLS  {settings.tls.listen}" if settings.tls.listen else ""
     url = f"http://{_reachable(settings.http.listen)}"
     near = _reachable(dimse.listen)
     return f"""\
 The archive {version("dicom-archive")} is ready. Ctrl-C ends it.
 
   HTTP      {url}  (DICOMweb at {url}/dicom-web){f", known as {public}" if public else ""}
-  DIMSE     {dimse.listen}  AE title {dimse.ae_title}
+  DIMSE     {dimse.listen}  AE title {dimse.ae_title}{secured}
   Data      {settings.data}
 
 Try first:

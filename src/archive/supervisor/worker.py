@@ -34,8 +34,12 @@ Door = Callable[[Archive, Listeners, Heartbeat, threading.Event], None]
 
 def _dimse(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
     from archive.dimse import server
+    from archive.network.acceptor import Listener
+    from archive.security import tls
 
-    server.run(archive, listeners[0], beat, stop)
+    plain, *secured = listeners
+    served = [Listener(plain), *(Listener(each, tls.server(archive.settings.tls)) for each in secured)]
+    server.run(archive, served, beat, stop)
 
 
 def _http(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
