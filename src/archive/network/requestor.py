@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from archive.dicom.errors import AssociationAborted, AssociationRejected, PeerUnreachable, SecurityFailure
+from archive.dicom.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    ConfigurationError,
+    PeerUnreachable,
+    SecurityFailure,
+)
 from archive.network import negotiation, pdu
 from archive.network.association import Agreement, Association, Context, Limits
 from archive.network.caller import Caller, UserIdentity
@@ -40,7 +46,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """TLS for an association of ours. `context` is asked for each time; `host` is what the certificate of the peer
+    """TLS for an association of ours. `context` is asked for each time, and may raise ConfigurationError; `host` is what the certificate of the peer
     is checked for where the context wants that; `certificate`: what it has to be (`Certificate.is_known_as`), ""
     for any that is trusted."""
 
@@ -102,7 +108,11 @@ def _agree(wire: Wire, request: AssociateRequest, protection: Protection | None,
 
 
 def _secure(wire: Wire, protection: Protection, deadline: float) -> None:
-    wire.secure(protection.context(), deadline, protection.host)
+    try:
+        context = protection.context()
+    except ConfigurationError as error:
+        raise SecurityFailure(error.reason) from None
+    wire.secure(context, deadline, protection.host)
     if protection.certificate and not (
         wire.certificate and wire.certificate.is_known_as(protection.certificate)
     ):

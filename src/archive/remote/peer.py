@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from archive.network.association import Association
-from archive.network.requestor import Proposal, open_association
+from archive.network.requestor import Proposal, Protection, open_association
 from archive.network.transport import Deadlines
+from archive.security import tls
+from archive.security.ae_titles import AETitle
+from archive.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """An application entity to talk to. The deadlines are in seconds."""
+    """An application entity to talk to; over TLS with `protection`. The deadlines are in seconds."""
 
     host: str
     port: int
@@ -21,6 +24,7 @@ class Peer:
     connect_deadline: float = 10
     response_deadline: float = 120
     pdu_deadline: float = 30
+    protection: Protection | None = None
 
     def associate(self, contexts: Iterable[tuple[str, tuple[str, ...]]]) -> Association:
         """An association of which we are SCU. Raises PeerUnreachable, AssociationRejected, AssociationAborted."""
@@ -34,6 +38,7 @@ class Peer:
             calling_ae_title=self.calling_ae_title,
             called_ae_title=self.called_ae_title,
             contexts=proposals,
+            protection=self.protection,
             deadlines=Deadlines(
                 connect=self.connect_deadline,
                 association=self.connect_deadline,
@@ -42,3 +47,18 @@ class Peer:
                 write=self.pdu_deadline,
             ),
         )
+
+
+def peer_of(entry: AETitle, settings: Settings) -> Peer:
+    """A known AE title, to be talked to as its entry and the settings say."""
+    rules = entry.rules
+    return Peer(
+        entry.host,
+        entry.port,
+        called_ae_title=entry.title,
+        calling_ae_title=settings.dimse.ae_title,
+        connect_deadline=settings.dimse.connect_deadline,
+        response_deadline=settings.dimse.response_deadline,
+        pdu_deadline=settings.dimse.pdu_deadline,
+        protection=tls.towards(settings.tls, entry.host, rules.certificate) if rules.tls else None,
+    )
