@@ -8,8 +8,10 @@ from archive.dicom.writing.coercion import coerced
 from archive.index.database import Database
 from archive.services.ae_titles import AETitles
 from archive.services.commitment import Commitment
+from archive.services.conflicts import Conflicts
 from archive.services.delete import Deletion
 from archive.services.delivery import Delivery
+from archive.services.duplicates import Policies
 from archive.services.fonts import lettering
 from archive.services.health import Health
 from archive.services.ingest import Coercions, Ingest
@@ -36,6 +38,7 @@ class Archive:
     thumbnails: Thumbnails
     delivery: Delivery
     deletion: Deletion
+    conflicts: Conflicts
     commitment: Commitment
     ae_titles: AETitles
     health: Health
@@ -77,6 +80,8 @@ def build(settings: Settings) -> Archive:
     """The archive in this process. `prepare` must have run."""
     store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
     database = open_database(settings)
+    ae_titles = AETitles(database, settings.dimse.ae_title)
+    policies = Policies(ae_titles, settings.dimse.duplicates)
     retrieve = Retrieve(store, database)
     delivery = Delivery(retrieve)
     rendering = Rendering(retrieve, delivery, lettering)
@@ -84,14 +89,17 @@ def build(settings: Settings) -> Archive:
         settings=settings,
         store=store,
         database=database,
-        ingest=Ingest(store, database, settings.limits.maximum_object_bytes, coercions(settings)),
+        ingest=Ingest(
+            store, database, settings.limits.maximum_object_bytes, coercions(settings), policies.of
+        ),
         search=Search(database),
         retrieve=retrieve,
         rendering=rendering,
         thumbnails=Thumbnails(retrieve, rendering),
         delivery=delivery,
         deletion=Deletion(store, database),
+        conflicts=Conflicts(store, database),
         commitment=Commitment(store, database),
-        ae_titles=AETitles(database, settings.dimse.ae_title),
+        ae_titles=ae_titles,
         health=Health(store, database),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from importlib.metadata import version
 from pathlib import Path
 
@@ -121,7 +122,8 @@ def test_import_of_nothing_there(tmp_path: Path) -> None:
 
 def test_objects_that_were_kept_out_are_listed(tmp_path: Path) -> None:
     first = secondary_capture()
-    second = secondary_capture(SOPInstanceUID=first.SOPInstanceUID, PatientComments="other content")
+    second = copy.deepcopy(first)
+    second.PatientComments = "other content"
     files = tmp_path / "in"
     files.mkdir()
     for number, each in enumerate((first, second)):

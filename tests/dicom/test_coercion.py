@@ -46,7 +46,7 @@ def run(raw: bytes, syntax: str, size: int = 1 << 20, **wanted: str) -> tuple[by
     for start in range(0, len(raw), size):
         for piece in coercer.feed(raw[start : start + size]):
             out += piece
-    return bytes(out + coercer.finish()), coercer.modified
+    return bytes(out + coercer.finish()), bool(coercer.modified_tags)
 
 
 def read(raw: bytes, syntax: str) -> Dataset:

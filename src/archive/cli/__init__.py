@@ -3,6 +3,7 @@
 commands    the tree of commands; errors to exit codes
 importing   `archive import`
 ae          `archive ae …`
+conflicts   `archive conflicts …`
 opening     settings from options, the archive from settings
 tables      rows for a person or a program
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from archive import config
-from archive.cli import ae, importing, opening, tables
+from archive.cli import ae, conflicts, importing, opening
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
@@ -25,6 +25,7 @@ MISCONFIGURED = 2
 app = typer.Typer(name="archive", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 config_app = typer.Typer(no_args_is_help=True, help="The settings.")
 app.add_typer(ae.app, name="ae")
+app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(config_app, name="config")
 
 
@@ -84,30 +85,6 @@ def import_files(
         report = importing.run(opened.ingest, files)
     typer.echo(importing.summary(report, names=None if verbose else importing.NAMES))
     raise typer.Exit(importing.exit_code(report))
-
-
-@app.command()
-def conflicts(
-    config_file: ConfigOption = None,
-    data: DataOption = None,
-    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
-) -> None:
-    """Show the last objects that were kept out because their identifiers are taken."""
-    with opening.archive(opening.settings(config_file, data=data)) as opened:
-        found = opened.ingest.conflicts(limit)
-    rows = [
-        [
-            tables.when(e.last_at),
-            str(e.times),
-            e.SOPInstanceUID,
-            e.door,
-            e.calling_ae_title,
-            e.address,
-            e.reason,
-        ]
-        for e in found
-    ]
-    tables.show(["Last", "Times", "SOP Instance UID", "Door", "Calling", "From", "Why"], rows)
 
 
 @config_app.command("check")

@@ -7,7 +7,7 @@ from archive.dicom.errors import CannotUnderstand, ObjectMismatch
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Source
 from archive.dimse.exchange import Exchange
-from archive.dimse.statuses import SUCCESS, Status
+from archive.dimse.statuses import SUCCESS, Status, comment
 
 _AFFECTED_SOP_CLASS_UID = 0x00000002
 _AFFECTED_SOP_INSTANCE_UID = 0x00001000
@@ -34,7 +34,5 @@ def answer(exchange: Exchange) -> Status:
             reception.write(piece)
         receipt = reception.finish()
     if receipt.warning:
-        return exchange.respond(
-            Status(receipt.warning, "coercion of data elements: see OriginalAttributesSequence")
-        )
+        return exchange.respond(Status(receipt.warning, comment(receipt.remark), receipt.offending))
     return exchange.respond(Status(SUCCESS))

@@ -15,7 +15,7 @@ from typing import Any
 from archive.bootstrap import Archive
 from archive.services.commitment import COMMITMENT_REQUESTED
 from archive.services.delete import BLOBS_DELETED
-from archive.services.ingest import BLOB_ABANDONED
+from archive.services.duplicates import BLOB_ABANDONED
 
 Job = Callable[[Archive, Mapping[str, Any]], Iterable[None] | None]
 """A long one comes in steps, between which the worker shows that it lives."""
@@ -66,7 +66,13 @@ def expire_commitments(archive: Archive) -> None:
     archive.commitment.expire()
 
 
+def expire_copies(archive: Archive) -> None:
+    """What conflicts that were decided long ago keep aside."""
+    archive.conflicts.expire(archive.settings.storage.copies_days)
+
+
 RECURRING: tuple[Recurring, ...] = (
     Recurring("sweep spool", 60.0, sweep_spool),
     Recurring("expire commitments", 3600.0, expire_commitments),
+    Recurring("expire copies", 3600.0, expire_copies),
 )

@@ -6,6 +6,9 @@ before still finds the bytes; who has a blob open reads it to its end in any cas
 
 Whoever deletes twice is told the second time that it is gone (410), as every retrieve is: PS3.18 8.5 wants that rather
 than 404 where a deletion is known of. Storing an instance again is allowed and undoes that.
+
+With it goes what was kept aside of it by a conflict that is decided. What nobody has decided about stays: an instance
+may be deleted to make room for the right one.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archive.dicom.instance import Scope
-from archive.index import deletions, outbox
+from archive.index import conflicts, deletions, outbox
 from archive.index.database import Database
 from archive.storage.base import BlobStore
 
@@ -40,11 +43,12 @@ class Deletion:
         OutcomeUnknown (done or not: ask again)."""
 
         def change(connection: Any) -> int:
-            keys = deletions.delete(connection, scope)
+            deleted = deletions.delete(connection, scope)
+            keys = deleted + (conflicts.release_settled(connection, scope) if deleted else [])
             for start in range(0, len(keys), KEYS_PER_JOB):
                 payload = {"keys": keys[start : start + KEYS_PER_JOB]}
                 outbox.put(connection, BLOBS_DELETED, payload, after_seconds=GRACE_SECONDS)
-            return len(keys)
+            return len(deleted)
 
         number = self._database.write(change)
         if not number:

@@ -9,11 +9,16 @@ Nothing is held in memory but the piece at hand. The digest is that of the encod
 File Meta Information, so the same object is recognised whichever door it comes through. Where a site has attributes
 coerced, bytes are changed on the way to the blob, and the digest of what was received is kept as well: by it the same
 object is recognised although the moment of coercion is in the stored one.
+
+Where something is in an object's way, `duplicates` says what becomes of it. The order is the same then: bytes that are
+kept aside are published before the one transaction that enters the record of them, and what they replace stays where
+it is.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,16 +36,21 @@ from archive.dicom.instance import Instance, Source, StoredInstance
 from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dicom.writing.coercion import Circumstances, Coerced, Coercer
-from archive.index import conflicts, instances, outbox, recording
+from archive.index import conflicts, instances, recording
+from archive.index.conflicts import Conflict
 from archive.index.database import Database
 from archive.index.recording import Outcome
+from archive.services import duplicates
+from archive.services.duplicates import REASONS, Fate, Incoming, Policy
 from archive.storage.base import BlobStore, BlobWriter, Spool
-
-BLOB_ABANDONED = "BlobAbandoned"
-"""Outbox event: these bytes lost a race and nobody points to them; payload `{"key": …}`."""
 
 COERCED = 0xB000
 """Warning status and Warning Reason: Coercion of Data Elements (PS3.4 table B.2-1, PS3.18 table I.2-1)."""
+
+COERCED_REMARK = "coercion of data elements: see OriginalAttributesSequence"
+KEPT_ASIDE = "kept aside as conflict {}, not shown: ask the administrator"
+
+SOP_INSTANCE_UID = 0x00080018
 
 Piece = bytes | bytearray | memoryview
 
@@ -48,7 +58,9 @@ Piece = bytes | bytearray | memoryview
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """An object that is safe. `already_there`: the same bytes were stored before, and nothing was written now.
-    `warning`: the Warning Reason (PS3.18 table I.2-1) that the sender is to hear, 0 for none."""
+    `warning`: the status (PS3.4 table B.2-1) or Warning Reason (PS3.18 table I.2-1) that the sender is to hear, 0 for
+    none; `remark` says it in words, and `offending` are the tags of the elements that it is about. `conflict_id` is the
+    number of the record where the object was kept aside, or has taken the place of another one."""
 
     SOPClassUID: str
     SOPInstanceUID: str
@@ -56,6 +68,9 @@ class Receipt:
     StudyInstanceUID: str
     already_there: bool
     warning: int = 0
+    remark: str = ""
+    offending: tuple[int, ...] = ()
+    conflict_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +83,6 @@ class Expected:
 
 
 _COMPARED = (("SOPClassUID", 0x00080016), ("SOPInstanceUID", 0x00080018), ("StudyInstanceUID", 0x0020000D))
-
-_CONFLICTS = {
-    Outcome.OTHER_CONTENT: "this SOP Instance UID is stored already, with other content",
-    Outcome.ELSEWHERE: "this SOP Instance UID is stored already, in another series or study, or of another class",
-    Outcome.OTHER_STUDY: "this Series Instance UID belongs to another study",
-    Outcome.OTHER_PATIENT: "this Study Instance UID belongs to another patient",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +110,13 @@ class Ingest:
         database: Database,
         maximum_object_bytes: int,
         coercions: Coercions = Coercions(),
+        policy_of: Callable[[Source], Policy] = lambda _: Policy.REJECT,
     ) -> None:
         self.store = store
         self.database = database
         self.maximum_object_bytes = maximum_object_bytes
         self.coercions = coercions
+        self.policy_of = policy_of
 
     def data_set(
         self,
@@ -139,11 +149,6 @@ class Ingest:
     def spool(self) -> Spool:
         """Room for parts of objects that are put together later. Raises OutOfResources."""
         return self.store.spool()
-
-    def conflicts(self, limit: int = 1000) -> list[conflicts.Conflict]:
-        """The last objects that were kept out, newest first."""
-        with self.database.read() as connection:
-            return conflicts.conflicts(connection, limit)
 
     def discard_abandoned(self, key: str) -> None:
         """Delete bytes that lost a race; done by the jobs, any number of times."""
@@ -229,15 +234,36 @@ class Reception:
         instance = self._read_to_end()
         self._compare(instance)
         stored = self._find(instance)
-        outcome = self._keep(instance) if stored is None else self._meet(stored, instance)
+        fate = self._keep(instance) if stored is None else self._meet(stored, instance)
+        if fate.refused:
+            raise InstanceConflict(
+                REASONS[fate.outcome], sop_instance_uid=instance.SOPInstanceUID, conflict_id=fate.conflict_id
+            )
         before = stored.received_sha256 if stored is not None else ""
-        is_coerced = self._is_modified or before == self._received.hexdigest()
-        already_there = outcome is Outcome.ALREADY_THERE
-        return _receipt(instance, already_there=already_there, warning=COERCED if is_coerced else 0)
+        return self._receipt(instance, fate, before)
+
+    def _receipt(self, instance: Instance, fate: Fate, received_before: str) -> Receipt:
+        warning, remark = 0, ""
+        offending: tuple[int, ...] = ()
+        if fate.held:
+            warning, remark, offending = COERCED, KEPT_ASIDE.format(fate.conflict_id), (SOP_INSTANCE_UID,)
+        elif self._coerced_tags or received_before == self._received.hexdigest():
+            warning, remark, offending = COERCED, COERCED_REMARK, self._coerced_tags
+        return Receipt(
+            instance.SOPClassUID,
+            instance.SOPInstanceUID,
+            instance.SeriesInstanceUID,
+            instance.StudyInstanceUID,
+            fate.outcome is Outcome.ALREADY_THERE,
+            warning,
+            remark,
+            offending,
+            fate.conflict_id,
+        )
 
     @property
-    def _is_modified(self) -> bool:
-        return self._coercer is not None and self._coercer.modified
+    def _coerced_tags(self) -> tuple[int, ...]:
+        return self._coercer.modified_tags if self._coercer is not None else ()
 
     def _read_to_end(self) -> Instance:
         if self._coercer is not None:
@@ -264,80 +290,95 @@ class Reception:
             if expected and expected != getattr(instance, keyword):
                 raise ObjectMismatch(f"{keyword} of the data set is not that of the request", tag=tag)
 
-    def _keep(self, instance: Instance) -> Outcome:
-        """Publish the bytes, then record them."""
+    def _keep(self, instance: Instance) -> Fate:
+        """Publish the bytes, then record them: one transaction, in which nobody is left to point to them where the
+        object is not taken."""
+        policy = self._ingest.policy_of(self._source)
         self._writer.publish()
-        outcome = self._record(instance)
-        self._settled = True
-        if outcome in _CONFLICTS:
-            self._refuse(instance, outcome)
-        return outcome
-
-    def _record(self, instance: Instance) -> Outcome:
-        """One transaction. Bytes that lost a race are given to the jobs in the same transaction."""
-        key, offset, source = self._writer.key, self._data_set_offset, self._source
-        kept = self._kept.hexdigest()
-        received = self._received.hexdigest() if self._is_modified else ""
-
-        def change(connection: Any) -> Outcome:
-            outcome = recording.record(connection, instance, key, offset, kept, source, received)
-            if outcome is not Outcome.STORED:
-                outbox.put(connection, BLOB_ABANDONED, {"key": key})
-            return outcome
-
+        one = self._incoming(instance)
         try:
-            return self._ingest.database.write(change)
+            fate = self._ingest.database.write(lambda connection: duplicates.enter(connection, one, policy))
         except OutcomeUnknown:
             # The commit may have happened although its answer was lost: then the bytes must stay.
             self._settled = True
-            if self._is_recorded(instance):
-                return Outcome.STORED
-            raise
+            known = self._recorded(one)
+            if known is None:
+                raise
+            return known
+        self._settled = True
+        return fate
 
-    def _is_recorded(self, instance: Instance) -> bool:
-        """Raises OutOfResources when it cannot be told."""
-        stored = self._find(instance)
-        return stored is not None and stored.blob_key == self._writer.key
+    def _incoming(self, instance: Instance) -> Incoming:
+        kept, received = self._kept.hexdigest(), self._received.hexdigest()
+        received = received if self._coerced_tags else kept
+        return Incoming(instance, self._writer.key, self._data_set_offset, kept, received, self._source)
+
+    def _recorded(self, one: Incoming) -> Fate | None:
+        """What became of an object whose commit was not confirmed. Raises OutOfResources when it cannot be told."""
+        uid = one.instance.SOPInstanceUID
+        with self._ingest.database.read() as connection:
+            stored = instances.find_instance(connection, uid)
+            if stored is not None and stored.blob_key == one.blob_key:
+                return Fate(Outcome.STORED)
+            copy = conflicts.held(connection, uid, one.received_sha256)
+            if copy is None or copy.blob_key != one.blob_key:
+                return None
+            outcome = recording.judge(connection, one.instance, one.received_sha256)
+        return Fate(outcome or Outcome.OTHER_CONTENT, held=True, conflict_id=copy.id)
 
     def _find(self, instance: Instance) -> StoredInstance | None:
         with self._ingest.database.read() as connection:
             return instances.find_instance(connection, instance.SOPInstanceUID)
 
-    def _meet(self, stored: StoredInstance, instance: Instance) -> Outcome:
-        """The UID is known: the same object again is fine, anything else is kept out."""
+    def _meet(self, stored: StoredInstance, instance: Instance) -> Fate:
+        """The UID is known: the same object again is fine, of anything else the policy decides."""
         if not instances.is_same(stored, instance, self._received.hexdigest()):
-            self._refuse(instance, Outcome.OTHER_CONTENT)
+            return self._meet_other(instance)
         self._check_bytes(stored)
         # Deleted in the meantime, and perhaps stored anew with other content: then these bytes are asked after all.
         again = self._find(instance)
         is_same = instances.is_same(again, instance, self._received.hexdigest())
-        return Outcome.ALREADY_THERE if is_same else self._keep(instance)
+        return Fate(Outcome.ALREADY_THERE) if is_same else self._keep(instance)
+
+    def _meet_other(self, instance: Instance) -> Fate:
+        """Nothing is published for an object that is refused, or whose bytes are held already."""
+        one, policy = self._incoming(instance), self._ingest.policy_of(self._source)
+        database = self._ingest.database
+        with database.read() as connection:
+            outcome = recording.judge(connection, instance, one.received_sha256)
+            copy = conflicts.held(connection, instance.SOPInstanceUID, one.received_sha256)
+        if outcome is None or outcome not in REASONS or policy.replaces(outcome):
+            return self._keep(instance)
+        if policy.holds(outcome) is None:
+            number = database.write(lambda connection: duplicates.refuse(connection, one, outcome))
+            return Fate(outcome, conflict_id=number)
+        if (
+            copy is None
+            or copy.transfer_syntax_uid != instance.transfer_syntax_uid
+            or not self._is_whole(copy)
+        ):
+            return self._keep(instance)
+        return self._held_again(instance, outcome, copy)
+
+    def _held_again(self, instance: Instance, outcome: Outcome, copy: Conflict) -> Fate:
+        def change(connection: Any) -> bool:
+            known = conflicts.find(connection, copy.id, lock=True)
+            if known is None or known.blob_key != copy.blob_key:
+                return False  # somebody has decided meanwhile
+            conflicts.count_again(connection, copy.id, self._source)
+            return True
+
+        is_held = self._ingest.database.write(change)
+        return Fate(outcome, held=True, conflict_id=copy.id) if is_held else self._keep(instance)
 
     def _check_bytes(self, stored: StoredInstance) -> None:
         """Never say Success for bytes that are gone."""
-        try:
-            with self._ingest.store.open(stored.blob_key) as blob:
-                whole = blob.length == stored.blob_length
-        except NotFound:
-            whole = False
-        if not whole:
+        if not self._is_whole(stored):
             raise OutOfResources("the stored bytes of this instance are missing or cut: restore them first")
 
-    def _refuse(self, instance: Instance, outcome: Outcome) -> None:
-        """Record the conflict for the administrator and raise it."""
-        reason, sha256 = _CONFLICTS[outcome], self._received.hexdigest()
-        conflict_id = self._ingest.database.write(
-            lambda connection: conflicts.record_conflict(connection, instance, sha256, self._source, reason)
-        )
-        raise InstanceConflict(reason, sop_instance_uid=instance.SOPInstanceUID, conflict_id=conflict_id)
-
-
-def _receipt(instance: Instance, *, already_there: bool, warning: int) -> Receipt:
-    return Receipt(
-        instance.SOPClassUID,
-        instance.SOPInstanceUID,
-        instance.SeriesInstanceUID,
-        instance.StudyInstanceUID,
-        already_there,
-        warning,
-    )
+    def _is_whole(self, kept: StoredInstance | Conflict) -> bool:
+        try:
+            with self._ingest.store.open(kept.blob_key) as blob:
+                return blob.length == kept.blob_length
+        except NotFound:
+            return False

@@ -89,9 +89,9 @@ class Coercer:
         self._length = 0
 
     @property
-    def modified(self) -> bool:
-        """Whether anything was."""
-        return bool(self._walk.originals)
+    def modified_tags(self) -> tuple[int, ...]:
+        """The attributes that were coerced."""
+        return tuple(sorted(self._walk.originals))
 
     def feed(self, piece: bytes | bytearray | memoryview) -> Iterator[bytes | bytearray | memoryview]:
         """What goes on of it. Raises CannotUnderstand."""

@@ -1,0 +1,217 @@
+"""What becomes of an object whose identifiers are taken: the policies, and the one transaction that carries them out.
+
+    reject      it is refused, and its sender keeps it; only a record stays here
+    keep        another version of a stored instance is kept aside; what is stored stays what is shown
+    replace     another version takes the place of what is stored, and that is kept aside
+    conflict    it is kept aside, until somebody decides
+
+Whatever is answered with Success or a warning is safe here: nothing is dropped on the word of a policy. What was
+decided by one of them is held for `storage.copies_days` and can be taken back until then.
+
+`keep` and `replace` are about versions: the same study, series, class and patient. An object that brings another
+patient into a study, or stands elsewhere under a UID that is taken, is no version of anything; it is refused, or with
+`conflict` kept aside, and nothing but a person's decision lets it in.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archive.dicom.instance import Instance, Source, StoredInstance
+from archive.index import conflicts, outbox, recording
+from archive.index.conflicts import Copy, State
+from archive.index.database import Connection
+from archive.index.recording import Former, Outcome
+from archive.security.ae_titles import AETitle
+from archive.services.ae_titles import AETitles
+
+BLOB_ABANDONED = "BlobAbandoned"
+"""Outbox event: these bytes lost a race and nobody points to them; payload `{"key": …}`."""
+
+GRACE_SECONDS = 60.0
+"""How long bytes outlive what pointed to them, where somebody may have read that and be about to open them."""
+
+REPLACED = "another version of this instance took its place"
+BY_POLICY = "policy"
+
+REASONS: Mapping[Outcome, str] = {
+    Outcome.OTHER_CONTENT: "this SOP Instance UID is stored already, with other content",
+    Outcome.ELSEWHERE: "this SOP Instance UID is stored already, in another series or study, or of another class",
+    Outcome.OTHER_STUDY: "this Series Instance UID belongs to another study",
+    Outcome.OTHER_PATIENT: "this Study Instance UID belongs to another patient",
+}
+"""Why an object is not simply stored."""
+
+
+class Policy(enum.StrEnum):
+    """What becomes of an object whose identifiers are taken, as the settings and the rules of AE titles name it."""
+
+    REJECT = "reject"
+    KEEP = "keep"
+    REPLACE = "replace"
+    CONFLICT = "conflict"
+
+    def holds(self, outcome: Outcome) -> State | None:
+        """How an object is kept aside; None where it is not."""
+        if self is Policy.CONFLICT:
+            return State.OPEN
+        return State.KEPT if self is Policy.KEEP and outcome is Outcome.OTHER_CONTENT else None
+
+    def replaces(self, outcome: Outcome) -> bool:
+        """Whether an object takes the place of what is stored."""
+        return self is Policy.REPLACE and outcome is Outcome.OTHER_CONTENT
+
+
+class Policies:
+    """The policy for each sender: that of its AE title's entry, else that of the settings."""
+
+    def __init__(self, ae_titles: AETitles, default: str) -> None:
+        self._ae_titles = ae_titles
+        self._default = Policy(default)
+
+    def of(self, source: Source) -> Policy:
+        """Raises OutOfResources when the entry cannot be read: then nothing is decided."""
+        entry = self._entry(source)
+        if entry is None or not entry.rules.duplicates:
+            return self._default
+        try:
+            return Policy(entry.rules.duplicates)
+        except ValueError:
+            return Policy.REJECT  # of another version of the archive; this loses nothing
+
+    def _entry(self, source: Source) -> AETitle | None:
+        return self._ae_titles.get(source.calling_ae_title) if source.calling_ae_title else None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An object whose bytes are safe, and what was learnt from them. `received_sha256` is the digest of what was
+    received; `sha256` that of what is kept, which is another where attributes were coerced."""
+
+    instance: Instance
+    blob_key: str
+    data_set_offset: int
+    sha256: str
+    received_sha256: str
+    source: Source
+
+    @property
+    def received_otherwise(self) -> str:
+        """The digest of what was received, where that is not what is kept."""
+        return self.received_sha256 if self.received_sha256 != self.sha256 else ""
+
+    @property
+    def stored(self) -> StoredInstance:
+        """As the index would have it."""
+        one = self.instance
+        return StoredInstance(
+            one.StudyInstanceUID,
+            one.SeriesInstanceUID,
+            one.SOPInstanceUID,
+            one.SOPClassUID,
+            one.transfer_syntax_uid,
+            self.blob_key,
+            self.data_set_offset,
+            one.length,
+            self.sha256,
+            self.received_otherwise,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of an object. `outcome` is STORED or ALREADY_THERE, or what was in its way; then it is `held` or
+    refused, and `conflict_id` is the number of the record."""
+
+    outcome: Outcome
+    held: bool = False
+    conflict_id: int = 0
+
+    @property
+    def refused(self) -> bool:
+        """Whether the sender has to keep it."""
+        return self.outcome in REASONS and not self.held
+
+
+def enter(connection: Connection, one: Incoming, policy: Policy) -> Fate:
+    """Enter an object into the index, or what the policy says where something is in its way. Bytes that nobody points
+    to afterwards are left to the jobs in the same transaction."""
+    outcome = record(connection, one)
+    if outcome is Outcome.STORED:
+        return Fate(outcome)
+    if outcome is Outcome.ALREADY_THERE:
+        abandon(connection, one.blob_key)
+        return Fate(outcome)
+    if policy.replaces(outcome):
+        return Fate(Outcome.STORED, conflict_id=replace(connection, one, BY_POLICY))
+    state = policy.holds(outcome)
+    if state is None:
+        abandon(connection, one.blob_key)
+        return Fate(outcome, conflict_id=refuse(connection, one, outcome))
+    by = "" if state is State.OPEN else BY_POLICY
+    number, freed = conflicts.hold(connection, Copy(one.stored, one.source), REASONS[outcome], state, by)
+    abandon(connection, freed, GRACE_SECONDS)
+    return Fate(outcome, held=True, conflict_id=number)
+
+
+def refuse(connection: Connection, one: Incoming, outcome: Outcome) -> int:
+    """Keep the record of a refused object; its number."""
+    return conflicts.record_conflict(
+        connection, one.instance, one.received_sha256, one.source, REASONS[outcome]
+    )
+
+
+def replace(connection: Connection, one: Incoming, settled_by: str) -> int:
+    """Put an object in the place of the version that is stored, and keep that aside; the number of its record."""
+    return put_aside(connection, take_place(connection, one), one, settled_by)
+
+
+def put_aside(connection: Connection, former: Former, one: Incoming, settled_by: str) -> int:
+    """Keep aside what was stored until `one` took its place; the number of its record."""
+    release_same(connection, one, settled_by)
+    copy = Copy(former.stored, former.source)
+    number, freed = conflicts.hold(connection, copy, REPLACED, State.REPLACED, settled_by)
+    abandon(connection, freed, GRACE_SECONDS)
+    return number
+
+
+def release_same(connection: Connection, one: Incoming, settled_by: str) -> None:
+    """Keep nothing aside of an object that is stored now."""
+    for key in conflicts.release_same(connection, one.stored, settled_by):
+        if key != one.blob_key:
+            abandon(connection, key, GRACE_SECONDS)
+
+
+def abandon(connection: Connection, key: str, after_seconds: float = 0.0) -> None:
+    """Leave bytes to the jobs that nobody points to when this transaction has ended; no key, nothing. After
+    GRACE_SECONDS where somebody may be about to read them."""
+    if key:
+        outbox.put(connection, BLOB_ABANDONED, {"key": key}, after_seconds=after_seconds)
+
+
+def record(connection: Connection, one: Incoming) -> Outcome:
+    """Enter an object unless something is in its way."""
+    return recording.record(
+        connection,
+        one.instance,
+        one.blob_key,
+        one.data_set_offset,
+        one.sha256,
+        one.source,
+        one.received_otherwise,
+    )
+
+
+def take_place(connection: Connection, one: Incoming) -> Former:
+    """Put an object in the place of the version that is stored; what that was, to which nothing points then."""
+    return recording.replace(
+        connection,
+        one.instance,
+        one.blob_key,
+        one.data_set_offset,
+        one.sha256,
+        one.source,
+        one.received_otherwise,
+    )
