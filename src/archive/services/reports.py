@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from archive.dicom.errors import NotFound, PeerFailure, TransactionInUse, UnknownDestination
@@ -25,9 +25,13 @@ from archive.index.database import Connection, Database
 from archive.index.reports import Progress, Report
 from archive.remote import event_report
 from archive.remote.event_report import Event
-from archive.remote.peer import Peer
+from archive.remote.peer import Peer, peer_of
 from archive.security.ae_titles import AETitle
 from archive.services.commitment import AT_ONCE_ITEMS, COMMITMENT_REQUESTED, Commitment
+from archive.settings import Settings
+
+REPORT_DUE = reports.REPORT_DUE
+"""Outbox event: work for `deliver`."""
 
 HOLD_SECONDS = 20.0
 """An association that has not said for so long that it holds a report is gone."""
@@ -56,14 +60,13 @@ class Reports:
         database: Database,
         commitment: Commitment,
         entry_of: Callable[[str], AETitle | None],
-        peer: Callable[[AETitle, str], Peer],
-        wait_seconds: float,
+        settings: Settings,
     ) -> None:
         self._database = database
         self._commitment = commitment
         self._entry_of = entry_of
-        self._peer = peer
-        self._wait_seconds = wait_seconds
+        self._settings = settings
+        self._wait_seconds = settings.dimse.commitment_wait
 
     def accept(self, transaction_uid: str, references: Sequence[Reference], source: Source) -> Held:
         """Take a request, for the association that it came by. Raises TransactionInUse, OutOfResources."""
@@ -208,7 +211,8 @@ class Reports:
             raise UnknownDestination(
                 "the AE title that asked is not known here: add it with `archive ae add`, with its address"
             )
-        return self._peer(entry, report.called_ae_title)
+        peer = peer_of(entry, self._settings)
+        return replace(peer, calling_ae_title=report.called_ae_title or peer.calling_ae_title)
 
     def _event(self, report: Report) -> Event:
         with self._database.read() as connection:
