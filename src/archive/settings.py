@@ -115,6 +115,7 @@ class Dimse:
     idle_deadline: int = setting(300, "Seconds that an association may be silent between messages.", 1)
     connect_deadline: int = setting(10, "Seconds for connecting and associating with a peer of ours.", 1)
     response_deadline: int = setting(120, "Seconds that a peer of ours may take to answer a request.", 1)
+    pending_interval: int = setting(1, "Seconds between pending responses of C-MOVE and C-GET; 0: after each.", 0)
     duplicates: str = setting(
         "reject",
         "Another version of what is stored, by any door: reject, keep, replace, conflict.",
