@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from archive.dicom.writing.coercion import coerced
 from archive.index.database import Database
+from archive.security.identity import Identities
+from archive.security.tokens import Tokens
+from archive.services.admission import Admissions
 from archive.services.ae_titles import AETitles
 from archive.services.commitment import Commitment
 from archive.services.conflicts import Conflicts
@@ -15,9 +18,11 @@ from archive.services.duplicates import Policies
 from archive.services.fonts import lettering
 from archive.services.health import Health
 from archive.services.ingest import Coercions, Ingest
+from archive.services.refusals import Refusals
 from archive.services.rendering import Rendering
 from archive.services.retrieve import Retrieve
 from archive.services.search import Search
+from archive.services.seats import Seats
 from archive.services.thumbnails import Thumbnails
 from archive.settings import Settings
 from archive.storage.base import BlobStore
@@ -41,6 +46,8 @@ class Archive:
     conflicts: Conflicts
     commitment: Commitment
     ae_titles: AETitles
+    refusals: Refusals
+    admissions: Admissions
     health: Health
 
     def close(self) -> None:
@@ -63,7 +70,7 @@ def prepare(settings: Settings) -> None:
     database = open_database(settings)
     try:
         database.migrate()
-        titles = AETitles(database, settings.dimse.ae_title)
+        titles = AETitles(database, settings.dimse.own_ae_titles)
         for seed in settings.ae_titles:
             titles.seed(seed.title, seed.address.host, seed.address.port)
     finally:
@@ -76,15 +83,26 @@ def coercions(settings: Settings) -> Coercions:
     return Coercions(wanted, settings.dimse.ae_title)
 
 
+def admissions(settings: Settings, titles: AETitles, refusals: Refusals) -> Admissions:
+    """Who decides about associations, as the settings say."""
+    return Admissions(
+        titles,
+        refusals,
+        Seats(settings.run_folder / "seats"),
+        Identities(Tokens(settings.tokens)),
+        trust_this_machine=settings.dimse.trust_this_machine,
+    )
+
+
 def build(settings: Settings) -> Archive:
     """The archive in this process. `prepare` must have run."""
     store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
     database = open_database(settings)
-    ae_titles = AETitles(database, settings.dimse.ae_title)
-    policies = Policies(ae_titles, settings.dimse.duplicates)
     retrieve = Retrieve(store, database)
     delivery = Delivery(retrieve)
     rendering = Rendering(retrieve, delivery, lettering)
+    titles, refusals = AETitles(database, settings.dimse.own_ae_titles), Refusals(database)
+    policies = Policies(titles, settings.dimse.duplicates)
     return Archive(
         settings=settings,
         store=store,
@@ -100,6 +118,8 @@ def build(settings: Settings) -> Archive:
         deletion=Deletion(store, database),
         conflicts=Conflicts(store, database),
         commitment=Commitment(store, database),
-        ae_titles=ae_titles,
+        ae_titles=titles,
+        refusals=refusals,
+        admissions=admissions(settings, titles, refusals),
         health=Health(store, database),
     )

@@ -252,4 +252,4 @@ def test_wrong_called_ae_title(door: Door) -> None:
             "127.0.0.1", door.port, calling_ae_title="X", called_ae_title="OTHER", contexts=[VERIFICATION]
         )
     assert (rejected.value.result, rejected.value.source, rejected.value.diagnostic) == (1, 1, 7)
-    assert door.archive.ae_titles.refusals()[0].called == "OTHER"
+    assert door.archive.refusals.associations()[0].refused.called == "OTHER"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from archive.dicom.instance import Source
-from archive.index import ae_titles, conflicts, outbox
+from archive.index import ae_titles, conflicts, outbox, refusals
 from archive.index.database import Connection, Database
+from archive.index.refusals import RefusedAssociation, RefusedObject
 from archive.security.ae_titles import AETitle
 from instances_made import SOURCE, instance
 
@@ -45,27 +47,51 @@ def test_a_removed_title_is_remembered_and_can_be_added_again(database: Database
 
 
 def refuse(database: Database, calling: str, times: int = 1) -> None:
-    database.write(lambda c: ae_titles.record_refusal(c, calling, "ARCHIVE", "192.0.2.9", "not known", times))
+    refused = RefusedAssociation(calling, "ARCHIVE", "192.0.2.9", "not known", "add it")
+    database.write(lambda c: refusals.record_association(c, refused, times))
 
 
 def test_refusals_are_kept_newest_first_and_counted(database: Database) -> None:
     for calling, times in (("A", 1), ("B", 3), ("A\0", 1), ("A", 5)):
         refuse(database, calling, times)
     with database.read() as connection:
-        found = ae_titles.refusals(connection, 10)
-        assert [(one.calling, one.times) for one in found] == [("A", 6), ("A\u2400", 1), ("B", 3)]
-        assert ae_titles.refusals(connection, 1) == found[:1]
+        found = refusals.associations(connection, 10)
+        assert [(one.refused.calling, one.times) for one in found] == [("A", 6), ("A\u2400", 1), ("B", 3)]
+        assert refusals.associations(connection, 1) == found[:1]
+        assert found[0].refused == RefusedAssociation("A", "ARCHIVE", "192.0.2.9", "not known", "add it")
 
 
 def test_a_flood_of_refusals_does_not_fill_the_disk(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ae_titles, "KEPT_REFUSALS", 5)
+    monkeypatch.setattr(refusals, "KEPT_REFUSALS", 5)
     for number in range(20):
         refuse(database, f"A{number}")
+        refuse_object(database, status=f"{number:04X}")
     with database.read() as connection:
-        found = [one.calling for one in ae_titles.refusals(connection, 100)]
+        found = [one.refused.calling for one in refusals.associations(connection, 100)]
+        statuses = [one.refused.status for one in refusals.objects(connection, 100)]
     assert found == ["A19", "A18", "A17", "A16", "A15"]
+    assert statuses == ["0013", "0012", "0011", "0010", "000F"]
+
+
+def refuse_object(database: Database, uid: str = "1.2", **changed: str) -> None:
+    refused = replace(
+        RefusedObject("DIMSE", "CT1", "192.0.2.9", "1.3", "1.4", "A700", "full", "room"), **changed
+    )
+    database.write(lambda c: refusals.record_object(c, refused, uid))
+
+
+def test_objects_that_were_refused_alike_are_one(database: Database) -> None:
+    """A thousand slices that the same disk has no room for are one line; what would help is that of the last."""
+    refuse_object(database, "1.2.1")
+    refuse_object(database, "1.2.2", remedy="more room")
+    refuse_object(database, "1.2.3", status="C000")
+    with database.read() as connection:
+        found = [
+            (one.SOPInstanceUID, one.times, one.refused.remedy) for one in refusals.objects(connection, 9)
+        ]
+    assert found == [("1.2.3", 1, "room"), ("1.2.2", 2, "more room")]
 
 
 def test_a_conflict_is_recorded_once_and_counted(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""AE titles over a real index: seeds, and what a flood of strangers may cost."""
+"""AE titles over a real index: seeds, and what is known at once and what a second later."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from archive import bootstrap
 from archive.bootstrap import Archive
-from archive.dicom.errors import CallerRefused, ConfigurationError
-from archive.services.ae_titles import REFUSALS_PER_SECOND, AETitles
+from archive.dicom.errors import ConfigurationError, InvalidEntry, UnknownDestination
+from archive.security.rules import Rules
+from archive.services.ae_titles import AETitles
 from archive.settings import Address, AETitleSeed, Settings
 
 
@@ -52,33 +52,45 @@ def test_a_seed_that_cannot_be_is_refused(archive: Archive) -> None:
         archive.ae_titles.seed("TOO LONG FOR AN AE TITLE", "192.0.2.1", 104)
 
 
-def refuse(titles: AETitles, calling: str) -> None:
-    with pytest.raises(CallerRefused):
-        titles.admit(calling, titles.own_title, "192.0.2.9")
+def test_rules_stay_until_others_are_given(archive: Archive) -> None:
+    titles = archive.ae_titles
+    rules = Rules(aliases=("",), maximum_associations=3)
+    titles.add("CT1", "192.0.2.1", 104, rules)
+    moved = titles.add("CT1", "192.0.2.2", 104)
+    assert titles.get("CT1") == moved
+    assert moved.rules == rules
+    titles.remove("CT1")
+    assert titles.add("CT1", "192.0.2.2", 104).rules == Rules()
+    with pytest.raises(InvalidEntry):
+        titles.add("CT1", "192.0.2.2", 104, Rules(associations=0))
+    with pytest.raises(UnknownDestination):
+        titles.destination("NOBODY")
 
 
-def counted(titles: AETitles) -> dict[str, int]:
-    return {one.calling: one.times for one in titles.refusals(1000)}
-
-
-def test_the_same_refusal_is_written_once_a_second_and_counted(archive: Archive) -> None:
+def test_another_process_sees_a_change_at_once_or_within_a_second(archive: Archive) -> None:
+    """By the very title at once; an alias, or an entry asked for with every request, after a second."""
     clock = Clock()
-    titles = AETitles(archive.database, "ARCHIVE", clock)
-    for _ in range(50):
-        refuse(titles, "STRANGER")
-    assert counted(titles) == {"STRANGER": 1}
+    titles, other = AETitles(archive.database, ["ARCHIVE"], clock), archive.ae_titles
+    assert titles.meant("CT1") == titles.meant("") == ()
+    other.add("CT1", "192.0.2.1", 104, Rules(aliases=("",)))
+    assert [entry.title for entry in titles.meant("CT1")] == ["CT1"]
+    assert titles.meant("") == ()
+    assert titles.entry_of("CT1") is None
     clock.now += 1
-    refuse(titles, "STRANGER")
-    assert counted(titles) == {"STRANGER": 51}
+    assert [entry.title for entry in titles.meant("")] == ["CT1"]
+    assert titles.entry_of(" CT1 ") is not None
+    other.remove("CT1")
+    assert titles.meant("CT1") == ()
+    assert len(titles.meant("")) == 1
+    clock.now += 1
+    assert titles.meant("CT1") == titles.meant("") == ()
 
 
-def test_a_flood_of_different_refusals_is_not_all_written(archive: Archive) -> None:
-    clock, commits = Clock(), []
-    titles = AETitles(archive.database, "ARCHIVE", clock)
-    engine = archive.database._writer._engine  # type: ignore[attr-defined]
-    sa.event.listen(engine, "commit", lambda _: commits.append(1))
-    for second in range(3):
-        for number in range(100):
-            refuse(titles, f"S{second}-{number}")
-        clock.now += 1
-    assert len(commits) == len(counted(titles)) == 3 * REFUSALS_PER_SECOND
+def test_a_change_in_this_process_is_seen_at_once(archive: Archive) -> None:
+    titles = AETitles(archive.database, ["ARCHIVE"], Clock())
+    assert titles.meant("") == ()
+    titles.add("CT1", "192.0.2.1", 104, Rules(aliases=("",)))
+    assert len(titles.meant("")) == 1
+    assert titles.entry_of("CT1") is not None
+    titles.remove("CT1")
+    assert titles.meant("") == ()

@@ -85,9 +85,13 @@ def refused(
 ) -> None:
     """Show the last associations that were refused, and why."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
-        refusals = archive.ae_titles.refusals(limit)
-    rows = [[tables.when(e.time), str(e.times), e.calling, e.called, e.address, e.reason] for e in refusals]
-    tables.show(["Last", "Times", "Calling", "Called", "From", "Why"], rows)
+        kept = archive.refusals.associations(limit)
+    rows = [
+        [tables.when(one.time), str(one.times), e.calling, e.called, e.address, e.reason, e.remedy]
+        for one in kept
+        for e in (one.refused,)
+    ]
+    tables.show(["Last", "Times", "Calling", "Called", "From", "Why", "What lets it in"], rows)
 
 
 def _at(entry: AETitle) -> str:

@@ -10,11 +10,14 @@ from archive.bootstrap import Archive
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Level
 from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.dimse.admission import Admission
 from archive.dimse.contexts import Service
+from archive.dimse.extended import Agreed, agreed
 from archive.dimse.identifier import Identifier, collected, read
 from archive.dimse.statuses import Status
 from archive.network.association import Association, Message
 from archive.network.commands import response_to
+from archive.security.rules import Rules
 
 _NONE: Mapping[str, int] = {}
 
@@ -43,6 +46,28 @@ class Exchange:
         """Medium, high or low (0, 1, 2: PS3.7 9.1.1.1); medium for anything else."""
         asked = self.request.Priority
         return asked if asked in (0, 1, 2) else 0
+
+    @property
+    def agreed(self) -> Agreed:
+        """What extended negotiation agreed upon for the SOP class of the context."""
+        return agreed(self.association.extended.get(self.message.context.abstract_syntax))
+
+    @property
+    def admission(self) -> Admission:
+        """By which entry the requestor was let in, and what it may ask for."""
+        admitted: Admission = self.association.admitted
+        return admitted
+
+    @property
+    def ae_title(self) -> str:
+        """The AE title by which the requestor is known, which need not be what it sent."""
+        return self.admission.ae_title
+
+    @property
+    def rules(self) -> Rules:
+        """What the administrator has said of the requestor's AE title, no older than a second. Raises NotAuthorized
+        when it is not known any more, OutOfResources."""
+        return self.admission.rules
 
     @property
     def cancelled(self) -> bool:

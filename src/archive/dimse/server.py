@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ import structlog
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
 
 from archive.bootstrap import Archive
-from archive.dicom.errors import ArchiveError, AssociationAborted, CallerRefused, OutOfResources, PeerFailure
-from archive.dimse import echo, extended, find, get, move, store
-from archive.dimse.contexts import STORAGE, choose, service
+from archive.dicom.errors import ArchiveError, AssociationAborted, PeerFailure
+from archive.dicom.instance import Source
+from archive.dimse import echo, find, get, move, store
+from archive.dimse.admission import Policy
+from archive.dimse.contexts import STORAGE, service
 from archive.dimse.exchange import Exchange
 from archive.dimse.identifier import MAXIMUM_BYTES
 from archive.dimse.statuses import (
@@ -33,10 +35,9 @@ from archive.dimse.statuses import (
 )
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
-from archive.network.caller import Caller
 from archive.network.transport import Deadlines
-from archive.network.user_information import CommonExtended
 from archive.security.operations import Operation
+from archive.services.refusals import Instance
 from archive.settings import Settings
 
 _log = structlog.get_logger()
@@ -66,56 +67,15 @@ _MOST_IDENTIFIER_BYTES = 16 * MAXIMUM_BYTES
 _COMMANDS: frozenset[type[Any]] = frozenset(handler.primitive for handler in HANDLERS.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Whom we let in, and in which contexts we speak with them."""
-
-    archive: Archive
-
-    def admit(self, caller: Caller) -> Guest:
-        """Raises CallerRefused; the service has recorded why. While the index cannot be asked, everyone is
-        told to come back later (PS3.8 Table 9-21: rejected-transient, temporary congestion)."""
-        try:
-            self.archive.ae_titles.admit(caller.calling_ae_title, caller.called_ae_title, caller.address)
-        except OutOfResources as trouble:
-            raise CallerRefused(trouble.reason, 2, 3, 1) from trouble
-        return Guest()
-
-    def turned_away(self, caller: Caller, reason: str) -> None:
-        """The network has logged it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """A caller that was let in."""
-
-    identity_answer: bytes | None = None
-
-    def negotiate(
-        self,
-        abstract_syntax: str,
-        transfer_syntaxes: tuple[str, ...],
-        as_scu: bool,
-        common: CommonExtended | None,  # noqa: ARG002
-    ) -> str | None:
-        """The transfer syntax to accept; "" when none of these will do, None when the abstract syntax is not
-        ours."""
-        return choose(abstract_syntax, transfer_syntaxes, as_scu=as_scu)
-
-    def extended(self, sop_class_uid: str, information: bytes) -> bytes | None:
-        """What we do of what is offered beyond the baseline; None: the baseline."""
-        return extended.answer(sop_class_uid, information)
-
-    def leave(self) -> None:
-        """Nothing was held."""
-
-
 def run(
-    archive: Archive, listener: socket.socket, heartbeat: Callable[[], None], stop: threading.Event
+    archive: Archive,
+    listeners: Sequence[acceptor.Listener] | socket.socket,
+    heartbeat: Callable[[], None],
+    stop: threading.Event,
 ) -> None:
-    """Serve on `listener` until `stop` is set and running requests have ended. Blocks."""
+    """Serve on all `listeners`, or one without TLS, until `stop` is set and running requests have ended. Blocks."""
     acceptor.serve(
-        listener,
+        listeners,
         Policy(archive),
         lambda association: handle(archive, association),
         stop,
@@ -161,11 +121,12 @@ def respond(archive: Archive, association: Association, message: Message) -> Non
     wanted = service(message.context.abstract_syntax) or STORAGE
     exchange, handler = Exchange(archive, association, message, wanted), HANDLERS[wanted.operation]
     begun = time.monotonic()
-    failure = _sanity(handler, message)
-    final, failure = (failure, failure) if failure else _attempt(handler, exchange)
+    wrong = _sanity(handler, message)
+    final, failure, error = (wrong, wrong, None) if wrong else _attempt(handler, exchange)
     if failure is not None:
         _drain(message)
         exchange.respond(failure)
+        _keep(exchange, failure, error or ArchiveError(failure.comment))
     _note(exchange, final, time.monotonic() - begun, reason=failure.comment if failure else "")
 
 
@@ -184,20 +145,40 @@ def _sanity(handler: Handler, message: Message) -> Status | None:
     return None
 
 
-def _attempt(handler: Handler, exchange: Exchange) -> tuple[Status, Status | None]:
-    """Let the handler answer; the final status, and once more if it is a failure that has yet to be sent."""
+def _attempt(handler: Handler, exchange: Exchange) -> tuple[Status, Status | None, ArchiveError | None]:
+    """Let the handler answer; the final status, and once more if it is a failure that has yet to be sent, with the
+    error that it words."""
+    error = None
     try:
-        return handler.answer(exchange), None
+        exchange.admission.check(exchange.service.operation)
+        return handler.answer(exchange), None, None
     except PeerFailure:
         raise
-    except ArchiveError as error:
-        failure = worded(error, handler.column)
+    except ArchiveError as refusal:
+        error = refusal
+        failure = worded(refusal, handler.column)
     except Exception as fault:  # noqa: BLE001  one of the three places: the association goes on
         # The type and the place, never the message: it may quote a value of the object.
         place = traceback.extract_tb(fault.__traceback__)[-1]
         _log.error("internal error", type=type(fault).__name__, file=place.filename, line=place.lineno)
         failure = unexpected(handler.column)
-    return failure, failure
+    return failure, failure, error
+
+
+def _keep(exchange: Exchange, failure: Status, error: ArchiveError) -> None:
+    """An object that was refused, for the administrator whom its sender will ask."""
+    if not isinstance(exchange.request, C_STORE):
+        return
+    what = Instance(
+        str(exchange.request.AffectedSOPClassUID or exchange.message.context.abstract_syntax),
+        str(exchange.request.AffectedSOPInstanceUID or ""),
+        exchange.message.context.transfer_syntax,
+    )
+    association = exchange.association
+    source = Source(
+        "DIMSE", association.peer_address, association.calling_ae_title, association.called_ae_title
+    )
+    exchange.archive.refusals.keep_object(what, source, f"{failure.code:04X}", error)
 
 
 def _drain(message: Message) -> None:

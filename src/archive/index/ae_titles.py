@@ -1,34 +1,17 @@
-"""The known AE titles, and the callers that were refused."""
+"""The known AE titles."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from archive.index import terms
 from archive.index.database import Connection, Raced
-from archive.index.schema import ae_title, refusal
+from archive.index.schema import ae_title
 from archive.index.sql import insert_unless_there
 from archive.security.ae_titles import AETitle
 from archive.security.rules import from_json
-
-KEPT_REFUSALS = 1000
-"""Anybody can cause refusals; the newest are enough to see who."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A caller that was not let in, how often, and when last (seconds since the epoch)."""
-
-    calling: str
-    called: str
-    address: str
-    reason: str
-    times: int
-    time: float
-
 
 _ENTRY = (ae_title.c.title, ae_title.c.host, ae_title.c.port, ae_title.c.rules)
 _KNOWN = ae_title.c.removed_at == 0
@@ -76,45 +59,5 @@ def remove(connection: Connection, title: str) -> bool:
     return connection.execute(removed).rowcount > 0
 
 
-def record_refusal(
-    connection: Connection, calling: str, called: str, address: str, reason: str, times: int = 1
-) -> None:
-    """Keep who was refused and why; the same refusal again only counts, and old ones make room."""
-    now = time.time()
-    who = {
-        "calling": terms.text(calling),
-        "called": terms.text(called),
-        "address": terms.text(address),
-        "reason": terms.text(reason),
-    }
-    same = sa.and_(*(refusal.c[name] == value for name, value in who.items()))
-    again = sa.update(refusal).where(same).values(times=refusal.c.times + times, last_at=now)
-    if connection.execute(again.returning(refusal.c.id)).first() is None:
-        values = {**who, "times": times, "first_at": now, "last_at": now}
-        if insert_unless_there(connection, refusal, values) is None:
-            raise Raced
-        _make_room(connection)
-
-
-def refusals(connection: Connection, limit: int = 100) -> list[Refusal]:
-    """The last refused callers, newest first."""
-    columns = (
-        refusal.c.calling,
-        refusal.c.called,
-        refusal.c.address,
-        refusal.c.reason,
-        refusal.c.times,
-        refusal.c.last_at,
-    )
-    newest = sa.select(*columns).order_by(refusal.c.last_at.desc(), refusal.c.id.desc()).limit(limit)
-    return [Refusal(*row) for row in connection.execute(newest)]
-
-
 def _entry(title: str, host: str, port: int, rules: str) -> AETitle:
     return AETitle(title, host, port, from_json(rules))
-
-
-def _make_room(connection: Connection) -> None:
-    newest = refusal.c.last_at.desc(), refusal.c.id.desc()
-    kept = sa.select(refusal.c.id).order_by(*newest).limit(KEPT_REFUSALS)
-    connection.execute(sa.delete(refusal).where(refusal.c.id.not_in(kept)))

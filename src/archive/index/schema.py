@@ -244,10 +244,34 @@ refusal = sa.Table(
     text("called"),
     text("address"),
     text("reason"),
+    # What would let the caller in.
+    text("remedy"),
     number("times"),
     moment("first_at"),
     moment("last_at"),
     sa.UniqueConstraint("calling", "called", "address", "reason"),
+)
+
+refused_object = sa.Table(
+    "refused_object",
+    metadata,
+    identity(),
+    text("door"),
+    text("calling"),
+    text("address"),
+    text("SOPClassUID"),
+    text("transfer_syntax_uid"),
+    text("status"),
+    text("reason"),
+    text("remedy"),
+    # Of the last one.
+    text("SOPInstanceUID"),
+    number("times"),
+    moment("first_at"),
+    moment("last_at"),
+    sa.UniqueConstraint(
+        "door", "calling", "address", "SOPClassUID", "transfer_syntax_uid", "status", "reason"
+    ),
 )
 
 outbox = sa.Table(
@@ -311,5 +335,6 @@ sa.Index("outbox_due", outbox.c.given_up, outbox.c.due_at)
 index(conflict, "state", "last_at")
 index(conflict, "StudyInstanceUID")
 sa.Index("refusal_last_at", refusal.c.last_at)
+index(refused_object, "last_at")
 index(deletion, "StudyInstanceUID")
 index(deletion, "SeriesInstanceUID")

@@ -1,35 +1,41 @@
-"""AE titles: whom we let in, and where we may send. Kept in the index, so a change is in effect at once everywhere."""
+"""AE titles: what is known of others, and where we may send. Kept in the index, so a change is in effect at once
+everywhere: an association is judged by what stands there now, a request within one by what stood there a second ago.
+"""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from archive.dicom.errors import CallerRefused, UnknownDestination
+from archive.dicom.errors import UnknownDestination
 from archive.index import ae_titles
 from archive.index.database import Database
-from archive.security.ae_titles import AETitle, check, decide, normalise
+from archive.security.admission import may_be_meant
+from archive.security.ae_titles import AETitle, check, normalise
 from archive.security.rules import DEFAULT_RULES, Rules
 
-REFUSALS_PER_SECOND = 10
-"""Different refusals that a process writes in a second. Each is a durable transaction, and a stranger decides how
-many there are."""
-
-_Refused = tuple[str, str, str, str]
-"""Calling and called AE title, address, reason."""
+FRESH_SECONDS = 1.0
+"""How old an entry may be that a running association is judged by."""
 
 
 class AETitles:
-    """The known application entities, and the decision about each association."""
+    """The known application entities."""
 
     def __init__(
-        self, database: Database, own_title: str, clock: Callable[[], float] = time.monotonic
+        self, database: Database, own_titles: Sequence[str], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._database = database
-        self._brake = _Brake(clock)
-        self.own_title = own_title
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._read: tuple[AETitle, ...] = ()
+        self.own_titles = tuple(own_titles)
+
+    @property
+    def own_title(self) -> str:
+        """The title by which we call others."""
+        return self.own_titles[0]
 
     def all(self) -> list[AETitle]:
         """Every known AE title, by name."""
@@ -41,15 +47,32 @@ class AETitles:
         with self._database.read() as connection:
             return ae_titles.get(connection, normalise(title))
 
-    def add(self, title: str, host: str, port: int, rules: Rules = DEFAULT_RULES) -> AETitle:
-        """Make known, or change. Raises ConfigurationError for a title, host or port that cannot be."""
+    def entry_of(self, title: str) -> AETitle | None:
+        """The same, as it stood no longer than a second ago: for questions that are asked with every request."""
+        wanted = normalise(title)
+        return next((entry for entry in self._recent() if entry.title == wanted), None)
+
+    def meant(self, title: str) -> tuple[AETitle, ...]:
+        """The entries that may be that of who calls by this title, as it was sent: the one that has it as it stands
+        now, those that compare it otherwise or have it as an alias as they stood no longer than a second ago."""
+        entry, wanted = self.get(title), normalise(title)
+        others = (one for one in self._recent() if one.title != wanted and may_be_meant(title, one))
+        return (*((entry,) if entry else ()), *others)
+
+    def add(self, title: str, host: str, port: int, rules: Rules | None = None) -> AETitle:
+        """Make known, or change; without `rules` those of a known title stay. Raises InvalidEntry for what cannot
+        be."""
+        if rules is None:
+            known = self.get(title)
+            rules = known.rules if known else DEFAULT_RULES
         entry = check(AETitle(title, host, port, rules))
         self._database.write(lambda connection: ae_titles.add(connection, entry))
+        self._forget()
         return entry
 
     def seed(self, title: str, host: str, port: int) -> None:
         """Make known what the settings name, unless it is or was known: what an administrator has changed or removed
-        since stays so. Raises ConfigurationError as `add` does."""
+        since stays so. Raises InvalidEntry as `add` does."""
         entry = check(AETitle(title, host, port))
         with self._database.read() as connection:
             known = ae_titles.was_known(connection, entry.title)
@@ -58,20 +81,9 @@ class AETitles:
 
     def remove(self, title: str) -> bool:
         """Forget; False when it was not known."""
-        return self._database.write(lambda connection: ae_titles.remove(connection, normalise(title)))
-
-    def admit(self, calling: str, called: str, address: str) -> None:
-        """Let an association in, or record why not and raise CallerRefused."""
-        try:
-            decide(calling, called, address, self.own_title, self.get(calling))
-        except CallerRefused as refusal:
-            self._record((calling, called, address, refusal.reason))
-            raise
-
-    def refusals(self, limit: int = 100) -> list[ae_titles.Refusal]:
-        """The last refused associations, newest first. In a flood they are counted late."""
-        with self._database.read() as connection:
-            return ae_titles.refusals(connection, limit)
+        known = self._database.write(lambda connection: ae_titles.remove(connection, normalise(title)))
+        self._forget()
+        return known
 
     def destination(self, title: str) -> AETitle:
         """Where a C-MOVE may send to; only configured titles. Raises UnknownDestination."""
@@ -82,34 +94,13 @@ class AETitles:
             )
         return entry
 
-    def _record(self, refused: _Refused) -> None:
-        times = self._brake.take(refused)
-        if times:
-            self._database.write(
-                lambda connection: ae_titles.record_refusal(connection, *refused, times=times)
-            )
-
-
-class _Brake:
-    """How often refusals are written: the same one once a second, and no more than a few different ones. Those in
-    between are counted with the next of the same, as far as they can be remembered."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._second = -math.inf
-        self._written: set[_Refused] = set()
-        self._held: dict[_Refused, int] = {}
-
-    def take(self, refused: _Refused) -> int:
-        """How many of them to write now; 0: none."""
+    def _recent(self) -> tuple[AETitle, ...]:
         with self._lock:
-            now = self._clock()
-            if now - self._second >= 1:
-                self._second, self._written = now, set()
-            if refused not in self._written and len(self._written) < REFUSALS_PER_SECOND:
-                self._written.add(refused)
-                return 1 + self._held.pop(refused, 0)
-            if refused in self._held or len(self._held) < REFUSALS_PER_SECOND:
-                self._held[refused] = self._held.get(refused, 0) + 1
-            return 0
+            if self._clock() - self._read_at >= FRESH_SECONDS:
+                self._read = tuple(self.all())
+                self._read_at = self._clock()
+            return self._read
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._read_at = float("-inf")

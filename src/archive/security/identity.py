@@ -1,0 +1,126 @@
+"""User identity negotiation (PS3.7 D.3.3.7): the password or token that an AE title has to give.
+
+A failure is rejected-permanent by the service provider (ACSE related function), no reason given, as D.3.3.7 has it: a
+caller learns nothing about which half was wrong. What an AE gives without being asked for it is not looked at, and not
+answered, so nobody takes it for verified. Passwords are guessed at leisure by no one: checking one costs what argon2
+costs, few are checked at a time, and after some failures an AE title at an address has to wait.
+"""
+
+from __future__ import annotations
+
+import hmac
+import threading
+import time
+from collections.abc import Callable
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from archive.dicom.errors import CallerRefused
+from archive.network.caller import JWT, USER_AND_PASSCODE, Caller, UserIdentity
+from archive.security.admission import (
+    ACSE,
+    NO_REASON,
+    PERMANENT,
+    PRESENTATION,
+    TEMPORARY_CONGESTION,
+    TRANSIENT,
+)
+from archive.security.ae_titles import AETitle
+from archive.security.tokens import TokenRefused, Tokens
+
+FAILURES = 5
+"""In a row, until an AE title at an address has to wait."""
+WAIT_SECONDS = 60.0
+MOST_REMEMBERED = 10_000
+_AT_A_TIME = 2
+"""Each check takes 64 MiB and some ten milliseconds of every core."""
+
+_HASHER = PasswordHasher()
+
+_Who = tuple[str, str]
+
+
+def password_hash(password: str) -> str:
+    """What is kept of a password (argon2id, RFC 9106)."""
+    return _HASHER.hash(password)
+
+
+class Identities:
+    """The checks of this process."""
+
+    def __init__(self, tokens: Tokens, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failed: dict[_Who, tuple[int, float]] = {}
+        self._room = threading.Semaphore(_AT_A_TIME)
+
+    def check(self, caller: Caller, entry: AETitle) -> bytes | None:
+        """The server response for an identity that was asked for and is right: empty, as PS3.7 D.3.3.7.2 has it for a
+        password; None when none was asked for. Raises CallerRefused."""
+        if not entry.rules.identity:
+            return None
+        who = (entry.title, caller.address)
+        self._check_patience(who)
+        try:
+            self._check(caller.identity, entry)
+        except CallerRefused:
+            self._remember(who)
+            raise
+        with self._lock:
+            self._failed.pop(who, None)
+        return b""
+
+    def _check(self, identity: UserIdentity | None, entry: AETitle) -> None:
+        if entry.rules.identity == "password":
+            self._check_password(identity, entry)
+        else:
+            self._check_token(identity, entry)
+
+    def _check_password(self, identity: UserIdentity | None, entry: AETitle) -> None:
+        if identity is None or identity.kind != USER_AND_PASSCODE:
+            raise _refused("the AE has to give a user name and password", "let it give user identity type 2")
+        user = hmac.compare_digest(identity.primary, entry.rules.user.encode())
+        with self._room:
+            right = _verifies(entry.rules.password_hash, identity.secondary)
+        if not (user and right):
+            remedy = f"correct them at the sender, or archive ae set {entry.title} --user NAME --set-password"
+            raise _refused("the user name or password is wrong", remedy)
+
+    def _check_token(self, identity: UserIdentity | None, entry: AETitle) -> None:
+        if identity is None or identity.kind != JWT:
+            raise _refused("the AE has to give a token", "let it give user identity type 5, a JSON Web Token")
+        try:
+            subject = self._tokens.subject(identity.primary)
+        except TokenRefused as refused:
+            raise _refused(f"the token is not accepted: {refused.reason}", refused.remedy) from None
+        if entry.rules.user and not hmac.compare_digest(subject.encode(), entry.rules.user.encode()):
+            raise _refused("the token is of another user", f"archive ae set {entry.title} --user NAME")
+
+    def _check_patience(self, who: _Who) -> None:
+        with self._lock:
+            failures, last = self._failed.get(who, (0, 0.0))
+        if failures >= FAILURES and self._clock() - last < WAIT_SECONDS:
+            raise CallerRefused(
+                "too many wrong user identities", TRANSIENT, PRESENTATION, TEMPORARY_CONGESTION,
+                f"it may try again {WAIT_SECONDS:.0f} seconds after the last one",
+            )  # fmt: skip
+
+    def _remember(self, who: _Who) -> None:
+        with self._lock:
+            failures, _ = self._failed.pop(who, (0, 0.0))
+            self._failed[who] = (failures + 1, self._clock())
+            if len(self._failed) > MOST_REMEMBERED:
+                del self._failed[next(iter(self._failed))]
+
+
+def _verifies(kept: str, password: bytes) -> bool:
+    try:
+        return _HASHER.verify(kept, password)
+    except (Argon2Error, InvalidHashError):
+        return False
+
+
+def _refused(reason: str, remedy: str) -> CallerRefused:
+    return CallerRefused(reason, PERMANENT, ACSE, NO_REASON, remedy)
