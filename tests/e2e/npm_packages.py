@@ -1,4 +1,7 @@
-"""Packages of npm that tests use as clients: fetched once, kept in `.test-cache/`, which git ignores."""
+"""Packages of npm that tests use as clients: fetched once, kept in `.test-cache/`, which git ignores.
+
+`package` takes the files of one package, `installed` a package with all that it requires.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,41 @@ def package(name: str, version: str, needed: Callable[[str], bool] = lambda _: T
     return folder
 
 
-def _fetch(what: str, archive: Path, folder: Path, needed: Callable[[str], bool]) -> None:
+def installed(name: str, version: str) -> Path:
+    """The folder of a package below `node_modules`, with what it requires beside it. Raises PackageMissing."""
+    CACHE.mkdir(exist_ok=True)
+    folder = CACHE / f"{name}-{version}-installed"
+    with (CACHE / f"{name}-installed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _install(f"{name}@{version}", folder)
+    return folder / "node_modules" / name
+
+
+def _install(what: str, folder: Path) -> None:
+    """Scripts of packages are not run: nothing that we use is compiled or downloaded by one."""
+    unfinished = folder.with_suffix(".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
+    _npm("install", *quiet, "--prefix", str(unfinished), what)
+    unfinished.rename(folder)
+
+
+def _npm(*arguments: str) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise PackageMissing("npm is not installed")
-    command = [npm, "pack", "--silent", what]
-    done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode or not archive.is_file():
-        raise PackageMissing(f"npm could not fetch {what} (exit code {done.returncode})")
+    done = subprocess.run(
+        [npm, *arguments], cwd=CACHE, capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        raise PackageMissing(f"npm could not fetch {arguments[-1]} (exit code {done.returncode})")
+
+
+def _fetch(what: str, archive: Path, folder: Path, needed: Callable[[str], bool]) -> None:
+    _npm("pack", "--silent", what)
+    if not archive.is_file():
+        raise PackageMissing(f"npm brought no archive for {what}")
     unpacked = folder.with_suffix(".part")
     shutil.rmtree(unpacked, ignore_errors=True)
     with tarfile.open(archive) as tar:
