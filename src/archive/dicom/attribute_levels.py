@@ -21,13 +21,13 @@ TIMEZONE_OFFSET_FROM_UTC = 0x00080201
 
 FACTS_OF_AN_ANSWER = frozenset(
     {
-        0x00080005, 0x00080052, 0x00080054, 0x00080056, 0x0008041B, 0x0008041C, 0x00080429, 0x00081190,
+        0x00080005, 0x00080052, 0x00080053, 0x00080054, 0x00080056, 0x0008041B, 0x0008041C, 0x00080429, 0x00081190,
         0x00880130, 0x00880140,
     }
 )  # fmt: skip
-"""SpecificCharacterSet, QueryRetrieveLevel, RetrieveAETitle, InstanceAvailability, RecordKey, PriorRecordKey,
-MaximumNumberOfRecords, RetrieveURL, StorageMediaFileSetID and UID: facts about an answer, not about an object; the
-doors know them."""
+"""SpecificCharacterSet, QueryRetrieveLevel, QueryRetrieveView, RetrieveAETitle, InstanceAvailability, RecordKey,
+PriorRecordKey, MaximumNumberOfRecords, RetrieveURL, StorageMediaFileSetID and UID: facts about an answer, not about an
+object; the doors know them."""
 
 _UNMATCHED_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 

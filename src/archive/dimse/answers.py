@@ -1,9 +1,10 @@
 """From a match to the data set of a C-FIND response (PS3.4 C.4.1.1.3.2): what was asked for, and where to get
 it.
 
-Every key of the request comes back, with zero length where there is no value. The character set is the
-request's when it can hold the answer, so that a workstation sees its own; otherwise ISO_IR 192 (UTF-8), and
-never a replacement character: a name that cannot be read is worse than a set that has to be learnt."""
+Every key of the request comes back, with zero length where there is no value; but Timezone Offset From UTC, which has
+none, is left out (C.4.1.1.3.2). The character set is the request's when it can hold the answer, so that a workstation
+sees its own; otherwise ISO_IR 192 (UTF-8), and never a replacement character: a name that cannot be read is worse than
+a set that has to be learnt."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Any
 
 from pydicom.datadict import dictionary_VR
 
+from archive.dicom.attribute_levels import TIMEZONE_OFFSET_FROM_UTC
 from archive.dicom.attributes import BY_TAG
 from archive.dicom.query import Match
 from archive.dicom.writing.encoder import encode_element
@@ -31,15 +33,17 @@ _MOST_NAMES = 16
 """SpecificCharacterSet is of VR CS, and PS3.3 C.12.1.1.2 has no more sets than that to name."""
 
 JSONElement = Mapping[str, Any]
+_EMPTY: JSONElement = {}
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerForm:
-    """What all responses to one request share."""
+    """What all responses to one request share. `character_set` is for a request that names none."""
 
     identifier: Identifier
     retrieve_ae_title: str
     implicit: bool
+    character_set: tuple[str, ...] = ()
 
 
 def encoded_answer(match: Match, form: AnswerForm) -> bytes:
@@ -48,7 +52,9 @@ def encoded_answer(match: Match, form: AnswerForm) -> bytes:
     answer[QUERY_RETRIEVE_LEVEL] = {"vr": "CS", "Value": [form.identifier.level]}
     answer[_RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [form.retrieve_ae_title]}
     answer[_INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": ["ONLINE"]}
-    asked = form.identifier.specific_character_set
+    if not answer.get(TIMEZONE_OFFSET_FROM_UTC, _EMPTY).get("Value"):
+        answer.pop(TIMEZONE_OFFSET_FROM_UTC, None)
+    asked = form.identifier.specific_character_set or form.character_set
     try:
         return _encoded(answer, asked if _can_be_named(asked) else _UTF_8, form.implicit)
     except UnicodeEncodeError:
@@ -78,18 +84,19 @@ def _requested(match: Match, elements: Mapping[int, RequestElement]) -> Iterator
 
 
 def _narrowed(found: JSONElement, element: RequestElement) -> JSONElement:
-    """A sequence with the attributes that the request's item names, all of them when it names none."""
+    """A sequence with the attributes that the request's item names, all of them when it names none; and so on down."""
     if found["vr"] != "SQ" or not element.item:
         return found
-    wanted = element.item
-    items = [
-        {
-            f"{tag:08X}": item.get(f"{tag:08X}", {"vr": _vr(tag, inner)})
-            for tag, inner in sorted(wanted.items())
-        }
-        for item in found.get("Value", [])
-    ]
+    items = [_item(item or {}, element.item) for item in found.get("Value", [])]
     return {"vr": "SQ", "Value": items}
+
+
+def _item(item: Mapping[str, JSONElement], wanted: Mapping[int, RequestElement]) -> dict[str, JSONElement]:
+    narrowed = {}
+    for tag, inner in sorted(wanted.items()):
+        held = item.get(f"{tag:08X}")
+        narrowed[f"{tag:08X}"] = _narrowed(held, inner) if held else {"vr": _vr(tag, inner)}
+    return narrowed
 
 
 def _can_be_named(charset: tuple[str, ...]) -> bool:

@@ -23,11 +23,13 @@ from archive.security.operations import Operation
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a presentation context is for. `root` and `lowest` are the ends of its information model (PS3.4 C.6)."""
+    """What a presentation context is for. `root` and `lowest` are the ends of its information model (PS3.4 C.6);
+    `records`: answers can be asked for in portions (C.6.4)."""
 
     operation: Operation
     root: Level = Level.PATIENT
     lowest: Level = Level.IMAGE
+    records: bool = False
 
 
 SERVICES: Mapping[str, Service] = {
@@ -41,6 +43,7 @@ SERVICES: Mapping[str, Service] = {
     "1.2.840.10008.5.1.4.1.2.3.1": Service(Operation.FIND, Level.PATIENT, Level.STUDY),
     "1.2.840.10008.5.1.4.1.2.3.2": Service(Operation.MOVE, Level.PATIENT, Level.STUDY),
     "1.2.840.10008.5.1.4.1.2.3.3": Service(Operation.GET, Level.PATIENT, Level.STUDY),
+    "1.2.840.10008.5.1.4.1.1.201.6": Service(Operation.FIND, Level.STUDY, records=True),
 }
 """Every service but storage, by abstract syntax. Patient/Study Only (1.2.3) is retired, and still asked for."""
 

@@ -28,6 +28,8 @@ class Agreed:
     multiple: bool = False
 
 
+BASELINE = Agreed()
+
 _SUPPORTED: dict[Operation, bytes] = {
     Operation.FIND: bytes((1, 1, 1, 1, 0, 1, 1)),
     Operation.MOVE: bytes((1, 0)),

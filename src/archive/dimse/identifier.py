@@ -1,6 +1,6 @@
-"""The Identifier of C-FIND, C-MOVE and C-GET, read from its bytes: a flat view of a small data set.
+"""The Identifier of C-FIND, C-MOVE and C-GET, read from its bytes: a plain view of a small data set.
 
-Sequences are kept one level deep, as no key is defined deeper. The bytes are taken apart here and not by
+Of a sequence the one item is kept that it may have (PS3.4 C.2.2.2.6). The bytes are taken apart here and not by
 pydicom: an Identifier is a stranger's, and pydicom guesses, warns and recurses where this has to refuse;
 values are then decoded as the reader decodes those of the objects, so that both sides of a comparison are
 made alike.
@@ -49,11 +49,13 @@ _LENGTH = Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class RequestElement:
-    """One attribute of the Identifier: VR, values as text, and the attributes of a sequence's first item."""
+    """One attribute of the Identifier: VR, values as text, the attributes of a sequence's item, and the bytes of what
+    is no text."""
 
     vr: str
     values: tuple[str, ...] = ()
     item: Mapping[int, RequestElement] | None = None
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +184,28 @@ def _decoded(raw: Mapping[int, _Raw], outer_set: tuple[str, ...]) -> dict[int, R
 
 def _element(tag: int, raw: _Raw, charset: tuple[str, ...], decode: charsets.Decoder) -> RequestElement:
     if raw.items is not None:
-        item = raw.items[0] if raw.items else None
-        return RequestElement("SQ", item=None if item is None else _decoded(item, charset))
+        return _sequence(tag, [_decoded(item, charset) for item in raw.items])
     vr = public_vr(tag, Choice()) if raw.vr == "UN" and not tag >> 16 & 1 else raw.vr
     if len(raw.value) > _LONGEST_VALUE and vr != "UI":
-        raise InvalidQuery(f"a key of VR {vr} with {len(raw.value)} bytes in the Identifier")
+        raise InvalidQuery(f"a key of VR {vr} with {len(raw.value)} bytes in the Identifier", tag)
     if b"\0" in raw.value.rstrip(b"\0 ") and vr in _TEXTS:
         raise CannotUnderstand("a key of the Identifier holds a NUL")
-    values = tuple(value.strip(" ") for value in json_model.split(vr, raw.value, decode, "<"))
+    if vr == "OB":
+        return RequestElement(vr, raw=raw.value)
+    # of a private attribute in implicit VR nobody knows the VR; the values of most are texts
+    split = json_model.split("LO" if vr == "UN" else vr, raw.value, decode, "<")
+    values = tuple(value.strip(" ") for value in split)
     return RequestElement(vr, values if any(values) else ())
+
+
+def _sequence(tag: int, items: list[dict[int, RequestElement]]) -> RequestElement:
+    """What the second item of a key asks for would be left out without a word."""
+    if any(_has_value(element) for item in items[1:] for element in item.values()):
+        raise InvalidQuery("a sequence in the Identifier has more than one item (PS3.4 C.2.2.2.6)", tag)
+    return RequestElement("SQ", item=items[0] if items else None)
+
+
+def _has_value(element: RequestElement) -> bool:
+    if element.item:
+        return any(_has_value(inner) for inner in element.item.values())
+    return bool(element.values or element.raw)

@@ -2,8 +2,8 @@
 
 The other keys are matched first, by SQL; what they leave is examined. Attributes that are prepared for answers are
 read from there, others from the kept metadata: of an instance its own, of a series that of its first instance, of a
-study those of the first instance of each series, of which one has to match. Too many candidates are refused at once
-(PS3.18 10.6.3.1: 413), with a word of what to add.
+study or patient those of the first instance of each series, of which one has to match. Too many candidates are refused
+at once (PS3.18 10.6.3.1: 413), with a word of what to add.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _check(key: Key, level: Level) -> None:
     row = BY_TAG.get(key.path[0])
     if not is_at_or_above(key.path[0], level):
         raise InvalidQuery(f"{path_name(key.path)} is below the level of the query")
-    if (row is not None and row.computed) or (row is None and level is Level.PATIENT):
+    if row is not None and row.computed:
         raise InvalidQuery(f"{path_name(key.path)} cannot be matched")
 
 
@@ -188,6 +188,8 @@ def _metadata(level: Level, ids: Sequence[int]) -> sa.Select[Any]:
         .join(instance, instance.c.series_id == series.c.id)
         .join(instance_detail, instance_detail.c.instance_id == instance.c.id)
     )
+    if level is Level.PATIENT:
+        rows = rows.join(patient, patient.c.id == study.c.patient_id)
     found = sa.select(key, short, study.c[TIMEZONE]).select_from(rows).where(key.in_(ids))
     if level is not Level.IMAGE:
         within = instance.alias()

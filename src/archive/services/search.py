@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
+from archive.dicom.errors import TooBroad
 from archive.dicom.query import Match, Query
 from archive.index import matching
 from archive.index.database import Database
 from archive.index.examining import BATCH, Examination, examination
+
+STREAMED = 10
+"""Candidates that are examined before what matches is handed on: some metadata are megabytes, and who asked may have
+thought better of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,41 @@ class Search:
             if len(keys) == query.limit:
                 remaining = max(0, matching.count(connection, query) - query.offset - len(keys))
         return Found(len(keys), self._matches(query, keys), remaining)
+
+    def stream(self, query: Query) -> Generator[Match | None]:
+        """What matches, as it is found; None now and then while nothing is, so that whoever takes them can look whether
+        they are still wanted. Raises as `find` does, at whatever place; TooBroad at the end when there are candidates
+        with metadata too long to be examined."""
+        examined = examination(query)
+        with self._database.read() as connection:
+            if examined is None:
+                keys = matching.keys(connection, query)
+            else:
+                keys = matching.candidates(connection, query, examined, self.maximum_examined)
+        yield None
+        if examined is None:
+            yield from self._matches(query, keys)
+        else:
+            yield from self._as_examined(query, examined, keys)
+
+    def _as_examined(
+        self, query: Query, examined: Examination, candidates: Sequence[int]
+    ) -> Generator[Match | None]:
+        skip, left = query.offset, query.limit
+        for start in range(0, len(candidates), STREAMED):
+            with self._database.read() as connection:
+                found = examined.keep(connection, candidates[start : start + STREAMED])
+            wanted = found[skip:][:left]
+            yield from self._matches(query, wanted)
+            yield None
+            skip = max(0, skip - len(found))
+            left = None if left is None else left - len(wanted)
+            if left == 0:
+                return
+        if examined.unread:
+            raise TooBroad(
+                f"{examined.unread} candidates not searched: metadata too long. Ask by UID, or with other keys"
+            )
 
     def count(self, query: Query) -> int:
         """How many matches there are, whatever `limit` and `offset` say. Raises InvalidQuery, TooBroad."""

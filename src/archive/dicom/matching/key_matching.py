@@ -10,7 +10,7 @@ import datetime
 import re
 
 from archive.dicom.errors import InvalidQuery
-from archive.dicom.matching.moments import date_time_span
+from archive.dicom.matching.moments import date_time_span, utc_offset
 from archive.dicom.matching.wildcards import is_pattern
 from archive.dicom.query import AsGiven, Matching, Range, SingleValue, UIDList, Universal, Wildcard
 
@@ -23,6 +23,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][+
 
 _TIME = re.compile(r"([01]\d|2[0-3])(:?[0-5]\d(:?([0-5]\d|60)(\.\d{1,6})?)?)?")
 _DATE = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})")
+_LIKE_AN_OFFSET = re.compile(r"[+-]\d{4}$", re.ASCII)
 
 
 def matching(vr: str, values: tuple[str, ...]) -> Matching:
@@ -82,6 +83,10 @@ def _is_time(text: str) -> bool:
 
 
 def _is_date_time(text: str) -> bool:
+    """What ends like an offset from UTC that is none on Earth is the end of a range: 2024-2025."""
+    offset = _LIKE_AN_OFFSET.search(text)
+    if offset is not None and utc_offset(offset[0]) is None:
+        return False
     return text.isascii() and date_time_span(text) is not None
 
 
