@@ -8,12 +8,15 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archive.network.acceptor import AcceptorSettings, Listener, serve
+from archive.settings import TLSSettings
 from association_peers import QUICK, Handler, Policy, Server, Stored, recording, store_all
+from certificates import Authority
 
 
 @pytest.fixture
@@ -46,6 +49,18 @@ def serving() -> Iterator[Callable[..., Server]]:
     for server, listener in running:
         server.halt()
         listener.close()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def settings(authority: Authority) -> TLSSettings:
+    """An archive that wants certificates of the authority and has one itself."""
+    ours = authority.proof("archive")
+    return TLSSettings(certificate=str(ours.chain), key=str(ours.key), client_ca=str(authority.file))
 
 
 @pytest.fixture

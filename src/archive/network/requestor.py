@@ -46,9 +46,9 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """TLS for an association of ours. `context` is asked for each time, and may raise ConfigurationError; `host` is what the certificate of the peer
-    is checked for where the context wants that; `certificate`: what it has to be (`Certificate.is_known_as`), ""
-    for any that is trusted."""
+    """TLS for an association of ours. `context` is asked for each time, and may raise ConfigurationError; `host`
+    is what the certificate of the peer is checked for where the context wants that; `certificate`: what it has to
+    be (`Certificate.is_known_as`), "" for any that is trusted."""
 
     context: Callable[[], ssl.SSLContext]
     host: str

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dimse_primitives import C_ECHO
 
-from archive.dicom.errors import AssociationRejected, PeerFailure, PeerUnreachable
+from archive.dicom.errors import AssociationRejected, PeerFailure, PeerUnreachable, SecurityFailure
 from archive.network.association import Association
 from archive.remote.peer import Peer
 
@@ -33,6 +33,7 @@ class Step(enum.Enum):
 
     HOST_NAME = "the host name cannot be resolved"
     CONNECT = "no connection"
+    SECURITY = "TLS could not be agreed on"
     REJECTED = "the association was rejected"
     NO_CONTEXT = "the Verification service was not accepted"
     NO_ANSWER = "no answer to the C-ECHO"
@@ -63,6 +64,8 @@ def echo(peer: Peer) -> EchoOutcome:
         association = peer.associate([(VERIFICATION, (ImplicitVRLittleEndian, ExplicitVRLittleEndian))])
     except PeerUnreachable as error:
         return EchoOutcome(Step.CONNECT, error.reason)
+    except SecurityFailure as error:
+        return EchoOutcome(Step.SECURITY, error.reason)
     except AssociationRejected as error:
         return EchoOutcome(Step.REJECTED, _REJECTIONS.get((error.source, error.diagnostic), error.reason))
     except PeerFailure as error:
