@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE, N_CREATE, N_SET
 
 from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError, AssociationAborted, PeerFailure
 from archive.dicom.instance import Source
-from archive.dimse import echo, find, get, move, store
+from archive.dimse import echo, find, get, move, mpps, store, worklist
 from archive.dimse.admission import Policy
 from archive.dimse.contexts import STORAGE, service
 from archive.dimse.exchange import Exchange
@@ -46,11 +46,17 @@ _log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Handler:
     """How one operation is served: `answer` sends the responses and returns the final status. `column` is where its
-    failures stand in the table of statuses."""
+    failures stand in the table of statuses. `also` are further requests that belong to it."""
 
     primitive: type[Any]
     answer: Callable[[Exchange], Status]
     column: str
+    also: tuple[type[Any], ...] = ()
+
+    @property
+    def primitives(self) -> tuple[type[Any], ...]:
+        """All requests that belong to it."""
+        return (self.primitive, *self.also)
 
 
 HANDLERS: Mapping[Operation, Handler] = {
@@ -59,12 +65,16 @@ HANDLERS: Mapping[Operation, Handler] = {
     Operation.FIND: Handler(C_FIND, find.answer, "query"),
     Operation.MOVE: Handler(C_MOVE, move.answer, "retrieve"),
     Operation.GET: Handler(C_GET, get.answer, "retrieve"),
+    Operation.WORKLIST: Handler(C_FIND, worklist.answer, "query"),
+    Operation.MPPS: Handler(N_CREATE, mpps.answer, "normalized", also=(N_SET,)),
 }
 
 _MOST_IDENTIFIER_BYTES = 16 * MAXIMUM_BYTES
 """What is read of an Identifier so that a status can be sent; no more than its maximum is held."""
 
-_COMMANDS: frozenset[type[Any]] = frozenset(handler.primitive for handler in HANDLERS.values())
+_COMMANDS: frozenset[type[Any]] = frozenset(
+    one for handler in HANDLERS.values() for one in handler.primitives
+)
 
 
 def run(
@@ -137,9 +147,9 @@ def _sanity(handler: Handler, message: Message) -> Status | None:
     command, context = message.command, message.context
     if type(command) not in _COMMANDS:
         return Status(UNRECOGNIZED_OPERATION, "no such operation here")
-    if type(command) is not handler.primitive or not context.as_scp:
+    if type(command) not in handler.primitives or not context.as_scp:
         return Status(SOP_CLASS_NOT_SUPPORTED, "the operation does not belong into this context")
-    named = command.AffectedSOPClassUID
+    named = command.AffectedSOPClassUID or getattr(command, "RequestedSOPClassUID", None)
     if handler.primitive is not C_STORE and named not in (None, context.abstract_syntax):
         return Status(SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of the context")
     return None
@@ -175,9 +185,7 @@ def _keep(exchange: Exchange, failure: Status, error: ArchiveError) -> None:
         exchange.message.context.transfer_syntax,
     )
     association = exchange.association
-    source = Source(
-        "DIMSE", association.peer_address, association.calling_ae_title, association.called_ae_title
-    )
+    source = Source("DIMSE", association.peer_address, exchange.ae_title, association.called_ae_title)
     exchange.archive.refusals.keep_object(what, source, f"{failure.code:04X}", error)
 
 

@@ -24,9 +24,7 @@ def answer(exchange: Exchange) -> Status:
     sop_instance_uid = check_uid(str(command.AffectedSOPInstanceUID or ""), _AFFECTED_SOP_INSTANCE_UID)
     if exchange.message.data is None:
         raise CannotUnderstand("the request has no data set")
-    source = Source(
-        "DIMSE", association.peer_address, association.calling_ae_title, association.called_ae_title
-    )
+    source = Source("DIMSE", association.peer_address, exchange.ae_title, association.called_ae_title)
     with exchange.archive.ingest.data_set(
         context.transfer_syntax, context.abstract_syntax, sop_instance_uid, source
     ) as reception:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from archive.dicom.errors import CallerRefused, OutOfResources
@@ -57,16 +56,21 @@ class Seats:
     def _free(self, folder: Path, limit: int) -> int | None:
         """A lock on a free seat. Seats beyond a limit that was lowered count as long as they are held."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beyond = sum(_is_held(path) for number, path in _seats(folder) if number >= limit)
-        for number in range(limit - beyond):
+        for number in range(limit):
             descriptor = _locked(folder / str(number))
             if descriptor is not None:
-                return descriptor
-        return None
+                break
+        else:
+            return None
+        if _beyond(folder, limit) and sum(map(_is_held, folder.iterdir())) > limit:
+            os.close(descriptor)
+            return None
+        return descriptor
 
 
-def _seats(folder: Path) -> Iterator[tuple[int, Path]]:
-    return ((int(path.name), path) for path in folder.iterdir() if path.name.isdecimal())
+def _beyond(folder: Path, limit: int) -> bool:
+    """Whether there was a higher limit once."""
+    return (folder / str(limit)).exists()
 
 
 def _is_held(path: Path) -> bool:
