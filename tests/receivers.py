@@ -53,6 +53,7 @@ def receiver(
     ae_title: str = "RECEIVER",
     only_from: Sequence[str] = (),
     verification: bool = True,
+    maximum_associations: int = 100,
 ) -> Iterator[Received]:
     """A running SCP of these (abstract syntax, transfer syntaxes); `answer` gives the status of each C-STORE."""
     received = Received()
@@ -71,6 +72,7 @@ def receiver(
         received.released += 1
 
     ae = AE(ae_title)
+    ae.maximum_associations = maximum_associations
     ae.require_called_aet = bool(only_from)
     ae.require_calling_aet = list(only_from)
     for abstract, transfers in contexts:
@@ -142,10 +144,38 @@ def receiver_without_status(*silent: str) -> Iterator[Peer]:
             status: Any = None if getattr(message.command, "AffectedSOPInstanceUID", "") in silent else 0
             association.send(message.context.id, response_to(message.command, status))
 
+    with _acceptor(answer) as port:
+        yield Peer("127.0.0.1", port, called_ae_title="X", calling_ae_title="Y")
+
+
+@contextmanager
+def receiver_that_never_answers() -> Iterator[tuple[int, threading.Semaphore]]:
+    """It takes one object over each association and says nothing of it. Its port, and how many it has taken."""
+    taken, ended = threading.Semaphore(0), threading.Event()
+
+    def answer(association: Association) -> None:
+        message = association.receive()
+        for _ in (message.data if message else None) or ():
+            pass
+        taken.release()
+        ended.wait(60)
+
+    with _acceptor(answer) as port:
+        try:
+            yield port, taken
+        finally:
+            ended.set()
+
+
+@contextmanager
+def _acceptor(answer: Callable[[Association], None]) -> Iterator[int]:
+    """Our own acceptor, and what it does with each association; its port."""
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=([Listener(listener)], _Everybody(), answer, stop))
         thread.start()
-        yield Peer("127.0.0.1", listener.getsockname()[1], called_ae_title="X", calling_ae_title="Y")
-        stop.set()
-        thread.join()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            stop.set()
+            thread.join()

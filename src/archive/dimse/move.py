@@ -3,43 +3,49 @@ points."""
 
 from __future__ import annotations
 
-from archive.bootstrap import Archive
+from dataclasses import replace
+
+from archive.dicom.instance import StoredInstance
 from archive.dimse.exchange import Exchange
 from archive.dimse.keys import scope
 from archive.dimse.statuses import Status
-from archive.dimse.sub_operations import data_sets, run
-from archive.remote.peer import Peer
-from archive.remote.store_scu import StoreRequest, send_all
+from archive.dimse.sub_operations import objects, run
+from archive.remote.peer import Peer, peer_of
+from archive.remote.store_scu import StoreRequest
+from archive.remote.transfer import Transfer
 from archive.security.ae_titles import AETitle
 
 
 def answer(exchange: Exchange) -> Status:
     """Send what the Identifier names. Raises UnknownDestination before anything else is tried."""
-    archive, request = exchange.archive, exchange.request
-    destination = archive.ae_titles.destination(str(request.MoveDestination or "").strip())
+    archive = exchange.archive
+    destination = archive.ae_titles.destination(str(exchange.request.MoveDestination or "").strip())
     instances = archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root))
-    outcomes = send_all(
-        peer(archive, destination),
+    with _transfer(exchange, destination, instances) as transfer:
+        return run(exchange, len(instances), transfer)
+
+
+def _transfer(exchange: Exchange, destination: AETitle, instances: list[StoredInstance]) -> Transfer:
+    request = StoreRequest(
+        priority=exchange.priority,
+        move_originator_ae_title=exchange.association.calling_ae_title,
+        move_originator_message_id=exchange.request.MessageID,
+    )
+    preferred = destination.rules.transfer_syntax
+    return Transfer(
+        _peer(exchange, destination),
         instances,
-        data_sets(archive.retrieve),
-        StoreRequest(
-            priority=exchange.priority,
-            move_originator_ae_title=exchange.association.calling_ae_title,
-            move_originator_message_id=request.MessageID,
-        ),
+        objects(exchange.archive.delivery, preferred),
+        request,
+        associations=destination.rules.associations,
+        preferred=preferred,
     )
-    return run(exchange, len(instances), outcomes)
 
 
-def peer(archive: Archive, destination: AETitle) -> Peer:
-    """The destination, with our name and our deadlines."""
-    settings = archive.settings.dimse
-    return Peer(
-        destination.host,
-        destination.port,
-        called_ae_title=destination.title,
-        calling_ae_title=settings.ae_title,
-        connect_deadline=settings.connect_deadline,
-        response_deadline=settings.response_deadline,
-        pdu_deadline=settings.pdu_deadline,
-    )
+def _peer(exchange: Exchange, destination: AETitle) -> Peer:
+    """The destination, called by the title that the requestor knows us by, where it is one of ours."""
+    peer = peer_of(destination, exchange.archive.settings)
+    called = exchange.association.called_ae_title.strip()
+    if called in exchange.archive.settings.dimse.own_ae_titles:
+        return replace(peer, calling_ae_title=called)
+    return peer

@@ -1,19 +1,20 @@
 """The C-STORE sub-operations that a C-MOVE and a C-GET share: counting, pending responses, cancel, the last
 word.
 
-A sub-operation that fails does not end the others (PS3.4 C.4.2.3.1). Pending responses are spaced in time:
-one for each of ten thousand slices would cost more than it tells."""
+A sub-operation that fails does not end the others (PS3.4 C.4.2.3.1). Pending responses are spaced in time (setting
+`dimse.pending_interval`): one for each of ten thousand slices would cost more than it tells, and none while one large
+object is on its way would let the requestor believe that we are gone."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
-from archive.dicom.instance import StoredInstance
 from archive.dimse.answers import failed_instances
 from archive.dimse.exchange import Exchange
 from archive.dimse.statuses import (
@@ -25,10 +26,12 @@ from archive.dimse.statuses import (
     Status,
     comment,
 )
-from archive.remote.store_scu import DataSets, Outcome
-from archive.services.retrieve import Retrieve
+from archive.remote.store_scu import Objects, Outcome
+from archive.services.conversion import forms
+from archive.services.delivery import Delivery
 
-PENDING_INTERVAL = 0.2
+POLLING_SECONDS = 0.1
+"""How long a C-CANCEL may wait for being seen while a receiver takes its time."""
 
 _log = structlog.get_logger()
 
@@ -82,35 +85,67 @@ class Tally:
         return Status(SUB_OPERATIONS_WARNING, comment(self.reason))
 
 
-def data_sets(retrieve: Retrieve) -> DataSets:
-    """How the bytes of an instance are opened: as they are stored, from the first byte of the data set."""
+class SubOperations(Protocol):
+    """Instances on their way: one outcome of each, in whatever order."""
 
-    @contextmanager
-    def opened(instance: StoredInstance) -> Iterator[Iterable[bytes]]:
-        with retrieve.open(instance) as blob:
-            yield blob.pieces(instance.data_set_offset, instance.data_set_length)
+    def next(self, seconds: float, /) -> Outcome | None:
+        """The next outcome, if there is one within so many seconds."""
 
-    return opened
+    def cancel(self) -> list[Outcome]:
+        """Begin with no further one; the outcomes that have not been taken yet."""
 
 
-def run(exchange: Exchange, total: int, outcomes: Generator[Outcome, None, None]) -> Status:
-    """Report the outcomes as they come, and the end; stop early when the requestor cancels. Returns the final
-    status."""
+def objects(delivery: Delivery, preferred: str = "") -> Objects:
+    """The stored objects, as the receiver can take them."""
+    return Objects(
+        forms=lambda instance: forms(instance.transfer_syntax_uid, preferred), opened=delivery.data_set
+    )
+
+
+def run(exchange: Exchange, total: int, under_way: SubOperations) -> Status:
+    """Report the outcomes as they come, and the end; stop when the requestor cancels. Returns the final status."""
     tally = Tally(total)
-    due = time.monotonic()
-    with closing(outcomes):
-        while tally.remaining:
-            if exchange.cancelled:
-                return _conclude(exchange, tally, Status(CANCELLED), tally.pending_counts)
-            if time.monotonic() >= due:
-                exchange.respond(Status(PENDING), counts=tally.pending_counts)
-                due = time.monotonic() + PENDING_INTERVAL
-            _note(exchange, tally, next(outcomes))
+    pace = _Pace(exchange.archive.settings.dimse.pending_interval)
+    while tally.remaining and not exchange.cancelled:
+        if pace.is_due:
+            exchange.respond(Status(PENDING), counts=tally.pending_counts)
+            pace.responded()
+        outcome = under_way.next(min(POLLING_SECONDS, pace.seconds_left))
+        if outcome is not None:
+            _note(exchange, tally, outcome)
+            pace.progressed()
+    for outcome in under_way.cancel() if tally.remaining else ():
+        _note(exchange, tally, outcome)
+    if tally.remaining:
+        return _conclude(exchange, tally, Status(CANCELLED), tally.pending_counts)
     return _conclude(exchange, tally, tally.status, tally.counts)
 
 
+class _Pace:
+    """When pending responses are sent: at once, and at an interval, of 0 seconds after each sub-operation."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._due = -math.inf
+
+    @property
+    def seconds_left(self) -> float:
+        return max(self._due - time.monotonic(), 0)
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._due
+
+    def responded(self) -> None:
+        self._due = time.monotonic() + (self._interval or math.inf)
+
+    def progressed(self) -> None:
+        if not self._interval:
+            self._due = -math.inf
+
+
 def _note(exchange: Exchange, tally: Tally, outcome: Outcome) -> None:
-    """The reason is not for the log: it may be the receiver's Error Comment, which may name a patient."""
+    """A reason in the receiver's words is not for the log: its Error Comment may name a patient."""
     tally.add(outcome)
     if outcome.failed:
         _log.warning(
@@ -118,6 +153,7 @@ def _note(exchange: Exchange, tally: Tally, outcome: Outcome) -> None:
             operation=exchange.service.operation.command,
             SOPInstanceUID=outcome.instance.SOPInstanceUID,
             status=f"{outcome.status:04X}",
+            reason="" if outcome.of_receiver else outcome.reason,
         )
 
 
