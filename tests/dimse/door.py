@@ -65,13 +65,18 @@ class Door:
         assert association.is_established
         return association
 
-    def open(self, *contexts: Proposal, calling_ae_title: str = "WORKSTATION") -> Association:
+    def open(
+        self,
+        *contexts: Proposal,
+        calling_ae_title: str = "WORKSTATION",
+        called_ae_title: str = AE_TITLE,
+    ) -> Association:
         """An association of our own requestor; use it in a `with`."""
         return open_association(
             "127.0.0.1",
             self.port,
             calling_ae_title=calling_ae_title,
-            called_ae_title=AE_TITLE,
+            called_ae_title=called_ae_title,
             contexts=contexts,
         )
 
