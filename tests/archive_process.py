@@ -51,6 +51,11 @@ class ArchiveServer:
         return int(self._find(r"^ +DIMSE +\S*:(\d+)"))
 
     @property
+    def tls_port(self) -> int:
+        """That of DIMSE over TLS, as the greeting shows it."""
+        return int(self._find(r"^ +over TLS +\S*:(\d+)"))
+
+    @property
     def ae_title(self) -> str:
         """As the greeting shows it."""
         return self._find(r"AE title (\S+)$")
