@@ -125,10 +125,11 @@ class Association:
             return None
 
     def arriving(self, seconds: float) -> bool:
-        """Whether the peer begins something within so many seconds, so that `receive` has not to wait for it. Asks
-        between messages only."""
+        """Whether the peer begins something within so many seconds, so that `receive` has not to wait for it."""
         with self._ending():
-            if self._fragments or self._data_context is not None:
+            while self._data_context is not None:
+                self._next_piece(self._message)
+            if self._fragments:
                 return True
             now = time.monotonic()
             self.waiting_since = self.waiting_since or now

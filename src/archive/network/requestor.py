@@ -177,9 +177,9 @@ def _contexts(request: AssociateRequest, accept: AssociateAccept) -> dict[int, C
         context = proposed.get(answer.id)
         if context is None or answer.result or answer.transfer_syntax not in context.transfer_syntaxes:
             continue
-        scu, scp = True, False
-        if context.abstract_syntax in wanted:
-            granted = accept.user_information.roles.get(context.abstract_syntax, (True, False))
+        scu, scp = True, False  # as it is where the acceptor says nothing
+        granted = accept.user_information.roles.get(context.abstract_syntax)
+        if granted is not None and context.abstract_syntax in wanted:
             scu, scp = map(operator.and_, wanted[context.abstract_syntax], granted)
         contexts[answer.id] = Context(answer.id, context.abstract_syntax, answer.transfer_syntax, scu, scp)
     return contexts
