@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
@@ -51,9 +51,10 @@ class Decision(enum.StrEnum):
 class Conflicts:
     """The conflicts, for command line and API."""
 
-    def __init__(self, store: BlobStore, database: Database) -> None:
+    def __init__(self, store: BlobStore, database: Database, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._database = database
+        self._now = now
 
     def last(
         self, limit: int = 1000, states: Iterable[State] = (), study_instance_uid: str = ""
@@ -112,7 +113,7 @@ class Conflicts:
         """Let go of copies that were decided so many days ago, for 0 of none; how many."""
         if not days:
             return 0
-        before, number = time.time() - days * DAY, 0
+        before, number = self._now() - days * DAY, 0
         while True:
             released = self._database.write(lambda connection: _expire(connection, before))
             number += released

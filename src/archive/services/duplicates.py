@@ -82,7 +82,7 @@ class Policies:
             return Policy.REJECT  # of another version of the archive; this loses nothing
 
     def _entry(self, source: Source) -> AETitle | None:
-        return self._ae_titles.get(source.calling_ae_title) if source.calling_ae_title else None
+        return self._ae_titles.entry_of(source.calling_ae_title) if source.calling_ae_title else None
 
 
 @dataclass(frozen=True, slots=True)

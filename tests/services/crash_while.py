@@ -1,0 +1,81 @@
+"""Run as a program: an archive that is killed at one step of what it does (reliability.md 4.3).
+
+`python crash_while.py '{"data": …, "index": …, "policy": …, "point": …, "do": "store" | "accept" | "keep" | "drop" |
+"delete" | "work", "file": …, "number": …}'` ends by SIGKILL, or with 3 when the step was never reached.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from archive import bootstrap, config
+from archive.bootstrap import Archive
+from archive.dicom.instance import Scope, Source
+from archive.index import database
+from archive.jobs.worker import work
+from archive.services.conflicts import Decision
+from archive.storage import local
+
+NEVER_REACHED = 3
+
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dies(owner: Any, name: str, *, before: bool) -> None:
+    """The function kills us, before it has done anything or right after."""
+    original = getattr(owner, name)
+
+    def call(*args: Any, **kwargs: Any) -> None:
+        if not before:
+            original(*args, **kwargs)
+        die()
+
+    setattr(owner, name, call)
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    "received": lambda: dies(local.LocalBlobWriter, "publish", before=True),
+    "published": lambda: dies(local.LocalBlobWriter, "publish", before=False),
+    "changed": lambda: dies(database, "_commit", before=True),
+    "committed": lambda: dies(database, "_commit", before=False),
+    "deleted": lambda: dies(local.LocalStore, "delete", before=False),
+}
+
+
+def act(archive: Archive, order: dict[str, Any]) -> None:
+    if order["do"] == "store":
+        with archive.ingest.part10(Source("STOW-RS", "192.0.2.1")) as reception:
+            reception.write(Path(order["file"]).read_bytes())
+            reception.finish()
+    elif order["do"] == "delete":
+        archive.deletion.delete(Scope(study_instance_uids=(order["study"],)))
+    elif order["do"] == "work":
+        work(archive, now=lambda: time.time() + 1e6)
+    else:
+        archive.conflicts.decide(order["number"], Decision(order["do"]), "test")
+
+
+def main() -> int:
+    order = json.loads(sys.argv[1])
+    overrides = {"dimse.duplicates": order["policy"], "index.url": order["index"]}
+    overrides |= {"storage.minimum_free_bytes": 0}
+    settings = replace(config.load(environment={}, overrides=overrides), data=Path(order["data"]))
+    archive = bootstrap.build(settings)
+    archive.database.check()
+    POINTS[order["point"]]()
+    act(archive, order)
+    return NEVER_REACHED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
