@@ -20,6 +20,7 @@ from archive.services.health import Health
 from archive.services.ingest import Coercions, Ingest
 from archive.services.refusals import Refusals
 from archive.services.rendering import Rendering
+from archive.services.reports import Reports
 from archive.services.retrieve import Retrieve
 from archive.services.search import Search
 from archive.services.seats import Seats
@@ -45,6 +46,7 @@ class Archive:
     deletion: Deletion
     conflicts: Conflicts
     commitment: Commitment
+    reports: Reports
     ae_titles: AETitles
     refusals: Refusals
     admissions: Admissions
@@ -99,6 +101,7 @@ def build(settings: Settings) -> Archive:
     store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
     database = open_database(settings)
     retrieve = Retrieve(store, database)
+    commitment = Commitment(store, database)
     delivery = Delivery(retrieve)
     rendering = Rendering(retrieve, delivery, lettering)
     titles, refusals = AETitles(database, settings.dimse.own_ae_titles), Refusals(database)
@@ -117,7 +120,8 @@ def build(settings: Settings) -> Archive:
         delivery=delivery,
         deletion=Deletion(store, database),
         conflicts=Conflicts(store, database),
-        commitment=Commitment(store, database),
+        commitment=commitment,
+        reports=Reports(database, commitment, titles.get, settings),
         ae_titles=titles,
         refusals=refusals,
         admissions=admissions(settings, titles, refusals),

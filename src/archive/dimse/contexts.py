@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archive.dicom.instance import Level
+from archive.dicom.receiving.commitment import PUSH_MODEL
 from archive.dicom.sop_classes import is_storage
 from archive.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -34,6 +35,7 @@ class Service:
 
 SERVICES: Mapping[str, Service] = {
     "1.2.840.10008.1.1": Service(Operation.ECHO),
+    PUSH_MODEL: Service(Operation.COMMIT),
     "1.2.840.10008.5.1.4.1.2.1.1": Service(Operation.FIND, Level.PATIENT),
     "1.2.840.10008.5.1.4.1.2.1.2": Service(Operation.MOVE, Level.PATIENT),
     "1.2.840.10008.5.1.4.1.2.1.3": Service(Operation.GET, Level.PATIENT),

@@ -15,6 +15,7 @@ from archive.dimse.contexts import Service
 from archive.dimse.extended import Agreed, agreed
 from archive.dimse.identifier import Identifier, collected, read
 from archive.dimse.statuses import Status
+from archive.dimse.telling import Telling
 from archive.network.association import Association, Message
 from archive.network.commands import response_to
 from archive.security.rules import Rules
@@ -24,12 +25,13 @@ _NONE: Mapping[str, int] = {}
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request that came in over `association`, for `service`."""
+    """A request that came in over `association`, for `service`; `telling` is where results are left to be told."""
 
     archive: Archive
     association: Association
     message: Message
     service: Service
+    telling: Telling
 
     @property
     def request(self) -> Any:

@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE, N_CREATE, N_SET
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE, N_ACTION, N_CREATE, N_SET
 
 from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError, AssociationAborted, PeerFailure
 from archive.dicom.instance import Source
-from archive.dimse import echo, find, get, move, mpps, store, worklist
+from archive.dimse import commitment, echo, find, get, move, mpps, store, worklist
 from archive.dimse.admission import Policy
 from archive.dimse.contexts import STORAGE, service
 from archive.dimse.exchange import Exchange
 from archive.dimse.identifier import MAXIMUM_BYTES
 from archive.dimse.statuses import (
+    NO_SUCH_SOP_CLASS,
     SOP_CLASS_NOT_SUPPORTED,
     SUCCESS,
     UNRECOGNIZED_OPERATION,
@@ -33,6 +34,7 @@ from archive.dimse.statuses import (
     unexpected,
     worded,
 )
+from archive.dimse.telling import Telling
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
 from archive.network.transport import Deadlines
@@ -65,6 +67,7 @@ HANDLERS: Mapping[Operation, Handler] = {
     Operation.FIND: Handler(C_FIND, find.answer, "query"),
     Operation.MOVE: Handler(C_MOVE, move.answer, "retrieve"),
     Operation.GET: Handler(C_GET, get.answer, "retrieve"),
+    Operation.COMMIT: Handler(N_ACTION, commitment.answer, "normalized"),
     Operation.WORKLIST: Handler(C_FIND, worklist.answer, "query"),
     Operation.MPPS: Handler(N_CREATE, mpps.answer, "normalized", also=(N_SET,)),
 }
@@ -120,16 +123,17 @@ def acceptor_settings(settings: Settings) -> acceptor.AcceptorSettings:
 
 def handle(archive: Archive, association: Association) -> None:
     """Answer the requests of one association until it is released. Raises PeerFailure when it is lost."""
-    while (message := association.receive()) is not None:
-        if message.command.MessageID is None:
-            raise AssociationAborted("a request without Message ID")
-        respond(archive, association, message)
+    with Telling(archive.reports, association, archive.settings.dimse) as telling:
+        while (message := telling.receive()) is not None:
+            if message.command.MessageID is None:
+                raise AssociationAborted("a request without Message ID")
+            respond(archive, association, message, telling)
 
 
-def respond(archive: Archive, association: Association, message: Message) -> None:
+def respond(archive: Archive, association: Association, message: Message, telling: Telling) -> None:
     """Answer one request, whatever happens. Raises PeerFailure when the association is lost."""
     wanted = service(message.context.abstract_syntax) or STORAGE
-    exchange, handler = Exchange(archive, association, message, wanted), HANDLERS[wanted.operation]
+    exchange, handler = Exchange(archive, association, message, wanted, telling), HANDLERS[wanted.operation]
     begun = time.monotonic()
     wrong = _sanity(handler, message)
     final, failure, error = (wrong, wrong, None) if wrong else _attempt(handler, exchange)
@@ -151,7 +155,8 @@ def _sanity(handler: Handler, message: Message) -> Status | None:
         return Status(SOP_CLASS_NOT_SUPPORTED, "the operation does not belong into this context")
     named = command.AffectedSOPClassUID or getattr(command, "RequestedSOPClassUID", None)
     if handler.primitive is not C_STORE and named not in (None, context.abstract_syntax):
-        return Status(SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of the context")
+        code = NO_SUCH_SOP_CLASS if handler.column == "normalized" else SOP_CLASS_NOT_SUPPORTED
+        return Status(code, "SOP class is not that of the context")
     return None
 
 

@@ -17,7 +17,11 @@ from archive.dicom import errors
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
+NO_SUCH_SOP_INSTANCE = 0x0112
+INVALID_SOP_INSTANCE = 0x0117
+NO_SUCH_SOP_CLASS = 0x0118
 SOP_CLASS_NOT_SUPPORTED = 0x0122
+NO_SUCH_ACTION = 0x0123
 UNRECOGNIZED_OPERATION = 0x0211
 SUB_OPERATIONS_REFUSED = 0xA702
 SUB_OPERATIONS_WARNING = 0xB000
@@ -51,7 +55,7 @@ STATUSES: Mapping[type[errors.ArchiveError], Row] = {
     errors.UnsupportedSOPClass: Row(0x0122, 0x0122, 0x0122, 0x0118),
     errors.UnsupportedTransferSyntax: Row(0xC122, 0xC000, 0xC000, 0x0110),
     errors.InstanceConflict: Row(0x0111, 0xC000, 0xC000, 0x0111),
-    errors.TransactionInUse: Row(0x0110, 0xC000, 0xC000, 0x0110),
+    errors.TransactionInUse: Row(0x0110, 0xC000, 0xC000, 0x0115),
     errors.NoLongerChangeable: Row(0x0110, 0xC000, 0xC000, 0x0110),
     errors.OtherPatient: Row(0x0110, 0xC000, 0xC000, 0x0110),
     errors.OutOfResources: Row(0xA700, 0xA700, 0xA701, 0x0213),

@@ -7,7 +7,7 @@ therefore run more than once, and is written so that this does no harm.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,13 @@ from archive.index.schema import outbox
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed row. `attempts` counts the claims, this one included."""
+    """A claimed row. `attempts` counts the claims, this one included; `put_at` is when it was left."""
 
     id: int
     event: str
     payload: dict[str, Any]
     attempts: int
+    put_at: float = 0.0
 
 
 _PUT = sa.insert(outbox)
@@ -51,13 +52,22 @@ def put(
     )
 
 
-def claim(connection: Connection, *, now: float, lease_seconds: float, limit: int) -> list[Job]:
-    """Up to `limit` due jobs, nobody else's until the lease ends.
+def claim(
+    connection: Connection,
+    *,
+    now: float,
+    lease_seconds: float,
+    limit: int,
+    only: Collection[str] = (),
+    but: Collection[str] = (),
+) -> list[Job]:
+    """Up to `limit` due jobs, nobody else's until the lease ends; of these events `only`, of all `but` those.
 
     SQLite has one writer, so its claims cannot meet; on PostgreSQL rows that another is claiming are skipped."""
+    wanted = outbox.c.event.in_(only) if only else outbox.c.event.not_in(but)
     due = connection.execute(
-        sa.select(outbox.c.id, outbox.c.event, outbox.c.payload, outbox.c.attempts)
-        .where(outbox.c.given_up.is_(False), outbox.c.due_at <= now)
+        sa.select(outbox.c.id, outbox.c.event, outbox.c.payload, outbox.c.attempts, outbox.c.put_at)
+        .where(outbox.c.given_up.is_(False), outbox.c.due_at <= now, wanted)
         .order_by(outbox.c.due_at, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -69,11 +79,11 @@ def claim(connection: Connection, *, now: float, lease_seconds: float, limit: in
             .values(due_at=now + lease_seconds, attempts=outbox.c.attempts + 1),
             [{"job_id": row.id} for row in due],
         )
-    return [Job(row.id, row.event, orjson.loads(row.payload), row.attempts + 1) for row in due]
+    return [Job(row.id, row.event, orjson.loads(row.payload), row.attempts + 1, row.put_at) for row in due]
 
 
 def give_back(connection: Connection, job_ids: Sequence[int], *, now: float) -> None:
-    """Claimed jobs that were not begun: due again, and not attempted."""
+    """Claimed jobs that were not begun: due again at that moment, and not attempted."""
     connection.execute(
         sa.update(outbox).where(outbox.c.id.in_(job_ids)).values(due_at=now, attempts=outbox.c.attempts - 1)
     )

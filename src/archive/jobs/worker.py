@@ -3,7 +3,7 @@ come.
 
 A claim is a lease: when the worker dies, its jobs come due again by themselves. Retrying lives here and
 nowhere else in the archive. A job's failure never ends the loop, which is why everything is caught in one
-place.
+place. Work with other application entities (`remote`) has threads of its own, as it may take long.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,7 +20,9 @@ import structlog
 from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError
 from archive.index import outbox
-from archive.jobs import retry
+from archive.jobs import remote, retry
+from archive.jobs.destinations import Destinations
+from archive.jobs.remote import REMOTE, RemoteJob
 from archive.jobs.retry import RetryPolicy
 from archive.jobs.table import JOBS, RECURRING, Job, Recurring
 
@@ -29,6 +32,10 @@ BEGIN_SECONDS = 120.0
 """After so long no claimed job is begun any more: its lease might end before it does."""
 AT_ONCE = 100
 IDLE_SECONDS = 1.0
+TALKS_AT_ONCE = 4
+"""With so many application entities the worker talks at a time."""
+PARTING_SECONDS = 5.0
+"""What a talk gets to end when the worker stops; another worker takes it up anew."""
 POLICY = RetryPolicy()
 
 log = structlog.get_logger()
@@ -37,11 +44,14 @@ log = structlog.get_logger()
 def run(archive: Archive, heartbeat: Callable[[], None], stop: threading.Event) -> None:
     """Work until `stop`, and end after the job at hand."""
     recurring_due = dict.fromkeys(RECURRING, 0.0)
+    talks = Talks(archive)
+    threading.Thread(target=talks.run, args=(stop,), name="talks", daemon=True).start()
     while not stop.is_set():
         heartbeat()
         _recur(archive, recurring_due, time.monotonic())
         if not work(archive, heartbeat=heartbeat, stop=stop):
             stop.wait(IDLE_SECONDS)
+    talks.part()
 
 
 def work(
@@ -73,9 +83,104 @@ def work(
     return len(claimed)
 
 
+def _begin_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="talk", daemon=True).start()
+
+
+class Talks:
+    """The work with other application entities: claimed here, done in threads, one for each AE."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        jobs: Mapping[str, RemoteJob] = REMOTE,
+        destinations: Destinations | None = None,
+        begin: Callable[[Callable[[], None]], object] = _begin_thread,
+    ) -> None:
+        self._archive = archive
+        self._jobs = jobs
+        self._destinations = destinations or Destinations()
+        self._begin = begin
+        self._claimed: dict[int, outbox.Job] = {}
+        self._policy = remote.policy(archive.settings.dimse)
+        self._lease_seconds = remote.lease_seconds(archive.settings.dimse)
+
+    def run(self, stop: threading.Event) -> None:
+        """Begin what is due, until `stop`."""
+        while not stop.is_set():
+            if not self.begin(time.time()):
+                stop.wait(IDLE_SECONDS)
+
+    def begin(self, now: float) -> int:
+        """Claim what is due now and begin it; how many jobs were due. An index that is away counts as none."""
+        room = TALKS_AT_ONCE - len(self._claimed)
+        if room <= 0:
+            return 0
+        try:
+            due = self._archive.database.write(
+                lambda connection: outbox.claim(
+                    connection, now=now, lease_seconds=self._lease_seconds, limit=room, only=tuple(self._jobs)
+                )
+            )
+        except ArchiveError as error:
+            log.error("outbox not at hand", reason=error.reason)
+            return 0
+        for entry in due:
+            self._meet(entry, now)
+        return len(due)
+
+    def part(self) -> None:
+        """Give back what has not ended in a while."""
+        deadline = time.monotonic() + PARTING_SECONDS
+        while self._claimed and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if self._claimed:
+            _give_back(self._archive, list(self._claimed.values()), time.time())
+
+    def _meet(self, entry: outbox.Job, now: float) -> None:
+        """Begin one job; or leave it for later when its AE is busy, or could not be reached a moment ago."""
+        try:
+            destination = self._jobs[entry.event].destination(self._archive, entry.payload)
+        except ArchiveError:
+            _give_back(self._archive, [entry], now + IDLE_SECONDS)
+            return
+        pause = self._destinations.enter(destination) if destination else 0.0
+        if pause:
+            _give_back(self._archive, [entry], now + pause)
+            return
+        self._claimed[entry.id] = entry
+        self._begin(partial(self._talk, entry, destination))
+
+    def _talk(self, entry: outbox.Job, destination: str) -> None:
+        failure = ""
+        try:
+            job = self._jobs[entry.event]
+            failure = _attempt(self._archive, entry, job.run, lambda: None) if destination else ""
+            self._settle(entry, failure)
+        finally:
+            self._destinations.leave(destination, failed=bool(failure))
+            self._claimed.pop(entry.id, None)
+
+    def _settle(self, entry: outbox.Job, failure: str) -> None:
+        """What is given up is noted where it is shown, and leaves the outbox."""
+        now = time.time()
+        wait = retry.delay(self._policy, entry.attempts, random.random(), now - entry.put_at)
+        try:
+            if failure:
+                self._jobs[entry.event].failed(self._archive, entry.payload, failure, wait is None)
+            if failure and wait is not None:
+                _fail(self._archive, entry, failure, wait, now)
+            else:
+                self._archive.database.write(lambda connection: outbox.finish(connection, entry.id))
+        except ArchiveError as error:
+            log.error("job not settled", job=entry.id, reason=error.reason)
+
+
 def _claim(archive: Archive, now: float) -> list[outbox.Job]:
     return archive.database.write(
-        lambda connection: outbox.claim(connection, now=now, lease_seconds=LEASE_SECONDS, limit=AT_ONCE)
+        lambda connection: outbox.claim(
+            connection, now=now, lease_seconds=LEASE_SECONDS, limit=AT_ONCE, but=tuple(REMOTE)
+        )
     )
 
 
@@ -117,15 +222,14 @@ def _settle(archive: Archive, entry: outbox.Job, failure: str, policy: RetryPoli
     """Note how a job went. When even that fails its lease runs out, and it is run again."""
     try:
         if failure:
-            _fail(archive, entry, failure, policy, now)
+            _fail(archive, entry, failure, retry.delay(policy, entry.attempts, random.random()), now)
         else:
             archive.database.write(lambda connection: outbox.finish(connection, entry.id))
     except ArchiveError as error:
         log.error("job not settled", job=entry.id, reason=error.reason)
 
 
-def _fail(archive: Archive, entry: outbox.Job, reason: str, policy: RetryPolicy, now: float) -> None:
-    wait = retry.delay(policy, entry.attempts, random.random())
+def _fail(archive: Archive, entry: outbox.Job, reason: str, wait: float | None, now: float) -> None:
     retry_at = None if wait is None else now + wait
     archive.database.write(
         lambda connection: outbox.fail(connection, entry.id, retry_at=retry_at, reason=reason)
