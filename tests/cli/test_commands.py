@@ -21,7 +21,7 @@ def test_ae_titles_are_added_listed_and_removed(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert in_folder(data, "ae", "add", "WORKSTATION", "10.0.0.7", "11112").code == 0
     assert in_folder(data, "ae", "add", "WORKSTATION", "10.0.0.8", "104").code == 0
-    assert in_folder(data, "ae", "list").stdout == "WORKSTATION\t10.0.0.8\t104\n"
+    assert in_folder(data, "ae", "list").stdout == "WORKSTATION\t10.0.0.8\t104\t\n"
     assert in_folder(data, "ae", "remove", "WORKSTATION").code == 0
     assert in_folder(data, "ae", "list").stdout == ""
     assert in_folder(data, "ae", "remove", "WORKSTATION").code == 1
