@@ -18,6 +18,8 @@ from archive.services.duplicates import Policies
 from archive.services.fonts import lettering
 from archive.services.health import Health
 from archive.services.ingest import Coercions, Ingest
+from archive.services.orders import Orders
+from archive.services.performed_steps import PerformedSteps
 from archive.services.refusals import Refusals
 from archive.services.rendering import Rendering
 from archive.services.reports import Reports
@@ -25,6 +27,7 @@ from archive.services.retrieve import Retrieve
 from archive.services.search import Search
 from archive.services.seats import Seats
 from archive.services.thumbnails import Thumbnails
+from archive.services.worklist import Worklist
 from archive.settings import Settings
 from archive.storage.base import BlobStore
 from archive.storage.local import LocalStore
@@ -50,6 +53,9 @@ class Archive:
     ae_titles: AETitles
     refusals: Refusals
     admissions: Admissions
+    worklist: Worklist
+    orders: Orders
+    performed_steps: PerformedSteps
     health: Health
 
     def close(self) -> None:
@@ -105,6 +111,7 @@ def build(settings: Settings) -> Archive:
     delivery = Delivery(retrieve)
     rendering = Rendering(retrieve, delivery, lettering)
     titles, refusals = AETitles(database, settings.dimse.own_ae_titles), Refusals(database)
+    worklist = Worklist(database, settings.worklist)
     policies = Policies(titles, settings.dimse.duplicates)
     return Archive(
         settings=settings,
@@ -125,5 +132,8 @@ def build(settings: Settings) -> Archive:
         ae_titles=titles,
         refusals=refusals,
         admissions=admissions(settings, titles, refusals),
+        worklist=worklist,
+        orders=Orders(database, worklist),
+        performed_steps=PerformedSteps(database),
         health=Health(store, database),
     )

@@ -115,7 +115,9 @@ class Dimse:
     idle_deadline: int = setting(300, "Seconds that an association may be silent between messages.", 1)
     connect_deadline: int = setting(10, "Seconds for connecting and associating with a peer of ours.", 1)
     response_deadline: int = setting(120, "Seconds that a peer of ours may take to answer a request.", 1)
-    pending_interval: int = setting(1, "Seconds between pending responses of C-MOVE and C-GET; 0: after each.", 0)
+    pending_interval: int = setting(
+        1, "Seconds between pending responses of C-MOVE and C-GET; 0: after each.", 0
+    )
     duplicates: str = setting(
         "reject",
         "Another version of what is stored, by any door: reject, keep, replace, conflict.",
@@ -212,6 +214,9 @@ class HL7Settings:
     senders: tuple[str, ...] = setting((), "Addresses and networks that may send, besides this machine.")
     character_set: str = setting(
         "UNICODE UTF-8", "That of messages without MSH-18, by its name in HL7 table 0211."
+    )
+    processing_ids: tuple[str, ...] = setting(
+        ("P",), "Values of MSH-11 that are taken: P production, T training, D debugging."
     )
     maximum_connections: int = setting(20, "Connections at one time; more are closed.", 1)
     maximum_message_bytes: int = setting(1048576, "Largest message.", 1024)

@@ -17,7 +17,7 @@ from pydicom.uid import (
     MRImageStorage,
 )
 from pynetdicom import sop_class
-from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_STORE, N_ACTION
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_STORE, N_GET
 
 from archive.dicom.errors import AssociationRejected
 from archive.network.association import Association
@@ -207,11 +207,11 @@ def test_no_room(tmp_path: Path) -> None:
 def test_an_operation_that_we_do_not_have(door: Door) -> None:
     with door.open(CT, VERIFICATION) as association:
         request = request_of(
-            N_ACTION, MessageID=5, RequestedSOPClassUID=CTImageStorage, RequestedSOPInstanceUID="1.2"
+            N_GET, MessageID=5, RequestedSOPClassUID=CTImageStorage, RequestedSOPInstanceUID="1.2"
         )
         association.send(context_id(association, CTImageStorage), request, [b"junk" * 1000])
         answer = response(association).command
-        assert isinstance(answer, N_ACTION)
+        assert isinstance(answer, N_GET)
         assert (answer.Status, answer.MessageIDBeingRespondedTo) == (0x0211, 5)
         assert echo_status(association) == 0
 

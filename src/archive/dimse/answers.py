@@ -54,11 +54,16 @@ def encoded_answer(match: Match, form: AnswerForm) -> bytes:
     answer[_INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": ["ONLINE"]}
     if not answer.get(TIMEZONE_OFFSET_FROM_UTC, _EMPTY).get("Value"):
         answer.pop(TIMEZONE_OFFSET_FROM_UTC, None)
-    asked = form.identifier.specific_character_set or form.character_set
-    try:
-        return _encoded(answer, asked if _can_be_named(asked) else _UTF_8, form.implicit)
-    except UnicodeEncodeError:
-        return _encoded(answer, _UTF_8, form.implicit)
+    return _in_a_fitting_set(
+        answer, form.identifier.specific_character_set or form.character_set, form.implicit
+    )
+
+
+def encoded_attributes(
+    match: Match, elements: Mapping[int, RequestElement], character_set: tuple[str, ...], *, implicit: bool
+) -> bytes:
+    """What was asked for and nothing else: the answer of a worklist (PS3.4 K.4.1.1.3.2)."""
+    return _in_a_fitting_set(dict(_requested(match, elements)), character_set, implicit)
 
 
 def failed_instances(sop_instance_uids: list[str], *, implicit: bool) -> bytes:
@@ -75,6 +80,14 @@ def failed_instances(sop_instance_uids: list[str], *, implicit: bool) -> bytes:
     return encode_element(
         0x00080058, {"vr": "UI", "Value": kept}, implicit=implicit, specific_character_set=()
     )
+
+
+def _in_a_fitting_set(answer: Mapping[int, JSONElement], asked: tuple[str, ...], implicit: bool) -> bytes:
+    """In the set that was asked for, unless it cannot hold the answer."""
+    try:
+        return _encoded(answer, asked if _can_be_named(asked) else _UTF_8, implicit)
+    except UnicodeEncodeError:
+        return _encoded(answer, _UTF_8, implicit)
 
 
 def _requested(match: Match, elements: Mapping[int, RequestElement]) -> Iterator[tuple[int, JSONElement]]:

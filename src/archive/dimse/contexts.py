@@ -2,8 +2,8 @@
 
 Storage is everything that is not known to be something else: a standard storage class, a retired one, a
 private one, and one that the standard has learnt since this was written. Bytes are kept and not understood,
-so the transfer syntax may be any, too. What PS3.6 registers as anything else (worklist, MPPS, print,
-commitment, storage of objects that belong to no patient) is refused in the negotiation, so that its SCU
+so the transfer syntax may be any, too. What PS3.6 registers as anything else (print, other
+worklists, storage of objects that belong to no patient) is refused in the negotiation, so that its SCU
 learns early and in the standard's words."""
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ SERVICES: Mapping[str, Service] = {
     "1.2.840.10008.5.1.4.1.2.3.1": Service(Operation.FIND, Level.PATIENT, Level.STUDY),
     "1.2.840.10008.5.1.4.1.2.3.2": Service(Operation.MOVE, Level.PATIENT, Level.STUDY),
     "1.2.840.10008.5.1.4.1.2.3.3": Service(Operation.GET, Level.PATIENT, Level.STUDY),
+    "1.2.840.10008.5.1.4.31": Service(Operation.WORKLIST),
+    "1.2.840.10008.3.1.2.3.3": Service(Operation.MPPS),
     "1.2.840.10008.5.1.4.1.1.201.6": Service(Operation.FIND, Level.STUDY, records=True),
 }
 """Every service but storage, by abstract syntax. Patient/Study Only (1.2.3) is retired, and still asked for."""

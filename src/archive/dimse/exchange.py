@@ -83,15 +83,24 @@ class Exchange:
             raise InvalidQuery(f"there is no level {found.level} in this information model")
         return found
 
-    def respond(self, status: Status, data: bytes | None = None, counts: Mapping[str, int] = _NONE) -> Status:
+    def respond(
+        self,
+        status: Status,
+        data: bytes | None = None,
+        counts: Mapping[str, int] = _NONE,
+        sop_instance_uid: str = "",
+    ) -> Status:
         """Send one response; `counts` are further fields of the command set, by keyword. Returns the status that was
-        sent."""
+        sent. What is to blame goes into the field that the response has for it (PS3.7 annex C)."""
         answer = response_to(
             self.request,
             status.code,
             ErrorComment=status.comment or None,
             OffendingElement=list(status.offending) or None,
+            AttributeIdentifierList=list(status.offending) or None,
+            ErrorID=status.error_id or None,
             **counts,
+            **({"AffectedSOPInstanceUID": sop_instance_uid} if sop_instance_uid else {}),
         )
         self.association.send(self.message.context.id, answer, None if data is None else [data])
         return status

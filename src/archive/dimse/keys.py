@@ -17,6 +17,8 @@ from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Level, Scope
 from archive.dimse.identifier import Identifier
 
+_ISSUER_OF_PATIENT_ID = 0x00100021
+
 
 def scope(identifier: Identifier, root: Level) -> Scope:
     """What a C-MOVE or C-GET asks for. Raises InvalidQuery, InvalidUID."""
@@ -27,6 +29,7 @@ def scope(identifier: Identifier, root: Level) -> Scope:
         raise InvalidQuery(f"the unique key of level {level.name} has no value")
     return Scope(
         patient_ids=values.get(Level.PATIENT, ()),
+        issuers_of_patient_id=_issuers(identifier) if values.get(Level.PATIENT) else (),
         study_instance_uids=values.get(Level.STUDY, ()),
         series_instance_uids=values.get(Level.SERIES, ()),
         sop_instance_uids=values.get(Level.IMAGE, ()),
@@ -58,9 +61,21 @@ def _unique_values(identifier: Identifier, level: Level) -> tuple[str, ...]:
     values = identifier.values(tag)
     if level is not Level.PATIENT:
         return tuple(check_uid(value, tag) for value in values)
+    return _one_value(identifier, tag)
+
+
+def _issuers(identifier: Identifier) -> tuple[str, ...]:
+    """Not among the unique keys of PS3.4 Table C.6-1, but said by requestors who got two patients of the same PatientID
+    from C-FIND and mean one of them."""
+    said = [value for value in identifier.values(_ISSUER_OF_PATIENT_ID) if value != "*"]
+    return _one_value(identifier, _ISSUER_OF_PATIENT_ID) if said else ()
+
+
+def _one_value(identifier: Identifier, tag: int) -> tuple[str, ...]:
+    """PatientID and its issuer have one value (PS3.6): a backslash in it is part of it, and not two other patients."""
+    values = identifier.values(tag)
     if any("*" in value or "?" in value for value in values):
-        raise InvalidQuery("PatientID of a retrieve is a wildcard")
-    # PatientID has one value (PS3.6): a backslash in it is part of the ID, and not two other patients.
+        raise InvalidQuery(f"{BY_TAG[tag].keyword} of a retrieve is a wildcard", tag)
     return ("\\".join(identifier.elements[tag].values),) if values else ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from archive.dicom.errors import NotAuthorized
 from archive.dicom.instance import StoredInstance
 from archive.dimse.exchange import Exchange
 from archive.dimse.keys import scope
@@ -17,12 +18,25 @@ from archive.security.ae_titles import AETitle
 
 
 def answer(exchange: Exchange) -> Status:
-    """Send what the Identifier names. Raises UnknownDestination before anything else is tried."""
+    """Send what the Identifier names. Raises NotAuthorized and UnknownDestination before anything else is tried."""
     archive = exchange.archive
-    destination = archive.ae_titles.destination(str(exchange.request.MoveDestination or "").strip())
+    destination = archive.ae_titles.destination(_permitted(exchange))
     instances = archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root))
     with _transfer(exchange, destination, instances) as transfer:
         return run(exchange, len(instances), transfer)
+
+
+def _permitted(exchange: Exchange) -> str:
+    """The destination that is asked for. Raises NotAuthorized where this requestor may not send there, known or
+    not."""
+    wanted = str(exchange.request.MoveDestination or "").strip()
+    allowed = exchange.rules.destinations
+    if allowed and wanted not in allowed:
+        raise NotAuthorized(
+            f"{exchange.ae_title} has no right to send to this destination",
+            f"archive ae set {exchange.ae_title} --destination {wanted}",
+        )
+    return wanted
 
 
 def _transfer(exchange: Exchange, destination: AETitle, instances: list[StoredInstance]) -> Transfer:

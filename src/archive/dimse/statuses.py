@@ -2,7 +2,8 @@
 
 A row has a column for each kind of service, as the standard words the same trouble with different numbers:
 C-STORE in PS3.4 Table B.2-1, C-FIND in Table C.4-1, C-MOVE and C-GET in Tables C.4-2 and C.4-3, the DIMSE-N
-services in PS3.7 C.5, all of them in PS3.7 Annex C. A class without a row of its own takes that of the class it descends from.
+services in PS3.7 C.5, all of them in PS3.7 Annex C. A class without a row of its own takes that of the class it
+descends from.
 
 Error Comment says the reason to the person in front of the modality: LO, at most 64 characters, ASCII.
 """
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from archive.dicom import errors
 
 SUCCESS = 0x0000
+ATTRIBUTE_LIST_ERROR = 0x0107
 PROCESSING_FAILURE = 0x0110
 NO_SUCH_SOP_INSTANCE = 0x0112
 INVALID_SOP_INSTANCE = 0x0117
@@ -29,6 +31,9 @@ RESPONSE_LIMIT_REACHED = 0xB001
 CANCELLED = 0xFE00
 PENDING = 0xFF00
 PENDING_WITH_UNSUPPORTED_KEYS = 0xFF01
+
+ERROR_IDS: Mapping[type[errors.ArchiveError], int] = {errors.NoLongerChangeable: 0xA710}
+"""Failures with an Error ID besides (PS3.4 Table F.7.2-2)."""
 
 _COMMENT_LENGTH = 64
 
@@ -82,11 +87,12 @@ STATUSES: Mapping[type[errors.ArchiveError], Row] = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a response says: the code, a comment for a person, and the tags that are to blame."""
+    """What a response says: the code, a comment for a person, the tags that are to blame, and an Error ID if not 0."""
 
     code: int
     comment: str = ""
     offending: tuple[int, ...] = ()
+    error_id: int = 0
 
 
 def row(error: type[errors.ArchiveError]) -> Row:
@@ -98,7 +104,7 @@ def worded(error: errors.ArchiveError, column: str) -> Status:
     """The status for `error` in a service of this kind (`store`, `query`, `retrieve` or `normalized`)."""
     tag = getattr(error, "tag", 0)
     code: int = getattr(row(type(error)), column)
-    return Status(code, comment(error.reason), (tag,) if tag else ())
+    return Status(code, comment(error.reason), (tag,) if tag else (), ERROR_IDS.get(type(error), 0))
 
 
 def unexpected(column: str) -> Status:

@@ -262,7 +262,9 @@ _ENCODERS: dict[str, Callable[[Any], bytes]] = {
 def _keywords(field: int) -> frozenset[str]:
     name = _PRIMITIVES[field & ~_RESPONSE].__name__ + ("_RSP" if field & _RESPONSE else "_RQ")
     message = getattr(dimse_messages, name)()
-    return frozenset(element.keyword for element in message.command_set)
+    keywords = frozenset(element.keyword for element in message.command_set)
+    # PS3.7 C.5.9, C.5.15: which attributes are missing; pynetdicom has it in N-SET-RSP only
+    return keywords | {"AttributeIdentifierList"} if name == "N_CREATE_RSP" else keywords
 
 
 _KEYWORDS = {field: _keywords(field) for field in _PRIMITIVES} | {

@@ -7,6 +7,7 @@ somebody else's is kept, as the modality did perform it, and changes nothing of 
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import structlog
@@ -31,10 +32,11 @@ class PerformedSteps:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, uid: str, asked: DataSet, calling_ae_title: str, address: str) -> None:
-        """A new step, IN PROGRESS. Raises InstanceConflict when its UID is taken, MissingAttribute, MissingValue,
-        InvalidValue, InvalidUID."""
+    def create(self, uid: str, asked: DataSet, calling_ae_title: str, address: str) -> str:
+        """A new step, IN PROGRESS; its SOP Instance UID, made here when `uid` is empty. Raises InstanceConflict when
+        that is taken, MissingAttribute, MissingValue, InvalidValue, InvalidUID."""
         data_set = rules.created(asked)
+        uid = uid or f"2.25.{uuid.uuid4().int}"
 
         def change(connection: Any) -> tuple[int, int]:
             key = performed_steps.add(connection, uid, data_set, calling_ae_title, address)
@@ -49,6 +51,7 @@ class PerformedSteps:
         self._note("created", uid, rules.IN_PROGRESS, calling_ae_title)
         if linked < named:
             _log.warning("performed step of another patient", SOPInstanceUID=uid, entries=named - linked)
+        return uid
 
     def change(self, uid: str, asked: DataSet, calling_ae_title: str) -> Change:
         """The step after an N-SET. Raises NotFound, NoLongerChangeable, MissingAttribute, MissingValue,

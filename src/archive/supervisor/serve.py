@@ -37,6 +37,7 @@ def serve(settings: Settings) -> int:
             ),
         )
         settings, secured = _listen_for_tls(settings)
+        settings, orders = _listen_for_orders(settings)
         prepare(settings)
         ground.fresh_metrics_folder(settings.metrics_folder)
         ground.allow_many_files()
@@ -44,6 +45,7 @@ def serve(settings: Settings) -> int:
         posts = [Post("http", n, (http,)) for n in numbers] + [
             Post("dimse", n, (dimse, *secured)) for n in numbers
         ]
+        posts += [Post("hl7", 1, orders)] if orders else []
         return _run(settings, [*posts, Post("jobs", 1)])
 
 
@@ -59,6 +61,16 @@ def _listen_for_tls(settings: Settings) -> tuple[Settings, tuple[socket.socket, 
     return dataclasses.replace(settings, tls=dataclasses.replace(settings.tls, listen=str(bound))), (
         listener,
     )
+
+
+def _listen_for_orders(settings: Settings) -> tuple[Settings, tuple[socket.socket, ...]]:
+    """The socket for orders in HL7, if there is to be one."""
+    if not settings.hl7.listen:
+        return settings, ()
+    asked = Address.parse(settings.hl7.listen)
+    listener = ground.listen(asked, "hl7.listen =")
+    bound = str(ground.bound_address(listener, asked))
+    return dataclasses.replace(settings, hl7=dataclasses.replace(settings.hl7, listen=bound)), (listener,)
 
 
 def _run(settings: Settings, posts: list[Post]) -> int:
@@ -85,13 +97,14 @@ def greeting(settings: Settings) -> str:
     """What a person sees when the archive is ready: where it is, and what to try first."""
     dimse, public = settings.dimse, settings.http.public_url
     secured = f"\n  over TLS  {settings.tls.listen}" if settings.tls.listen else ""
+    orders = f"\n  HL7       {settings.hl7.listen}  orders over MLLP" if settings.hl7.listen else ""
     url = f"http://{_reachable(settings.http.listen)}"
     near = _reachable(dimse.listen)
     return f"""\
 The archive {version("dicom-archive")} is ready. Ctrl-C ends it.
 
   HTTP      {url}  (DICOMweb at {url}/dicom-web){f", known as {public}" if public else ""}
-  DIMSE     {dimse.listen}  AE title {dimse.ae_title}{secured}
+  DIMSE     {dimse.listen}  AE title {dimse.ae_title}{secured}{orders}
   Data      {settings.data}
 
 Try first:

@@ -48,6 +48,12 @@ def _http(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threadi
     server.run(archive, listeners[0], beat, stop)
 
 
+def _hl7(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
+    from archive.hl7 import server
+
+    server.run(archive, listeners[0], beat, stop)
+
+
 def _jobs(archive: Archive, _listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
     from archive.jobs import worker
 
@@ -55,7 +61,7 @@ def _jobs(archive: Archive, _listeners: Listeners, beat: Heartbeat, stop: thread
 
 
 # Each imports its own room only: a DIMSE worker carries no web server.
-DOORS: dict[str, Door] = {"dimse": _dimse, "http": _http, "jobs": _jobs}
+DOORS: dict[str, Door] = {"dimse": _dimse, "http": _http, "hl7": _hl7, "jobs": _jobs}
 
 
 def heartbeat(pipe: int, clock: Callable[[], float] = time.monotonic) -> Heartbeat:

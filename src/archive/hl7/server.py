@@ -1,0 +1,142 @@
+"""Connections that bring orders: who may, how many, and how long each may take.
+
+MLLP has no sign-in, so addresses decide: this machine, and those that the administrator names. A thread for each
+connection, as senders are few and keep theirs for days; messages of one connection are taken one after the other, which
+is what the protocol promises to a sender.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from archive.bootstrap import Archive
+from archive.dicom.errors import ArchiveError
+from archive.hl7.acknowledging import acknowledgment
+from archive.hl7.answering import answer, worded
+from archive.hl7.framing import Frames, framed
+from archive.settings import HL7Settings
+
+_log = structlog.get_logger()
+
+_TURN = 0.1
+"""Seconds between looks at `stop`."""
+_PIECE = 1 << 16
+
+
+def run(
+    archive: Archive, listener: socket.socket, heartbeat: Callable[[], None], stop: threading.Event
+) -> None:
+    """Serve on `listener` until `stop` is set and running messages have been answered. Blocks."""
+    listener.setblocking(False)
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    running: list[threading.Thread] = []
+    while not stop.is_set():
+        heartbeat()
+        running = [thread for thread in running if thread.is_alive()]
+        if poll.poll(_TURN * 1000):
+            _accept(archive, listener, running, stop)
+    deadline = time.monotonic() + archive.settings.drain_seconds
+    for thread in running:
+        while thread.is_alive() and time.monotonic() < deadline:
+            heartbeat()
+            thread.join(_TURN)
+
+
+def _accept(
+    archive: Archive, listener: socket.socket, running: list[threading.Thread], stop: threading.Event
+) -> None:
+    try:
+        connection, peer = listener.accept()
+    except OSError as error:
+        _log.warning("no connection", error=type(error).__name__)
+        time.sleep(_TURN / 2)  # out of descriptors perhaps, and the listener stays readable
+        return
+    address = peer[0].removeprefix("::ffff:")
+    settings = archive.settings.hl7
+    refused = "" if may_send(address, settings) else "address is not among hl7.senders"
+    if len(running) >= settings.maximum_connections:
+        refused = refused or "more than hl7.maximum_connections"
+    if refused:
+        _log.warning("sender refused", sender=address, reason=refused)
+        connection.close()
+        return
+    thread = threading.Thread(
+        target=_attend, args=(archive, connection, address, stop), name="hl7", daemon=True
+    )
+    thread.start()
+    running.append(thread)
+
+
+def may_send(address: str, settings: HL7Settings) -> bool:
+    """Whether orders are taken from this address: from this machine always."""
+    try:
+        sender = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return sender.is_loopback or any(
+        sender in ipaddress.ip_network(network, strict=False) for network in settings.senders
+    )
+
+
+def _attend(archive: Archive, connection: socket.socket, address: str, stop: threading.Event) -> None:
+    """The life of one connection. Nothing escapes."""
+    reason = "closed by the sender"
+    try:
+        with contextlib.closing(connection):
+            reason = _converse(archive, connection, address, stop)
+    except OSError as error:
+        reason = type(error).__name__
+    _log.info("sender gone", sender=address, reason=reason)
+
+
+def _converse(archive: Archive, connection: socket.socket, address: str, stop: threading.Event) -> str:
+    """Answer message after message; why it ended. Raises OSError."""
+    settings = archive.settings.hl7
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    frames = Frames(settings.maximum_message_bytes)
+    began: float | None = None
+    while True:
+        limit = settings.idle_deadline if began is None else settings.message_deadline
+        piece = _received(connection, (began or time.monotonic()) + limit, stop)
+        if isinstance(piece, str):
+            return piece
+        try:
+            for message in frames.feed(piece):
+                _send(connection, answer(archive, message, address), settings)
+                began = None
+        except ArchiveError as error:
+            _send(connection, acknowledgment(None, worded(error)), settings)
+            return error.reason
+        if not frames.within:
+            began = None
+        elif began is None:
+            began = time.monotonic()
+
+
+def _received(connection: socket.socket, deadline: float, stop: threading.Event) -> bytes | str:
+    """The next bytes, or why there are none. A message on its way in when the archive stops is not waited for: without
+    acknowledgment it is sent again."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    while not poll.poll(_TURN * 1000):
+        if stop.is_set():
+            return "the archive stops"
+        if time.monotonic() > deadline:
+            return "silent for too long"
+    if time.monotonic() > deadline:
+        return "too slow with a message"
+    return connection.recv(_PIECE) or "closed by the sender"
+
+
+def _send(connection: socket.socket, message: bytes, settings: HL7Settings) -> None:
+    connection.settimeout(settings.message_deadline)
+    connection.sendall(framed(message))
