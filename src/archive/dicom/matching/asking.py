@@ -161,9 +161,10 @@ def _keys_of(manner: Manner, path: Path, values: Values) -> list[Key]:
 
 def _several(path: Path, vr: str, values: Values) -> list[Key]:
     """Each of the values has to match one of the attribute's (PS3.4 C.2.2.2.8)."""
-    if len(values) > MAXIMUM_VALUES:
+    present = dict.fromkeys(value for value in values if value.strip())
+    if len(present) > MAXIMUM_VALUES:
         raise InvalidQuery(f"more than {MAXIMUM_VALUES} values of one key")
-    made = [matching(vr, (one,)) for one in dict.fromkeys(values)] or [Universal()]
+    made = [matching(vr, (one,)) for one in present] or [Universal()]
     if len(made) > 1 and any(isinstance(one, Wildcard | Universal) for one in made):
         raise InvalidQuery("a key with several values has wildcards (PS3.4 C.2.2.2.8)")
     return [Key(path, one) for one in made]
