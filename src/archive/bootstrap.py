@@ -18,6 +18,7 @@ from archive.services.duplicates import Policies
 from archive.services.fonts import lettering
 from archive.services.health import Health
 from archive.services.ingest import Coercions, Ingest
+from archive.services.notifications import Notifications
 from archive.services.orders import Orders
 from archive.services.performed_steps import PerformedSteps
 from archive.services.refusals import Refusals
@@ -50,6 +51,7 @@ class Archive:
     conflicts: Conflicts
     commitment: Commitment
     reports: Reports
+    notifications: Notifications
     ae_titles: AETitles
     refusals: Refusals
     admissions: Admissions
@@ -129,6 +131,7 @@ def build(settings: Settings) -> Archive:
         conflicts=Conflicts(store, database),
         commitment=commitment,
         reports=Reports(database, commitment, titles.get, settings),
+        notifications=Notifications(database, titles, settings),
         ae_titles=titles,
         refusals=refusals,
         admissions=admissions(settings, titles, refusals),

@@ -125,7 +125,7 @@ class Dimse:
     )
     commitment_wait: int = setting(30, "Seconds that storage commitment waits for what is not here yet.", 0)
     commitment_same_association: bool = setting(True, "False tells its result on a new association always.")
-    notification_quiet: int = setting(60, "Seconds until a study without news is told of as available.", 1)
+    notification_quiet: int = setting(60, "Seconds until a study without news is told of as available.", 10)
     report_days: int = setting(7, "Days of trying to tell an AE title of a commitment or a study.", 1)
 
     @property

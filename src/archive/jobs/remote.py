@@ -13,6 +13,7 @@ from typing import Any
 
 from archive.bootstrap import Archive
 from archive.jobs.retry import RetryPolicy
+from archive.services.notifications import NOTIFICATION_DUE
 from archive.services.reports import REPORT_DUE, Held
 from archive.settings import Dimse
 
@@ -46,7 +47,22 @@ def _not_reported(archive: Archive, payload: Payload, reason: str, given_up: boo
     archive.reports.failed(_held(payload), reason, given_up=given_up)
 
 
-REMOTE: Mapping[str, RemoteJob] = {REPORT_DUE: RemoteJob(_reported, _report, _not_reported)}
+def _notified(archive: Archive, payload: Payload) -> str:
+    return archive.notifications.destination(payload["id"], payload["turn"])
+
+
+def _notify(archive: Archive, payload: Payload) -> None:
+    archive.notifications.deliver(payload["id"], payload["turn"])
+
+
+def _not_notified(archive: Archive, payload: Payload, reason: str, given_up: bool) -> None:
+    archive.notifications.failed(payload["id"], payload["turn"], reason, given_up=given_up)
+
+
+REMOTE: Mapping[str, RemoteJob] = {
+    REPORT_DUE: RemoteJob(_reported, _report, _not_reported),
+    NOTIFICATION_DUE: RemoteJob(_notified, _notify, _not_notified),
+}
 
 
 def policy(settings: Dimse) -> RetryPolicy:

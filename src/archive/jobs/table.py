@@ -76,7 +76,25 @@ def expire_worklist(archive: Archive) -> None:
     archive.worklist.expire()
 
 
+def take_over_reports(archive: Archive) -> None:
+    """Results that associations were about to tell which are gone."""
+    archive.reports.sweep()
+
+
+def notice_studies(archive: Archive) -> None:
+    """Studies that others want to be told of."""
+    archive.notifications.notice()
+
+
+def expire_notifications(archive: Archive) -> None:
+    """What others were told of long ago."""
+    archive.notifications.expire()
+
+
 RECURRING: tuple[Recurring, ...] = (
+    Recurring("take over reports", 15.0, take_over_reports),
+    Recurring("notice studies", 5.0, notice_studies),
+    Recurring("expire notifications", 3600.0, expire_notifications),
     Recurring("sweep spool", 60.0, sweep_spool),
     Recurring("expire commitments", 3600.0, expire_commitments),
     Recurring("expire copies", 3600.0, expire_copies),
