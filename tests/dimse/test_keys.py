@@ -72,3 +72,16 @@ def test_every_required_key_is_supported() -> None:
     keys = supported_keys(Level.STUDY)
     assert {"PatientName", "PatientID", "StudyDate", "StudyInstanceUID"} <= set(keys[Level.STUDY])
     assert supported_keys(Level.PATIENT)[Level.PATIENT][0] == "PatientName"
+
+
+def test_an_issuer_means_one_of_two_patients_of_the_same_id() -> None:
+    """Not of PS3.4 Table C.6-1, but said; alone it is no unique key."""
+    both = identifier("PATIENT", PatientID="7", IssuerOfPatientID="A\\B")
+    assert scope(both, Level.PATIENT) == Scope(patient_ids=("7",), issuers_of_patient_id=("A\\B",))
+    anyone = identifier("PATIENT", PatientID="7", IssuerOfPatientID="*")
+    assert scope(anyone, Level.PATIENT) == Scope(patient_ids=("7",))
+    study = identifier("STUDY", PatientID="7", IssuerOfPatientID="A", StudyInstanceUID="1.2")
+    assert scope(study, Level.STUDY) == Scope(("1.2",))
+    for asked in ({"IssuerOfPatientID": "A"}, {"PatientID": "7", "IssuerOfPatientID": "A*"}):
+        with pytest.raises(InvalidQuery):
+            scope(identifier("PATIENT", **asked), Level.PATIENT)

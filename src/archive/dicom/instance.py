@@ -99,9 +99,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The instances that a retrieve means: everything below these UIDs. Empty tuples do not restrict."""
+    """The instances that a retrieve means: everything below these UIDs. Empty tuples do not restrict. Two patients may
+    have the same PatientID from different issuers."""
 
     study_instance_uids: tuple[str, ...] = ()
     series_instance_uids: tuple[str, ...] = ()
     sop_instance_uids: tuple[str, ...] = ()
     patient_ids: tuple[str, ...] = ()
+    issuers_of_patient_id: tuple[str, ...] = ()

@@ -110,6 +110,7 @@ def _within(statement: sa.Select[Any], scope: Scope) -> sa.Select[Any]:
         (series.c.SeriesInstanceUID, scope.series_instance_uids),
         (instance_table.c.SOPInstanceUID, scope.sop_instance_uids),
         (study.c.PatientID, scope.patient_ids),
+        (study.c.IssuerOfPatientID, scope.issuers_of_patient_id),
     )
     for column, values in restrictions:
         if values:

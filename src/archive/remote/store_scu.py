@@ -114,7 +114,7 @@ def _untaken(association: Association, instance: StoredInstance) -> str:
     )
     if takes_class:
         return f"transfer syntax not taken: {instance.transfer_syntax_uid}"
-    return f"SOP class not taken: {instance.SOPClassUID}"
+    return f"receiver takes no form of {instance.SOPClassUID}"
 
 
 def _command(instance: StoredInstance, request: StoreRequest, message_id: int) -> C_STORE:

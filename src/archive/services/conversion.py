@@ -52,7 +52,7 @@ def converted(conversion: Conversion, transfer_syntax_uid: str) -> Generator[byt
     if conversion.table is not None:
         return compression.compressed(conversion, transfer_syntax_uid)
     if transfer_syntax_uid not in ENCODERS and transfer_syntax_uid not in _WITHOUT_PIXELS:
-        raise NotAcceptable(f"{transfer_syntax(transfer_syntax_uid).name} is not made here")
+        raise NotAcceptable(f"not made here: {transfer_syntax(transfer_syntax_uid).name}")
     return _native(conversion, EXPLICIT_VR_LITTLE_ENDIAN)
 
 

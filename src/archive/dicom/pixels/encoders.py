@@ -84,7 +84,7 @@ def check(description: PixelDescription, transfer_syntax_uid: str) -> None:
         fits = fits and description.BitsAllocated <= _MOST_BITS
         fits = fits and description.HighBit == description.BitsStored - 1
     if description.is_float or not fits:
-        raise NotAcceptable(f"{_name(transfer_syntax_uid)} cannot hold such pixels")
+        raise NotAcceptable(f"such pixels cannot be said in {_name(transfer_syntax_uid)}")
 
 
 def colours(frame: NativeFrame, transfer_syntax_uid: str) -> tuple[str, int]:
@@ -97,7 +97,7 @@ def colours(frame: NativeFrame, transfer_syntax_uid: str) -> tuple[str, int]:
 def _encoder(transfer_syntax_uid: str) -> Encoder:
     encoder = ENCODERS.get(transfer_syntax_uid)
     if encoder is None:
-        raise NotAcceptable(f"{_name(transfer_syntax_uid)} cannot be made without loss")
+        raise NotAcceptable(f"cannot be made without loss: {_name(transfer_syntax_uid)}")
     return encoder
 
 
