@@ -77,7 +77,9 @@ def is_answer(message: Message) -> bool:
 def _context(association: Association) -> Context:
     context = next(iter(association.contexts.values()), None)
     if context is None:
-        raise PeerFailure("the peer does not accept the storage commitment context: it has to be allowed there")
+        raise PeerFailure(
+            "the peer does not accept the storage commitment context: it has to be allowed there"
+        )
     if not (context.as_scp or context.as_scu):
         raise PeerFailure("the peer does not let us be SCP of storage commitment (role selection)")
     return context
