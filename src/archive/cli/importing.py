@@ -37,6 +37,7 @@ THREADS = 4
 NAMES = 20
 """Files named for each reason, unless all are asked for."""
 
+KEPT_ASIDE = "its identifiers are taken; see `archive conflicts list --all`"
 DICOMDIR = "the index of a medium (DICOMDIR), not an object"
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Fate(enum.Enum):
 
     STORED = "Stored"
     ALREADY_THERE = "Already there"
+    KEPT_ASIDE = "Kept aside"
     REFUSED = "Refused"
     NOT_DICOM = "Not DICOM"
 
@@ -123,6 +125,8 @@ def store(ingest: Ingest, path: Path) -> Result:
         return Result(
             path, Fate.REFUSED, f"a fault of the archive ({type(error).__name__}): please report it"
         )
+    if receipt.kept_aside:
+        return Result(path, Fate.KEPT_ASIDE, KEPT_ASIDE)
     return Result(path, Fate.ALREADY_THERE if receipt.already_there else Fate.STORED)
 
 
@@ -160,7 +164,7 @@ def summary(report: Report, names: int | None = NAMES) -> str:
     """How many of each, then each reason with its files; at most `names` files for a reason."""
     counts = Counter(result.fate for result in report.results)
     lines = [f"{fate.value:<14}{counts[fate]:>8}" for fate in Fate]
-    for fate in (Fate.REFUSED, Fate.NOT_DICOM):
+    for fate in (Fate.REFUSED, Fate.KEPT_ASIDE, Fate.NOT_DICOM):
         for reason, paths in _by_reason(report.results, fate).items():
             lines += ["", f"{fate.value}: {reason} ({len(paths)})", *_named(sorted(paths), names)]
     if report.interrupted:

@@ -60,7 +60,8 @@ class Receipt:
     """An object that is safe. `already_there`: the same bytes were stored before, and nothing was written now.
     `warning`: the status (PS3.4 table B.2-1) or Warning Reason (PS3.18 table I.2-1) that the sender is to hear, 0 for
     none; `remark` says it in words, and `offending` are the tags of the elements that it is about. `conflict_id` is the
-    number of the record where the object was kept aside, or has taken the place of another one."""
+    number of the record where the object was `kept_aside`, and is not found under its UIDs, or has taken the place of
+    another one."""
 
     SOPClassUID: str
     SOPInstanceUID: str
@@ -71,6 +72,7 @@ class Receipt:
     remark: str = ""
     offending: tuple[int, ...] = ()
     conflict_id: int = 0
+    kept_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,7 @@ class Reception:
             remark,
             offending,
             fate.conflict_id,
+            fate.held,
         )
 
     @property

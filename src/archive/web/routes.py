@@ -22,8 +22,9 @@ from archive.web import (
     wado_uri,
     zip_download,
 )
+from archive.web.api import conflicts
 from archive.web.api.guard import guarded
-from archive.web.description import openapi, transactions
+from archive.web.description import api_conflicts, openapi, transactions
 from archive.web.description.route import UNDESCRIBED, About, Route
 from archive.web.http.urls import ROOT
 
@@ -164,6 +165,17 @@ _RESOURCES: tuple[Route, ...] = (
         commitment.result,
         about=transactions.CHECK_COMMITMENT,
     ),
+    _api("GET", "/conflicts", "SearchConflicts", conflicts.search, api_conflicts.SEARCH),
+    _api(
+        "POST",
+        "/conflicts/decisions",
+        "DecideConflicts",
+        conflicts.decide,
+        api_conflicts.DECIDE,
+        takes_body=True,
+    ),
+    _api("GET", "/conflicts/{conflict}", "RetrieveConflict", conflicts.one, api_conflicts.RETRIEVE),
+    _api("GET", "/conflicts/{conflict}/copy", "RetrieveConflictCopy", conflicts.copy, api_conflicts.COPY),
     Route("GET", "/health/live", "Live", "", status.live, about=transactions.LIVE),
     Route("GET", "/health/ready", "Ready", "", status.ready, about=transactions.READY),
     Route("GET", "/metrics", "Metrics", "", status.metrics_page, about=transactions.METRICS),

@@ -3,7 +3,9 @@
 Table I.2-2 leaves two choices to us. Failure Reason of an identifier that is taken by other content is 0111
 (Duplicate SOP Instance, PS3.7 Annex C), as C-STORE answers it; a part that cannot be read at all is C000. The
 sentences go into Warning headers in the form that 10.5.3.2 recommends, as the module has no place for them. What was
-coerced is told by its Warning Reason only: the Original Attributes Sequence is in the stored object.
+coerced is told by its Warning Reason only: the Original Attributes Sequence is in the stored object. An object that was
+kept aside, as its identifiers are taken, is safe and told with B000 (what is found under its UID differs from it), but
+without a Retrieve URL, under which there is none or another one.
 """
 
 from __future__ import annotations
@@ -110,7 +112,8 @@ class StoreResponse:
         return module
 
     def _studies(self) -> list[str]:
-        return list(dict.fromkeys(receipt.StudyInstanceUID for receipt in self.receipts))
+        found = (receipt.StudyInstanceUID for receipt in self.receipts if not receipt.kept_aside)
+        return list(dict.fromkeys(found))
 
     def _referenced_item(self, receipt: Receipt) -> dict[str, Any]:
         url = urls.resource_url(
@@ -119,15 +122,18 @@ class StoreResponse:
         item = {
             "00081150": _value("UI", receipt.SOPClassUID),
             "00081155": _value("UI", receipt.SOPInstanceUID),
-            "00081190": _value("UR", url),
+            "00081190": _value("UR", *([] if receipt.kept_aside else [url])),
         }
         return item | ({"00081196": _value("US", receipt.warning)} if receipt.warning else {})
 
     def _warnings(self) -> list[tuple[str, str]]:
         """One Warning for each kind of failure and of warning, the first few kinds."""
         texts = [f"{fail.reason:04X} {self.base_url}: {fail.error.reason}" for fail in self.failures]
-        reasons = (receipt.warning for receipt in self.receipts if receipt.warning)
-        texts += [f"{reason:04X} {self.base_url}: {WARNING_REASONS[reason]}" for reason in reasons]
+        texts += [
+            f"{receipt.warning:04X} {self.base_url}: {_said_of(receipt)}"
+            for receipt in self.receipts
+            if receipt.warning
+        ]
         return [("Warning", warning[:1000]) for warning in list(dict.fromkeys(texts))[:MAXIMUM_WARNINGS]]
 
     def _locations(self) -> list[tuple[str, str]]:
@@ -138,6 +144,10 @@ class StoreResponse:
             return []
         url = urls.resource_url(self.base_url, studies[0])
         return [("Location", url), ("Content-Location", url)]
+
+
+def _said_of(receipt: Receipt) -> str:
+    return receipt.remark if receipt.kept_aside else WARNING_REASONS[receipt.warning]
 
 
 def _failed_item(failure: Failure) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from archive.dicom.errors import ArchiveError, CannotUnderstand
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Source
 from archive.services.composing import Composed, Composition, Refused
+from archive.services.refusals import Instance
 from archive.web import stow_parts
 from archive.web.http import media_types, metrics
 from archive.web.http.crossing import Beside
@@ -90,6 +91,7 @@ class Store:
                 self._break(error)
         self._compose()
         self._collect()
+        self._keep_refusals()
         return self._response.answer()
 
     def close(self) -> None:
@@ -141,8 +143,15 @@ class Store:
                 metrics.OBJECTS.labels("refused").inc()
                 self._response.failures.append(outcome)
             else:
-                metrics.OBJECTS.labels("already_there" if outcome.already_there else "stored").inc()
+                metrics.OBJECTS.labels(_label(outcome)).inc()
                 self._response.receipts.append(outcome)
+
+    def _keep_refusals(self) -> None:
+        """For the administrator whom the sender will ask."""
+        for failure in self._response.failures:
+            what = Instance(failure.SOPClassUID, failure.SOPInstanceUID)
+            status = f"{failure.reason:04X}"
+            self._request.archive.refusals.keep_object(what, self._request.source, status, failure.error)
 
     def _break(self, error: MultipartError) -> None:
         """Nothing after this place can be read; the part at hand has no end."""
@@ -156,6 +165,12 @@ class Store:
         part, self._part = self._part, None
         if part is not None:
             part.close()
+
+
+def _label(receipt: Receipt) -> str:
+    if receipt.kept_aside:
+        return "kept_aside"
+    return "already_there" if receipt.already_there else "stored"
 
 
 def _stored(found: Composed | Refused) -> Receipt | Failure:

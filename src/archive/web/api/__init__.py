@@ -2,4 +2,5 @@
 
 guard          who may use it: asked before every handler
 json_body      bodies in, values out
+conflicts      objects whose identifiers are taken
 """
