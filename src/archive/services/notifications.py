@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from archive.dicom.errors import PeerFailure
+from archive.dicom.errors import NotFound, PeerFailure
 from archive.dicom.instance import Scope
 from archive.dicom.writing.availability import Available, notification
 from archive.index import instances, notifications
@@ -25,6 +25,8 @@ from archive.remote.peer import peer_of
 from archive.services.ae_titles import AETitles
 from archive.services.reports import PASSING, WARNINGS
 from archive.settings import Settings
+
+__all__ = ["NOTIFICATION_DUE", "Notification", "Notifications", "Progress"]
 
 NOTIFICATION_DUE = notifications.NOTIFICATION_DUE
 """Outbox event: work for `deliver`."""
@@ -91,6 +93,20 @@ class Notifications:
         """The last ones and what has become of them, newest first."""
         with self._database.read() as connection:
             return notifications.newest(connection, limit, progress)
+
+    def again(self, key: int) -> Notification:
+        """Tell of a study once more, though it was told or given up. Raises NotFound."""
+
+        def change(connection: Connection) -> Notification | None:
+            found = notifications.get(connection, key)
+            if found is not None:
+                notifications.put(connection, found.StudyInstanceUID, found.ae_title, _uid(uuid.uuid4()))
+            return found
+
+        found = self._database.write(change)
+        if found is None:
+            raise NotFound("no such notification: see `archive notifications`")
+        return found
 
     def _notice(self, connection: Connection, wanting: Sequence[str], now: float) -> None:
         notifications.look(connection, now)

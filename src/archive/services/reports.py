@@ -30,6 +30,8 @@ from archive.security.ae_titles import AETitle
 from archive.services.commitment import AT_ONCE_ITEMS, COMMITMENT_REQUESTED, Commitment
 from archive.settings import Settings
 
+__all__ = ["HOLD_SECONDS", "PASSING", "REPORT_DUE", "WARNINGS", "Held", "Progress", "Report", "Reports"]
+
 REPORT_DUE = reports.REPORT_DUE
 """Outbox event: work for `deliver`."""
 
