@@ -33,6 +33,9 @@ from archive.services.delivery import Delivery
 POLLING_SECONDS = 0.1
 """How long a C-CANCEL may wait for being seen while a receiver takes its time."""
 
+_MOST_COUNTED = 0xFFFF
+"""The counts are US."""
+
 _log = structlog.get_logger()
 
 
@@ -79,10 +82,18 @@ class Tally:
     def status(self) -> Status:
         """The final status: A702 when nothing went through, B000 when not all of it did."""
         if not self.failed and not self.warning:
-            return Status(SUCCESS)
+            return Status(SUCCESS, self.comment)
         if len(self.failed) == self.total:
-            return Status(SUB_OPERATIONS_REFUSED, comment(self.reason))
-        return Status(SUB_OPERATIONS_WARNING, comment(self.reason))
+            return Status(SUB_OPERATIONS_REFUSED, self.comment)
+        return Status(SUB_OPERATIONS_WARNING, self.comment)
+
+    @property
+    def comment(self) -> str:
+        """Why the first one failed, behind the numbers where the counts cannot say them."""
+        if self.total <= _MOST_COUNTED:
+            return comment(self.reason)
+        numbers = f"{self.completed} completed, {len(self.failed)} failed, {self.warning} warnings"
+        return comment(f"{numbers}: {self.reason}" if self.reason else numbers)
 
 
 class SubOperations(Protocol):
