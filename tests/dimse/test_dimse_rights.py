@@ -308,3 +308,14 @@ def test_common_extended_negotiation_says_what_a_private_class_is(
     results = {context.abstract_syntax: context.result for context in association.rejected_contexts}
     association.release()
     assert results == ({} if accepted else {private: 3})
+
+
+def test_what_the_network_turns_away_is_kept_too(tmp_path: Path) -> None:
+    """T17: too many in all, with what would help."""
+    with open_door(tmp_path / "data", dimse__maximum_associations=1) as door:
+        first = associate(door)
+        assert rejection(associate(door)) == (2, 3, 2)
+        first.release()
+        wait_for(lambda: len(door.archive.refusals.associations()) > 0)
+        (kept, *_) = door.archive.refusals.associations()
+    assert "dimse.maximum_associations" in kept.refused.remedy

@@ -22,6 +22,8 @@ from archive.security.operations import ALL_OPERATIONS, Operation
 from archive.security.rules import DEFAULT_RULES, Rules
 from archive.services.admission import Guest
 
+TOO_MANY_ASSOCIATIONS = "too many associations"
+"""As the network words it."""
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 """PS3.4 annex B, in common extended negotiation."""
 
@@ -42,7 +44,7 @@ class Policy:
 
     def turned_away(self, caller: Caller, reason: str) -> None:
         """Keep what the network itself refused, beside what we did."""
-        self.archive.refusals.keep_association(caller, reason)
+        self.archive.refusals.keep_association(caller, reason, _remedy(caller, reason))
 
 
 @dataclass(slots=True)
@@ -118,6 +120,14 @@ class Admission:
             self._denied.add(operation)
             refused = _no_right(self.ae_title, operation)
             self.archive.refusals.keep_association(self.guest.caller, refused.reason, refused.remedy)
+
+
+def _remedy(caller: Caller, reason: str) -> str:
+    if reason == TOO_MANY_ASSOCIATIONS:
+        return "raise dimse.maximum_associations, or give single AE titles --maximum-associations"
+    if caller.secured and not caller.calling_ae_title:
+        return "compare [tls] in the settings with what the caller speaks and shows"
+    return "nothing here lets it in: its request breaks PS3.8 9.3.2"
 
 
 def _is_something_else(operation: Operation, common: CommonExtended | None) -> bool:

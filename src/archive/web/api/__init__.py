@@ -2,5 +2,8 @@
 
 guard          who may use it: asked before every handler
 json_body      bodies in, values out
+ae_titles      the known AE titles, their rules, and C-ECHO
+refusals       who and what was refused, and what would let them in
 conflicts      objects whose identifiers are taken
+worklist       what is scheduled, and what modalities have done of it
 """
