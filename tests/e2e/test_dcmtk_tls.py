@@ -8,14 +8,17 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 
 import dcmtk
-from archive_process import ArchiveServer, archive
+import scu
+from archive_process import ArchiveServer, Finished, archive
 from certificates import Authority, Proof
 from holdings import instances_of, kept, save
 from objects import mr, series
@@ -52,6 +55,11 @@ class Site:
     @property
     def peer(self) -> list[object]:
         return ["-aec", self.server.ae_title, "127.0.0.1", self.server.tls_port]
+
+    def echo(self, port: int) -> dcmtk.Run:
+        """C-ECHO of a server over TLS at that port."""
+        security = ["+tls", self.modality.key, self.modality.chain, "+cf", self.authority.file]
+        return dcmtk.run("echoscu", *security, "127.0.0.1", port)
 
     def openssl(self, *options: str) -> str:
         """What `openssl s_client` says of a handshake, with the modality's certificate."""
@@ -198,6 +206,76 @@ def test_a_renewed_certificate_is_in_effect_at_once(site: Site, tmp_path: Path) 
     finally:
         install(site.authority.proof("archive"), site.folder)
     assert site.run("echoscu").code == 0
+
+
+def known(site: Site, *arguments: object) -> Finished:
+    """`archive ae …` beside the running archive."""
+    given = environment(site.folder, site.authority)
+    return archive("ae", *map(str, arguments), "--data", str(site.server.data), environment=given)
+
+
+@contextmanager
+def secured_storescp(site: Site, folder: Path, proof: Proof) -> Iterator[int]:
+    """A stock storage SCP over TLS with this certificate, which wants one of the authority's."""
+    port = dcmtk.free_port()
+    command = [str(dcmtk.tool("storescp")), "+B", "+xa", "-od", str(folder)]
+    security = ["+tls", str(proof.key), str(proof.chain), "+cf", str(site.authority.file)]
+    process = subprocess.Popen([*command, *security, str(port)])
+    try:
+        deadline = time.monotonic() + dcmtk.START_SECONDS
+        while site.echo(port).code:
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "storescp does not answer"
+        yield port
+    finally:
+        process.terminate()
+        process.wait(dcmtk.START_SECONDS)
+
+
+def test_c_move_to_a_destination_over_tls(site: Site, tmp_path: Path, received: Path) -> None:
+    """PS3.15 B.12 as client; the destination's certificate is for its host, or bound to its entry."""
+    data_sets = series(mr, 2)
+    assert site.run("storescu", save(tmp_path / "sent", *data_sets)).output.count(STORED) == 2
+    elsewhere = site.authority.proof("store-1", hosts=["store-1.example"])
+    with secured_storescp(site, received, elsewhere) as port:
+        assert known(site, "add", "STORESCP", "127.0.0.1", port, "--tls").code == 0
+        echoed = known(site, "echo", "STORESCP")
+        assert echoed.code == 1
+        assert "TLS could not be agreed on" in echoed.stderr
+        assert "certificate is not valid for '127.0.0.1'" in echoed.stderr
+        assert moved(site, data_sets).failed == 2
+        bound = ("--certificate", f"sha256:{elsewhere.sha256}")
+        assert known(site, "add", "STORESCP", "127.0.0.1", port, "--tls", *bound).code == 0
+        assert known(site, "echo", "STORESCP").code == 0
+        assert moved(site, data_sets).completed == 2
+    assert len(list(received.iterdir())) == 2
+
+
+@dataclass(frozen=True)
+class Moved:
+    completed: int
+    failed: int
+
+
+def moved(site: Site, data_sets: Sequence[Dataset]) -> Moved:
+    final = scu.move(
+        site.server, "STORESCP", QueryRetrieveLevel="STUDY", StudyInstanceUID=data_sets[0].StudyInstanceUID
+    )
+    return Moved(int(final.NumberOfCompletedSuboperations), int(final.NumberOfFailedSuboperations))
+
+
+def test_a_certificate_bound_to_an_ae_title(site: Site) -> None:
+    """dimse.md 1.1 "mTLS + map client certificate to AE title": the title alone does not let anybody in."""
+    other = site.authority.proof("other-modality")
+    assert (
+        known(site, "add", "CT_1", "127.0.0.1", 104, "--require-tls", "--certificate", "modality").code == 0
+    )
+    calling = ("-aet", "CT_1")
+    assert site.run("echoscu", *calling).code == 0
+    assert site.run("echoscu", *calling, proof=other).code != 0
+    assert dcmtk.run("echoscu", *calling, *dcmtk.peer(site.server)).code != 0
+    said = known(site, "refused").stdout
+    assert "CT_1" in said
 
 
 def test_what_is_wrong_with_certificates_is_said_before_anything_starts(tmp_path: Path) -> None:

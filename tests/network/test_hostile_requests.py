@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import structlog
 
-from archive.dicom.errors import CallerRefused
+from archive.dicom.errors import CallerRefused, OutOfResources
 from archive.network import pdu
 from archive.network.association import Association
+from archive.network.caller import Caller
 from archive.network.commands import encode_command
 from archive.network.negotiation import decode_accept
 from association_peers import (
@@ -185,6 +186,20 @@ def test_d10_strange_calling_ae_titles_reach_the_policy(serving: Serving, callin
         for line in lines
         if "calling" in line
     )
+    assert stores_one(server)
+
+
+def test_who_cannot_be_recorded_is_answered_all_the_same(serving: Serving) -> None:
+    """An index that is away must not turn a rejection into an abort."""
+
+    class Forgetful(Policy):
+        def turned_away(self, caller: Caller, reason: str) -> None:
+            raise OutOfResources("the index is away")
+
+    server = serving(policy=Forgetful())
+    with server.connect() as peer:
+        peer.send(request_with(USER))
+        assert peer.receive() == rejected(1, 2, 1)
     assert stores_one(server)
 
 

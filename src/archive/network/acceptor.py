@@ -24,7 +24,7 @@ from typing import Protocol
 
 import structlog
 
-from archive.dicom.errors import AssociationAborted, CallerRefused, SecurityFailure
+from archive.dicom.errors import ArchiveError, AssociationAborted, CallerRefused, SecurityFailure
 from archive.network import negotiation, pdu
 from archive.network.association import Agreement, Association, Context, Limits
 from archive.network.caller import Caller
@@ -273,16 +273,24 @@ def _request(wire: Wire, visitor: _Visitor, policy: AcceptorPolicy) -> Associate
         _, body = wire.read_pdu(_admit_header, deadline, deadline)
     except SecurityFailure as failure:
         stranger = Caller("", "", visitor.address, secured=visitor.secure is not None)
-        policy.turned_away(stranger, failure.reason)
+        _tell(policy, stranger, failure)
         raise
     return negotiation.decode_request(body)
+
+
+def _tell(policy: AcceptorPolicy, caller: Caller, refusal: ArchiveError) -> None:
+    """A policy that cannot take it down just now is no reason not to answer as we should."""
+    try:
+        policy.turned_away(caller, refusal.reason)
+    except ArchiveError as trouble:
+        _log.warning("refusal_not_recorded", reason=trouble.reason, peer=caller.address)
 
 
 def _admit(request: AssociateRequest, caller: Caller, policy: AcceptorPolicy) -> Admitted:
     try:
         negotiation.check_request(request)
     except CallerRefused as refused:
-        policy.turned_away(caller, refused.reason)
+        _tell(policy, caller, refused)
         raise
     return policy.admit(caller)
 
@@ -291,7 +299,7 @@ def _seat(visitor: _Visitor, caller: Caller, floor: _Floor, policy: AcceptorPoli
     try:
         floor.seat(visitor)
     except CallerRefused as refused:
-        policy.turned_away(caller, refused.reason)
+        _tell(policy, caller, refused)
         raise
 
 
