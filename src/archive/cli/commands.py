@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from archive import config
-from archive.cli import ae, commitments, conflicts, importing, opening, refusals
+from archive.cli import ae, commitments, conflicts, importing, opening, refusals, worklist
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
@@ -28,6 +28,7 @@ app.add_typer(ae.app, name="ae")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(commitments.app, name="commitments")
 app.add_typer(commitments.notifications_app, name="notifications")
+app.add_typer(worklist.app, name="worklist")
 app.add_typer(config_app, name="config")
 app.command()(refusals.refusals)
 

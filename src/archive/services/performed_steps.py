@@ -23,6 +23,8 @@ from archive.index.database import Database
 from archive.index.performed_steps import Step
 from archive.index.worklist import Entry
 
+__all__ = ("PerformedSteps", "Step", "state")
+
 _log = structlog.get_logger()
 
 

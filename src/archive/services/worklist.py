@@ -26,6 +26,8 @@ from archive.index.database import Database
 from archive.index.worklist import Entry
 from archive.settings import WorklistSettings
 
+__all__ = ("Entry", "Worklist", "check_same_patient", "stations")
+
 BATCH = 50
 DAY = 86_400.0
 

@@ -22,9 +22,9 @@ from archive.web import (
     wado_uri,
     zip_download,
 )
-from archive.web.api import conflicts
+from archive.web.api import ae_titles, conflicts, refusals, worklist
 from archive.web.api.guard import guarded
-from archive.web.description import api_conflicts, openapi, transactions
+from archive.web.description import api_ae_titles, api_conflicts, api_worklist, openapi, transactions
 from archive.web.description.route import UNDESCRIBED, About, Route
 from archive.web.http.urls import ROOT
 
@@ -34,6 +34,9 @@ STUDY = "/studies/{study}"
 SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
 COMMITMENT = "/commitment-requests/{transaction}"
+ENTRY = "/worklist/{entry}"
+AE_TITLE = "/ae-titles/{title:path}"
+"""An AE title may hold a slash."""
 
 Handler = Callable[[Any, Any], Any]
 
@@ -165,6 +168,12 @@ _RESOURCES: tuple[Route, ...] = (
         commitment.result,
         about=transactions.CHECK_COMMITMENT,
     ),
+    _api("GET", "/ae-titles", "SearchAETitles", ae_titles.search, api_ae_titles.SEARCH),
+    _api("POST", f"{AE_TITLE}/echo", "EchoAETitle", ae_titles.echo, api_ae_titles.ECHO),
+    _api("GET", AE_TITLE, "RetrieveAETitle", ae_titles.retrieve, api_ae_titles.RETRIEVE),
+    _api("PUT", AE_TITLE, "PutAETitle", ae_titles.put, api_ae_titles.PUT, takes_body=True),
+    _api("DELETE", AE_TITLE, "RemoveAETitle", ae_titles.remove, api_ae_titles.REMOVE),
+    _api("GET", "/refusals", "SearchRefusals", refusals.search, api_ae_titles.REFUSALS),
     _api("GET", "/conflicts", "SearchConflicts", conflicts.search, api_conflicts.SEARCH),
     _api(
         "POST",
@@ -176,6 +185,14 @@ _RESOURCES: tuple[Route, ...] = (
     ),
     _api("GET", "/conflicts/{conflict}", "RetrieveConflict", conflicts.one, api_conflicts.RETRIEVE),
     _api("GET", "/conflicts/{conflict}/copy", "RetrieveConflictCopy", conflicts.copy, api_conflicts.COPY),
+    _api("GET", "/worklist", "SearchWorklist", worklist.search, api_worklist.SEARCH),
+    _api("POST", "/worklist", "AddToWorklist", worklist.add, api_worklist.ADD, takes_body=True),
+    _api("GET", ENTRY, "RetrieveWorklistEntry", worklist.one, api_worklist.RETRIEVE),
+    _api("PUT", ENTRY, "ReplaceWorklistEntry", worklist.replace, api_worklist.REPLACE, takes_body=True),
+    _api("DELETE", ENTRY, "RemoveWorklistEntry", worklist.remove, api_worklist.REMOVE),
+    _api("PUT", f"{ENTRY}/state", "PlanWorklistEntry", worklist.plan, api_worklist.PLAN, takes_body=True),
+    _api("GET", "/performed-steps", "SearchPerformedSteps", worklist.steps, api_worklist.STEPS),
+    _api("GET", "/performed-steps/{step}", "RetrievePerformedStep", worklist.step, api_worklist.STEP),
     Route("GET", "/health/live", "Live", "", status.live, about=transactions.LIVE),
     Route("GET", "/health/ready", "Ready", "", status.ready, about=transactions.READY),
     Route("GET", "/metrics", "Metrics", "", status.metrics_page, about=transactions.METRICS),

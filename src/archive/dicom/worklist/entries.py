@@ -36,14 +36,14 @@ MODALITY, STATION = "00080060", "00400001"
 START_DATE, START_TIME = "00400002", "00400003"
 
 _PROCEDURE_DESCRIPTION, _PROCEDURE_CODES = "00321060", "00321064"
-_STEP_DESCRIPTION, _STEP_CODES = "00400007", "00400008"
+STEP_DESCRIPTION, _STEP_CODES = "00400007", "00400008"
 _NOT_KEPT = frozenset({"00080005", "00080052"})
 _VRS = {
     STUDY_UID: "UI", PROCEDURE_ID: "SH", STEP_ID: "SH", STATION: "AE", START_DATE: "DA", START_TIME: "TM",
-    _PROCEDURE_DESCRIPTION: "LO", _STEP_DESCRIPTION: "LO",
+    _PROCEDURE_DESCRIPTION: "LO", STEP_DESCRIPTION: "LO",
 }  # fmt: skip
 _TYPE_1 = (PATIENT_NAME, PATIENT_ID, STUDY_UID, PROCEDURE_ID)
-_TYPE_1_OF_THE_STEP = (STATION, START_DATE, START_TIME, MODALITY, STEP_ID)
+_TYPE_1_OF_THE_STEP = (MODALITY, STATION, START_DATE, START_TIME, STEP_ID)
 
 ANY_MODALITY = "*"
 
@@ -168,17 +168,17 @@ def _describe(entry: DataSet, step: DataSet) -> None:
     """Of the requested procedure and of the step, each has a description or a code; what only one of them has, both
     have. Raises MissingValue."""
     names = (
-        _description(step, _STEP_DESCRIPTION, _STEP_CODES),
+        _description(step, STEP_DESCRIPTION, _STEP_CODES),
         _description(entry, _PROCEDURE_DESCRIPTION, _PROCEDURE_CODES),
     )
     if not any(names):
         raise MissingValue(
             "neither ScheduledProcedureStepDescription nor RequestedProcedureDescription nor a code says what is to "
             "be done",
-            int(_STEP_DESCRIPTION, 16),
+            int(STEP_DESCRIPTION, 16),
         )
     if not names[0]:
-        _fill(step, _STEP_DESCRIPTION, lambda: names[1])
+        _fill(step, STEP_DESCRIPTION, lambda: names[1])
     if not names[1]:
         _fill(entry, _PROCEDURE_DESCRIPTION, lambda: names[0])
 

@@ -14,6 +14,7 @@ from typing import Any
 from archive.dicom.attribute_ids import path_name
 from archive.dicom.errors import InvalidUID, InvalidValue
 from archive.dicom.identifiers import check_uid
+from archive.dicom.matching import moments
 
 DataSet = Mapping[str, Mapping[str, Any]]
 
@@ -76,6 +77,11 @@ def _is_date(text: str) -> bool:
 
 
 _FORMS: Mapping[str, Callable[[str], object]] = {
+    "AS": re.compile(r"\d{3}[DWMY]", re.ASCII).fullmatch,
+    "DS": re.compile(r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *", re.ASCII).fullmatch,
+    "DT": moments.date_time_span,
+    "IS": re.compile(r" *[+-]?\d{1,10} *", re.ASCII).fullmatch,
+    "PN": lambda text: "=" not in text,
     "CS": _CODE.fullmatch,
     "DA": _is_date,
     "TM": _TIME.fullmatch,
