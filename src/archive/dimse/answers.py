@@ -52,8 +52,6 @@ def encoded_answer(match: Match, form: AnswerForm) -> bytes:
     answer[QUERY_RETRIEVE_LEVEL] = {"vr": "CS", "Value": [form.identifier.level]}
     answer[_RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [form.retrieve_ae_title]}
     answer[_INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": ["ONLINE"]}
-    if not answer.get(TIMEZONE_OFFSET_FROM_UTC, _EMPTY).get("Value"):
-        answer.pop(TIMEZONE_OFFSET_FROM_UTC, None)
     return _in_a_fitting_set(
         answer, form.identifier.specific_character_set or form.character_set, form.implicit
     )
@@ -84,6 +82,8 @@ def failed_instances(sop_instance_uids: list[str], *, implicit: bool) -> bytes:
 
 def _in_a_fitting_set(answer: Mapping[int, JSONElement], asked: tuple[str, ...], implicit: bool) -> bytes:
     """In the set that was asked for, unless it cannot hold the answer."""
+    if not answer.get(TIMEZONE_OFFSET_FROM_UTC, _EMPTY).get("Value"):
+        answer = {tag: element for tag, element in answer.items() if tag != TIMEZONE_OFFSET_FROM_UTC}
     try:
         return _encoded(answer, asked if _can_be_named(asked) else _UTF_8, implicit)
     except UnicodeEncodeError:

@@ -77,5 +77,6 @@ def _of_storage(coerces: bool) -> bytes:
 
 
 def _of_worklist(information: bytes) -> bytes:
-    """Literal matching of names, and dates and times in the zone of the worklist."""
-    return bytes(int(number < _WORKLIST_RESERVED) for number, _ in enumerate(information[:4]))
+    """Fuzzy matching of names where it is asked for; dates and times in the zone of the worklist."""
+    fuzzy = information[_WORKLIST_RESERVED : _WORKLIST_RESERVED + 1] == b"\1"
+    return bytes((1, 1, fuzzy, 0))[: len(information)]

@@ -20,7 +20,7 @@ import structlog
 
 from archive.dicom.errors import ArchiveError
 
-QUOTES_VALUES = ("pydicom", "pynetdicom", "pylibjpeg", "PIL", "sqlalchemy", "py.warnings")
+QUOTES_VALUES = ("pydicom", "pynetdicom", "pylibjpeg", "PIL", "sqlalchemy", "hl7", "py.warnings")
 """Loggers of libraries that quote what they read."""
 
 CHATTERS = ("alembic", "uvicorn")
