@@ -70,7 +70,12 @@ FACTS: tuple[Fact, ...] = (
     _list("called", "called", "A title that it may call us by, also one only it uses; none: any of ours."),
     _list("aliases", "alias", 'What it sends instead of its title, "" for a blank one; \\xNN for a byte.'),
     Fact("any_case", Kind.FLAG, "Compare AE titles that it sends without regard to case."),
-    Fact("maximum_associations", Kind.NUMBER, "Associations that it may have at one time.", maximum=10000),
+    Fact(
+        "maximum_associations",
+        Kind.NUMBER,
+        "Associations that it may have at one time; 0: no limit of its own.",
+        maximum=10000,
+    ),
     Fact("associations", Kind.NUMBER, "Associations at a time when we send to it.", minimum=1, maximum=16),
     Fact(
         "duplicates",

@@ -35,6 +35,7 @@ VARIABLES: Mapping[str, Parameter] = {
             pattern=r"^[0-9A-Fa-f]{8}(/[0-9]+/[0-9A-Fa-f]{8})*$",
         ),
         Parameter("transaction", "Transaction UID that the user agent chose.", "13.4.1.1", pattern=_UID),
+        Parameter("title", "AE title.", pattern=r"^[ -\[\]-~]{1,16}$"),
         Parameter("conflict", "Number of a conflict.", type="integer", minimum=0),
     )
 }
