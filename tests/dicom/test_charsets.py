@@ -101,7 +101,8 @@ def test_what_is_encoded_is_decoded_again(names: tuple[str, ...], text: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("names", "text"), [((), "é"), (("ISO_IR 100",), "王"), (("", "ISO 2022 IR 87"), "é")]
+    ("names", "text"),
+    [((), "é"), (("ISO_IR 100",), "王"), (("", "ISO 2022 IR 87"), "é"), (("", "ISO 2022 IR 87"), "ﾔ")],
 )
 def test_what_a_set_cannot_say_is_an_error(names: tuple[str, ...], text: str) -> None:
     with pytest.raises(UnicodeEncodeError):

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 Decoder = Callable[[bytes, str], str]
 
 _ESC = 0x1B
+_LOWEST_PAIR = 0xA0
 _DEFAULT = "latin_1"
 
 
@@ -271,8 +272,10 @@ def _encode_char(char: str, sets: tuple[_Set, ...], whole: str) -> tuple[_Set, b
             continue
         if one.g1 and raw[0] >= 0x80 and len(raw) == one.width:
             return one, raw
-        if one.width == 2 and len(raw) == 2 + len(one.prefix) and raw.startswith(one.prefix):
-            return one, bytes(byte & 0x7F for byte in raw[len(one.prefix) :])
+        pair = raw.removeprefix(one.prefix)
+        # not what the codec takes from elsewhere: EUC-JP has katakana of half width after a byte 8E
+        if one.width == 2 and len(pair) == 2 and len(raw) == 2 + len(one.prefix) and min(pair) > _LOWEST_PAIR:
+            return one, bytes(byte & 0x7F for byte in pair)
     raise UnicodeEncodeError(
         "dicom", whole, whole.index(char), whole.index(char) + 1, "not in the character sets"
     )
