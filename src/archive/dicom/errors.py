@@ -61,8 +61,11 @@ class NotDicom(InvalidObject):
     """No DICOM: neither preamble and prefix (PS3.10 7.1) nor a readable data set."""
 
 
+@dataclass(eq=False)
 class CannotUnderstand(InvalidObject):
-    """The encoding breaks PS3.5 chapter 7: truncated, too deep, lengths that do not fit."""
+    """The encoding breaks PS3.5 chapter 7: truncated, too deep, lengths that do not fit. `tag` is where, if known."""
+
+    tag: int = 0
 
 
 @dataclass(eq=False)
@@ -97,8 +100,11 @@ class ObjectMismatch(InvalidObject):
     tag: int = 0
 
 
+@dataclass(eq=False)
 class UnsupportedSOPClass(InvalidObject):
     """A SOP class outside the composite storage classes of PS3.4 annex B."""
+
+    tag: int = 0
 
 
 class UnsupportedTransferSyntax(InvalidObject):

@@ -26,7 +26,8 @@ from archive.dicom.errors import NotFound, OutOfResources
 BLOBS_PER_FOLDER = 1024
 WRITE_SIZE = 256 * 1024
 PIECE_SIZE = 256 * 1024
-ROOM_CHECK_INTERVAL = 64 * 1024 * 1024
+ROOM_CHECK_INTERVAL = 4 * 1024 * 1024
+"""So much comes in until the room is looked at again: a hundred senders at a time stay within a reserve of 1 GiB."""
 
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -128,7 +128,8 @@ class DataSetReader:
         if not uid and _FIRST_DIRECTORY_RECORD in self._metadata.elements:
             uid = MEDIA_STORAGE_DIRECTORY
         if uid and not is_storage(uid):
-            raise UnsupportedSOPClass(f"{sop_class_name(uid)}: not an object of a patient, study and series")
+            reason = f"{sop_class_name(uid)}: not an object of a patient, study and series"
+            raise UnsupportedSOPClass(reason, _IDENTITY["SOPClassUID"])
 
     def _identifier(self, keyword: str, tag: int) -> str:
         value = self._first(tag)

@@ -94,7 +94,7 @@ class Structure:
     def finish(self) -> None:
         """Say that there are no more bytes."""
         if self._skip or self._held:
-            raise CannotUnderstand(self._cut_off())
+            raise CannotUnderstand(self._cut_off(), self._awaited[0])
         self._close_ended()
         if len(self._stack) > 1:
             raise CannotUnderstand(f"the data set ends at byte {self._base} inside {_name(self._top)}")
@@ -186,7 +186,8 @@ class Structure:
             return self._undefined(buffer, position, tag, vr, size)
         if at + size + length > top.limit:
             raise CannotUnderstand(
-                f"{tag_text(tag)} at byte {at} declares {length} bytes and reaches past the end of {_name(top)}"
+                f"{tag_text(tag)} at byte {at} declares {length} bytes and reaches past the end of {_name(top)}",
+                tag,
             )
         return self._defined(buffer, position, tag, vr, length, size)
 
@@ -200,7 +201,7 @@ class Structure:
 
     def _check_group(self, tag: int, at: int) -> None:
         if tag >> 16 in (0x0000, 0x0002):
-            raise CannotUnderstand(f"{tag_text(tag)} at byte {at} does not belong in a data set")
+            raise CannotUnderstand(f"{tag_text(tag)} at byte {at} does not belong in a data set", tag)
 
     def _delimiter(self, position: int, tag: int) -> int:
         """An item delimiter ends an item of undefined length; one that is the last thing in an item of defined
@@ -219,9 +220,7 @@ class Structure:
             self._push("fragments", tag, at + size, None)
             return position + size
         if vr not in ("", "UN", "SQ"):
-            raise CannotUnderstand(
-                f"{tag_text(tag)} at byte {at} has undefined length, which {vr} cannot have"
-            )
+            raise CannotUnderstand(f"{tag_text(tag)} at byte {at}: undefined length, not for {vr}", tag)
         if vr == "UN" and self._top.big_endian:
             return self._begin_foreign(buffer, position, tag, size)
         self._begin_sequence(tag, at + size, None)
@@ -317,7 +316,7 @@ class Structure:
     def _begin_sequence(self, tag: int, start: int, end: int | None) -> None:
         self._depth += 1
         if self._depth > MAXIMUM_DEPTH:
-            raise CannotUnderstand(f"more than {MAXIMUM_DEPTH} sequences inside each other at byte {start}")
+            raise CannotUnderstand(f"more than {MAXIMUM_DEPTH} nested sequences at byte {start}", tag)
         self._listener.begin_sequence(tag)
         self._push("sequence", tag, start, end)
 
