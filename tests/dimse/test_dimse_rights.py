@@ -11,7 +11,7 @@ import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association as PynetdicomAssociation
-from pynetdicom.dimse_primitives import C_ECHO, C_FIND
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_MOVE
 from pynetdicom.pdu_primitives import (
     SOPClassCommonExtendedNegotiation,
     UserIdentityNegotiation,
@@ -319,3 +319,27 @@ def test_what_the_network_turns_away_is_kept_too(tmp_path: Path) -> None:
         wait_for(lambda: len(door.archive.refusals.associations()) > 0)
         (kept, *_) = door.archive.refusals.associations()
     assert "dimse.maximum_associations" in kept.refused.remedy
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rules", "status", "remedy"),
+    [
+        ("NOWHERE", {}, 0xA801, "archive ae add NOWHERE HOST 104"),
+        ("WS 2", {"destinations": ("WS1",)}, 0x0124, f"archive ae set {KNOWN} --destination 'WS 2'"),
+    ],
+)
+def test_a_move_that_goes_nowhere_is_kept_with_its_remedy(
+    door: Door, wanted: str, rules: dict[str, Any], status: int, remedy: str
+) -> None:
+    """dimse.md 1.1: the move destinations that an AE may use. The requestor's user hears a number, its administrator
+    the rest."""
+    known(door, **rules)
+    with door.open(Proposal(STUDY_MOVE, TRANSFERS)) as association:
+        request = request_of(
+            C_MOVE, MessageID=1, AffectedSOPClassUID=STUDY_MOVE, Priority=0, MoveDestination=wanted
+        )
+        association.send(context_id(association, STUDY_MOVE), request, [b""])
+        assert response(association).command.Status == status
+    wait_for(lambda: len(door.archive.refusals.associations()) == 1)
+    (kept,) = door.archive.refusals.associations()
+    assert (kept.refused.calling, kept.refused.remedy) == (KNOWN, remedy)

@@ -170,8 +170,11 @@ class CannotRender(NotAcceptable):
     """Pixel data that cannot be decoded to a picture here."""
 
 
+@dataclass(eq=False)
 class UnknownDestination(ArchiveError):
-    """Move destination unknown (PS3.4 C.4.2.1.5: A801)."""
+    """Move destination unknown (PS3.4 C.4.2.1.5: A801). `remedy` as in CallerRefused."""
+
+    remedy: str = ""
 
 
 @dataclass(eq=False)

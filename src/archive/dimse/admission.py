@@ -19,6 +19,7 @@ from archive.network.user_information import CommonExtended
 from archive.security.admission import PRESENTATION, TEMPORARY_CONGESTION, TRANSIENT
 from archive.security.ae_titles import AETitle
 from archive.security.operations import ALL_OPERATIONS, Operation
+from archive.security.remedies import command
 from archive.security.rules import DEFAULT_RULES, Rules
 from archive.services.admission import Guest
 
@@ -72,7 +73,9 @@ class Admission:
             return DEFAULT_RULES
         entry = self._entry()
         if entry is None:
-            raise NotAuthorized("this AE title is not known any more", f"archive ae add {self.ae_title}")
+            was = self.guest.entry
+            remedy = command("add", was.title, was.host, str(was.port))
+            raise NotAuthorized("this AE title is not known any more", remedy)
         return entry.rules
 
     def check(self, operation: Operation) -> None:
@@ -138,6 +141,5 @@ def _is_something_else(operation: Operation, common: CommonExtended | None) -> b
 
 
 def _no_right(title: str, operation: Operation) -> NotAuthorized:
-    return NotAuthorized(
-        f"{title} has no right to {operation.value}", f"archive ae set {title} --allow {operation.value}"
-    )
+    remedy = command("set", title, "--allow", operation.value)
+    return NotAuthorized(f"{title} has no right to {operation.value}", remedy)

@@ -15,6 +15,8 @@ from archive.remote.peer import Peer, peer_of
 from archive.remote.store_scu import StoreRequest
 from archive.remote.transfer import Transfer
 from archive.security.ae_titles import AETitle
+from archive.security.remedies import command, option
+from archive.security.titles import escaped
 
 
 def answer(exchange: Exchange) -> Status:
@@ -34,7 +36,7 @@ def _permitted(exchange: Exchange) -> str:
     if allowed and wanted not in allowed:
         raise NotAuthorized(
             f"{exchange.ae_title} has no right to send to this destination",
-            f"archive ae set {exchange.ae_title} --destination {wanted}",
+            command("set", exchange.ae_title, *option("--destination", escaped(wanted))),
         )
     return wanted
 
@@ -42,7 +44,7 @@ def _permitted(exchange: Exchange) -> str:
 def _transfer(exchange: Exchange, destination: AETitle, instances: list[StoredInstance]) -> Transfer:
     request = StoreRequest(
         priority=exchange.priority,
-        move_originator_ae_title=exchange.association.calling_ae_title,
+        move_originator_ae_title=exchange.ae_title,
         move_originator_message_id=exchange.request.MessageID,
     )
     preferred = destination.rules.transfer_syntax

@@ -18,7 +18,13 @@ import structlog
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE, N_ACTION, N_CREATE, N_SET
 
 from archive.bootstrap import Archive
-from archive.dicom.errors import ArchiveError, AssociationAborted, PeerFailure
+from archive.dicom.errors import (
+    ArchiveError,
+    AssociationAborted,
+    NotAuthorized,
+    PeerFailure,
+    UnknownDestination,
+)
 from archive.dicom.instance import Source
 from archive.dimse import commitment, echo, find, get, move, mpps, store, worklist
 from archive.dimse.admission import Policy
@@ -181,8 +187,12 @@ def _attempt(handler: Handler, exchange: Exchange) -> tuple[Status, Status | Non
 
 
 def _keep(exchange: Exchange, failure: Status, error: ArchiveError) -> None:
-    """An object that was refused, for the administrator whom its sender will ask."""
+    """What was refused, for the administrator whom its requestor will ask: an object, or a request that a rule of the
+    AE title, or one more entry, would have let in."""
     if not isinstance(exchange.request, C_STORE):
+        if isinstance(error, NotAuthorized | UnknownDestination):
+            caller = exchange.association.caller
+            exchange.archive.refusals.keep_association(caller, error.reason, error.remedy)
         return
     what = Instance(
         str(exchange.request.AffectedSOPClassUID or exchange.message.context.abstract_syntax),

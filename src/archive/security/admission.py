@@ -12,13 +12,13 @@ it, so those are written in ASCII and quoted for the shell.
 from __future__ import annotations
 
 import ipaddress
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from archive.dicom.errors import CallerRefused
 from archive.network.caller import Caller, Certificate
 from archive.security.ae_titles import AETitle
+from archive.security.remedies import command, option
 from archive.security.titles import escaped, is_title, normalise, same_bytes
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -128,12 +128,12 @@ def _check_called(caller: Caller, entry: AETitle | None, house: House) -> None:
         return
     ours = " or ".join(house.titles)
     if entry and entry.rules.called and called in house.titles:
-        remedy = _set(entry, *_option("--called", called))
+        remedy = _set(entry, *option("--called", called))
         raise _refused("the AE may not call us by this AE title", remedy, CALLED_NOT_RECOGNIZED)
     remedy = f"correct the called AE title at the sender to {ours}"
     if entry and is_title(called):
         kept = () if entry.rules.called else allowed
-        options = [part for title in (*kept, called) for part in _option("--called", title)]
+        options = [part for title in (*kept, called) for part in option("--called", title)]
         remedy += f", or {_set(entry, *options)}"
     raise _refused("the called AE title is not ours", remedy, CALLED_NOT_RECOGNIZED)
 
@@ -182,19 +182,10 @@ def _add(caller: Caller) -> str:
     """The command that makes a stranger known. 104 stands for the port on which it listens, if it does."""
     title = normalise(caller.calling_ae_title)
     if is_title(title) and not title.startswith("-"):
-        return _command("add", title, caller.address, str(_USUAL_PORT))
-    alias = _option("--alias", escaped(title))
-    return _command("add", "UNNAMED", caller.address, str(_USUAL_PORT), *alias)
-
-
-def _option(name: str, value: str) -> tuple[str, ...]:
-    """An option with a value that a stranger chose: it may look like an option itself."""
-    return (f"{name}={value}",) if value.startswith("-") else (name, value)
+        return command("add", title, caller.address, str(_USUAL_PORT))
+    alias = option("--alias", escaped(title))
+    return command("add", "UNNAMED", caller.address, str(_USUAL_PORT), *alias)
 
 
 def _set(entry: AETitle, *options: str) -> str:
-    return _command("set", entry.title, *options)
-
-
-def _command(verb: str, *words: str) -> str:
-    return shlex.join(("archive", "ae", verb, *words))
+    return command("set", entry.title, *options)

@@ -27,6 +27,7 @@ from archive.security.admission import (
     TRANSIENT,
 )
 from archive.security.ae_titles import AETitle
+from archive.security.remedies import command
 from archive.security.tokens import TokenRefused, Tokens
 
 FAILURES = 5
@@ -85,7 +86,8 @@ class Identities:
         with self._room:
             right = _verifies(entry.rules.password_hash, identity.secondary)
         if not (user and right):
-            remedy = f"correct them at the sender, or archive ae set {entry.title} --user NAME --set-password"
+            remedy = command("set", entry.title, "--user", "NAME", "--set-password")
+            remedy = f"correct them at the sender, or {remedy}"
             raise _refused("the user name or password is wrong", remedy)
 
     def _check_token(self, identity: UserIdentity | None, entry: AETitle) -> None:
@@ -96,7 +98,7 @@ class Identities:
         except TokenRefused as refused:
             raise _refused(f"the token is not accepted: {refused.reason}", refused.remedy) from None
         if entry.rules.user and not hmac.compare_digest(subject.encode(), entry.rules.user.encode()):
-            raise _refused("the token is of another user", f"archive ae set {entry.title} --user NAME")
+            raise _refused("the token is of another user", command("set", entry.title, "--user", "NAME"))
 
     def _check_patience(self, who: _Who) -> None:
         with self._lock:

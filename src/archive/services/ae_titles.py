@@ -13,7 +13,9 @@ from archive.index import ae_titles
 from archive.index.database import Database
 from archive.security.admission import may_be_meant
 from archive.security.ae_titles import AETitle, check, normalise
+from archive.security.remedies import command
 from archive.security.rules import DEFAULT_RULES, Rules
+from archive.security.titles import escaped
 
 FRESH_SECONDS = 1.0
 """How old an entry may be that a running association is judged by."""
@@ -90,7 +92,8 @@ class AETitles:
         entry = self.get(title)
         if entry is None:
             raise UnknownDestination(
-                "the move destination is not a known AE title: add it with `archive ae add`"
+                "the move destination is not a known AE title: add it with `archive ae add`",
+                command("add", escaped(normalise(title)), "HOST", "104"),
             )
         return entry
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from archive.dicom.errors import CallerRefused, OutOfResources
 from archive.security.admission import LOCAL_LIMIT_EXCEEDED, PRESENTATION, TRANSIENT
 from archive.security.ae_titles import AETitle
+from archive.security.remedies import command
 
 
 class Seat:
@@ -49,7 +50,7 @@ class Seats:
         if descriptor is None:
             raise CallerRefused(
                 f"the AE has its {limit} associations already", TRANSIENT, PRESENTATION, LOCAL_LIMIT_EXCEEDED,
-                f"archive ae set {entry.title} --maximum-associations {limit + 1}",
+                command("set", entry.title, "--maximum-associations", str(limit + 1)),
             )  # fmt: skip
         return Seat(descriptor)
 
