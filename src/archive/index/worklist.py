@@ -104,17 +104,10 @@ def of_study(connection: Connection, study_instance_uid: str) -> list[Entry]:
     return _where(connection, _ITEM.StudyInstanceUID == terms.text(study_instance_uid))
 
 
-def of_order(connection: Connection, filler: str, placer: str, accession: str) -> list[Entry]:
-    """The entries of an order: by the number of its filler, else of its placer, else by accession number. Locked until
-    the transaction ends."""
-    for column, value in (
-        (_ITEM.FillerOrderNumberImagingServiceRequest, filler),
-        (_ITEM.PlacerOrderNumberImagingServiceRequest, placer),
-        (_ITEM.AccessionNumber, accession),
-    ):
-        if value and (found := _where(connection, column == terms.text(value), lock=True)):
-            return found
-    return []
+def with_number(connection: Connection, name: str, value: str) -> list[Entry]:
+    """The entries that have this number: `name` is FillerOrderNumberImagingServiceRequest, the placer's, or
+    AccessionNumber. Locked until the transaction ends."""
+    return _where(connection, _ITEM[name] == terms.text(value), lock=True)
 
 
 def expire(

@@ -21,6 +21,8 @@ from archive.index.database import Database
 from archive.index.worklist import Entry
 from archive.services.worklist import Worklist, check_same_patient
 
+_ORDER_NUMBERS = ("FillerOrderNumberImagingServiceRequest", "PlacerOrderNumberImagingServiceRequest")
+
 
 class Control(enum.Enum):
     """What is to be done about the entries of an order."""
@@ -110,16 +112,23 @@ def _numbers(facts: Facts) -> tuple[str, ...]:
 
 
 def _entries(connection: Any, asked: Facts) -> list[Entry]:
-    """All entries of the order. Raises OtherPatient."""
-    there = worklist.of_order(
-        connection,
-        asked.FillerOrderNumberImagingServiceRequest,
-        asked.PlacerOrderNumberImagingServiceRequest,
-        asked.AccessionNumber,
-    )
-    for entry in there:
-        check_same_patient(rules.facts(entry.data_set), asked)
-    return there
+    """All entries of the order, by the first of its numbers that any has. Raises OtherPatient."""
+    for name in (*_ORDER_NUMBERS, "AccessionNumber"):
+        value = getattr(asked, name)
+        found = worklist.with_number(connection, name, value) if value else []
+        there = [entry for entry in found if not _of_another_order(rules.facts(entry.data_set), asked)]
+        for entry in there:
+            check_same_patient(rules.facts(entry.data_set), asked)
+        if there:
+            return there
+    return []
+
+
+def _of_another_order(there: Facts, asked: Facts) -> bool:
+    """Whether a number that both have differs: a placer's order may become several of the filler, and an accession
+    number may stand for several orders."""
+    pairs = ((getattr(there, name), getattr(asked, name)) for name in _ORDER_NUMBERS)
+    return any(one and other and one != other for one, other in pairs)
 
 
 def _named(there: list[Entry], asked: Facts) -> list[Entry]:

@@ -1,0 +1,443 @@
+"""The worklist and performed steps behind every door, on both engines: nothing is mixed up, and states follow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from archive import bootstrap, config
+from archive.bootstrap import Archive
+from archive.dicom.errors import (
+    InstanceConflict,
+    InvalidValue,
+    MissingValue,
+    NoLongerChangeable,
+    NotFound,
+    OtherPatient,
+)
+from archive.dicom.instance import Level
+from archive.dicom.query import Key, Query, Range, SingleValue, Wildcard
+from archive.dicom.worklist import entries as rules
+from archive.dicom.worklist.entries import facts, step_of, text
+from archive.index.worklist_schema import worklist_item
+from archive.services.orders import Control, Order
+from archive.settings import WorklistSettings
+from worklists import as_json, ended, entry, performed, written, wrong_entry
+
+STEP = 0x00400100
+PATIENT_ID, STEP_DATE = (0x00100020,), (STEP, 0x00400002)
+Open = Callable[..., Archive]
+
+
+@pytest.fixture
+def open_archive(tmp_path: Path, index_url: str) -> Iterator[Open]:
+    """An archive on each engine; `offered` and the like are settings of the worklist."""
+    opened: list[Archive] = []
+
+    def build(**worklist: Any) -> Archive:
+        settings = config.load(
+            environment={}, overrides={"data": str(tmp_path / "data"), "index.url": index_url}
+        )
+        settings = replace(settings, worklist=WorklistSettings(**worklist))
+        bootstrap.prepare(settings)
+        opened.append(bootstrap.build(settings))
+        return opened[-1]
+
+    yield build
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def here(open_archive: Open) -> Archive:
+    return open_archive()
+
+
+def ask(archive: Archive, *keys: Key, **options: Any) -> list[str]:
+    """The accession numbers of what is offered."""
+    query = Query(Level.IMAGE, keys, combined=True, **options)
+    return [text(one, rules.ACCESSION) for one in archive.worklist.find(query, 1000)]
+
+
+def begin(archive: Archive, of: dict[str, Any], uid: str = "1.9", **attributes: Any) -> None:
+    archive.performed_steps.create(uid, as_json(performed(of, **attributes)), "CT1", "127.0.0.1")
+
+
+def end(archive: Archive, status: str = "COMPLETED", uid: str = "1.9", **attributes: Any) -> None:
+    archive.performed_steps.change(uid, as_json(ended(status, **attributes)), "CT1")
+
+
+def enter(archive: Archive, of: dict[str, Any]) -> int:
+    [key] = archive.worklist.add(rules_form(of), "test")
+    return key
+
+
+def rules_form(of: dict[str, Any]) -> Any:
+    from archive.dicom.worklist import keyword_form
+
+    return keyword_form.data_set(of)
+
+
+def test_what_is_entered_is_offered_until_it_is_done(here: Archive) -> None:
+    of = written(AccessionNumber="A")
+    key = enter(here, of)
+    assert ask(here) == ["A"]
+    begin(here, of)
+    assert here.worklist.get(key).state == "STARTED"
+    assert ask(here) == ["A"]
+    end(here)
+    assert here.worklist.get(key).state == "COMPLETED"
+    assert ask(here) == []
+    assert ask(here, Key((STEP, 0x00400020), SingleValue("COMPLETED"))) == ["A"]
+
+
+def test_which_states_are_offered_is_a_setting(open_archive: Open) -> None:
+    here = open_archive(offered=("ARRIVED",))
+    key = enter(here, written(AccessionNumber="A"))
+    assert ask(here) == []
+    here.worklist.plan(key, "ARRIVED", "test")
+    assert ask(here) == ["A"]
+    with pytest.raises(InvalidValue):
+        here.worklist.plan(key, "WAITING", "test")
+
+
+def test_several_performed_steps_of_one_entry(here: Archive) -> None:
+    of = written()
+    key = enter(here, of)
+    begin(here, of, "1.1")
+    end(here, "DISCONTINUED", "1.1")
+    assert here.worklist.get(key).state == "DISCONTINUED"
+    begin(here, of, "1.2")
+    assert here.worklist.get(key).state == "STARTED"
+    begin(here, of, "1.3")
+    end(here, "COMPLETED", "1.2")
+    assert here.worklist.get(key).state == "STARTED", "1.3 goes on"
+    end(here, "DISCONTINUED", "1.3")
+    assert here.worklist.get(key).state == "COMPLETED"
+
+
+def test_one_performed_step_of_several_entries(here: Archive) -> None:
+    """The group case of IHE: one acquisition for two scheduled steps."""
+    one, other = written(), written()
+    keys = [enter(here, one), enter(here, other)]
+    making = performed(one)
+    making.ScheduledStepAttributesSequence.append(performed(other).ScheduledStepAttributesSequence[0])
+    here.performed_steps.create("1.1", as_json(making), "CT1", "")
+    assert [here.worklist.get(key).state for key in keys] == ["STARTED", "STARTED"]
+    end(here, "COMPLETED", "1.1")
+    assert [here.worklist.get(key).state for key in keys] == ["COMPLETED", "COMPLETED"]
+
+
+def test_begun_by_mistake_the_entry_is_what_it_was(here: Archive) -> None:
+    of = written()
+    key = enter(here, of)
+    here.worklist.plan(key, "ARRIVED", "test")
+    begin(here, of)
+    reason = {"PerformedProcedureStepDiscontinuationReasonCodeSequence": [wrong_entry()]}
+    end(here, "DISCONTINUED", **reason)
+    assert here.worklist.get(key).state == "ARRIVED"
+
+
+def test_a_step_of_another_patient_changes_nothing(here: Archive) -> None:
+    of = written()
+    key = enter(here, of)
+    begin(here, of | {"PatientID": "P2"}, "1.1")
+    begin(here, of, "1.2", IssuerOfPatientID="ELSEWHERE")
+    assert here.worklist.get(key).state == "STARTED", "the entry names no issuer"
+    here.worklist.remove(key)
+    key = enter(here, of | {"IssuerOfPatientID": "HERE"})
+    begin(here, of, "1.3", IssuerOfPatientID="ELSEWHERE")
+    assert here.worklist.get(key).state == "SCHEDULED"
+    assert here.performed_steps.find("1.1").data_set["00100020"]["Value"] == ["P2"]
+
+
+def test_a_step_without_an_id_is_of_the_one_entry_of_its_study(here: Archive) -> None:
+    of = written()
+    key = enter(here, of)
+    bare = performed(of)
+    bare.ScheduledStepAttributesSequence[0].ScheduledProcedureStepID = ""
+    here.performed_steps.create("1.1", as_json(bare), "CT1", "")
+    assert here.worklist.get(key).state == "STARTED"
+    second = enter(here, written(StudyInstanceUID=of["StudyInstanceUID"]))
+    here.performed_steps.create("1.2", as_json(bare), "CT1", "")
+    assert here.worklist.get(second).state == "SCHEDULED", "nobody knows which"
+
+
+def test_an_unscheduled_step_is_kept(here: Archive) -> None:
+    begin(here, written())
+    [step] = here.performed_steps.newest(10)
+    assert (step.SOPInstanceUID, step.status, step.calling_ae_title) == ("1.9", "IN PROGRESS", "CT1")
+    with pytest.raises(InstanceConflict):
+        begin(here, written())
+    with pytest.raises(NotFound):
+        end(here, uid="1.10")
+
+
+def test_two_who_end_a_step_at_once(here: Archive) -> None:
+    of = written()
+    enter(here, of)
+    begin(here, of)
+
+    def attempt(status: str) -> str:
+        try:
+            end(here, status)
+        except NoLongerChangeable:
+            return "late"
+        return status
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(attempt, ("COMPLETED", "DISCONTINUED")))
+    assert outcomes.count("late") == 1
+    assert here.performed_steps.find("1.9").status in outcomes
+
+
+def test_a_study_is_of_one_patient(here: Archive) -> None:
+    enter(here, written(StudyInstanceUID="1.2.9"))
+    with pytest.raises(OtherPatient):
+        enter(here, written(StudyInstanceUID="1.2.9", PatientID="P2"))
+    enter(here, written(StudyInstanceUID="1.2.9", IssuerOfPatientID="HERE"))
+    with pytest.raises(OtherPatient):
+        enter(here, written(StudyInstanceUID="1.2.9", IssuerOfPatientID="ELSEWHERE"))
+    assert len(here.worklist.all()) == 2
+
+
+def test_a_step_is_there_once(here: Archive) -> None:
+    of = written()
+    key = enter(here, of)
+    with pytest.raises(InstanceConflict):
+        enter(here, of)
+    other = enter(here, written(StudyInstanceUID=of["StudyInstanceUID"]))
+    with pytest.raises(InstanceConflict):
+        here.worklist.replace(other, rules_form(of), "test")
+    assert here.worklist.replace(key, rules_form(of | {"AdmissionID": "V1"}), "test").id == key
+
+
+def test_all_steps_of_what_is_added_or_none(here: Archive) -> None:
+    taken = written()
+    enter(here, taken)
+    whole = written(StudyInstanceUID=taken["StudyInstanceUID"])
+    whole["ScheduledProcedureStepSequence"].append(taken["ScheduledProcedureStepSequence"][0])
+    with pytest.raises(InstanceConflict):
+        here.worklist.add(rules_form(whole), "test")
+    assert len(here.worklist.all()) == 1
+
+
+def test_another_patient_cannot_take_over_an_entry(here: Archive) -> None:
+    of = written()
+    key = enter(here, of)
+    with pytest.raises(OtherPatient):
+        here.worklist.replace(key, rules_form(of | {"PatientID": "P2"}), "test")
+    begin(here, of)
+    with pytest.raises(NoLongerChangeable):
+        here.worklist.replace(key, rules_form(of | {"StudyInstanceUID": "1.2.99"}), "test")
+    changed = here.worklist.replace(key, rules_form(of | {"AccessionNumber": "NEW"}), "test")
+    assert (changed.state, facts(changed.data_set).AccessionNumber) == ("STARTED", "NEW")
+
+
+def test_what_is_not_there(here: Archive) -> None:
+    for call in (here.worklist.get, here.worklist.remove):
+        with pytest.raises(NotFound):
+            call(4711)
+    with pytest.raises(NotFound):
+        here.worklist.plan(4711, "ARRIVED", "test")
+    with pytest.raises(NotFound):
+        here.worklist.replace(4711, entry(), "test")
+
+
+@pytest.mark.parametrize(
+    ("dates", "found"),
+    [
+        (SingleValue("20261123"), ["A"]),
+        (Range("20261123", "20261124"), ["A", "B"]),
+        (Range("", "20261123"), ["A"]),
+        (Range("20261124", ""), ["B", "C"]),
+        (Range("20261127", "20261120"), []),
+    ],
+)
+def test_dates_keep_out_what_is_no_candidate(here: Archive, dates: Any, found: list[str]) -> None:
+    for accession, day in (("A", "20261123"), ("B", "20261124"), ("C", "20270101")):
+        enter(here, written(AccessionNumber=accession, Step_ScheduledProcedureStepStartDate=day))
+    assert ask(here, Key(STEP_DATE, dates)) == found
+
+
+def test_dates_in_another_zone(here: Archive) -> None:
+    """An entry that tells its zone is asked for in the zone of the question (PS3.3 C.12.1.1.8)."""
+    enter(
+        here,
+        written(
+            AccessionNumber="A", TimezoneOffsetFromUTC="+1000", Step_ScheduledProcedureStepStartTime="050000"
+        ),
+    )
+    day = Range("20261122", "20261122")
+    clock = Key((STEP, 0x00400003), Range("180000", "200000"))
+    assert ask(here, Key(STEP_DATE, day), clock, timezone=0) == ["A"]
+    assert ask(here, Key(STEP_DATE, day), clock) == []
+
+
+def test_more_than_one_batch_and_a_limit(here: Archive) -> None:
+    for number in range(120):
+        enter(here, written(PatientID=f"P{number % 2}"))
+    query = Query(Level.IMAGE, (Key(PATIENT_ID, SingleValue("P1")),))
+    assert len(list(here.worklist.find(query, 1000))) == 60
+    assert len(list(here.worklist.find(query, 7))) == 7
+    assert len(ask(here, Key(PATIENT_ID, Wildcard("P?")))) == 120
+
+
+def test_old_entries_are_forgotten(open_archive: Open) -> None:
+    here = open_archive(keep_days=10)
+    done, missed, coming = written(), written(), written()
+    keys = [enter(here, one) for one in (done, missed, coming)]
+    begin(here, done)
+    end(here)
+    assert here.worklist.expire() == 0
+    long_ago = time.time() - 11 * 86_400
+
+    def age(connection: Any) -> None:
+        connection.execute(sa.update(worklist_item).values(changed_at=long_ago))
+        later = worklist_item.c.id == keys[2]
+        connection.execute(
+            sa.update(worklist_item).where(later).values(ScheduledProcedureStepStartDate="20990101")
+        )
+        others = worklist_item.c.id != keys[2]
+        connection.execute(
+            sa.update(worklist_item).where(others).values(ScheduledProcedureStepStartDate="20200101")
+        )
+
+    here.database.write(age)
+    assert here.worklist.expire() == 2
+    assert [one.id for one in here.worklist.all()] == [keys[2]]
+    assert here.performed_steps.find("1.9").status == "COMPLETED", "what was performed stays known"
+
+
+# --- orders ---
+
+
+def order(control: Control = Control.ENTER, state: str = "", **attributes: Any) -> Order:
+    numbers = {
+        "FillerOrderNumberImagingServiceRequest": "F1",
+        "PlacerOrderNumberImagingServiceRequest": "PL1",
+    }
+    made = written(**(numbers | attributes))
+    return Order(control, rules_form(made), state)
+
+
+def bare(**attributes: Any) -> dict[str, Any]:
+    """What RIS often do not send."""
+    names = ("StudyInstanceUID", "RequestedProcedureID", "AccessionNumber", "Step_ScheduledProcedureStepID")
+    return dict.fromkeys(names, "") | attributes
+
+
+def test_an_order_again_is_the_same_entry(here: Archive) -> None:
+    [key] = here.orders.apply([order(**bare())], "RIS")
+    before = here.worklist.get(key)
+    assert here.orders.apply([order(**bare())], "RIS") == [key]
+    after = here.worklist.get(key)
+    assert facts(after.data_set) == facts(before.data_set)
+    assert len(here.worklist.all()) == 1
+
+
+def test_a_changed_order_keeps_what_it_does_not_say(here: Archive) -> None:
+    [key] = here.orders.apply([order(StudyInstanceUID="1.2.77", AccessionNumber="A")], "RIS")
+    here.worklist.plan(key, "ARRIVED", "test")
+    moment = {"Step_ScheduledProcedureStepStartDate": "", "Step_ScheduledProcedureStepStartTime": ""}
+    changed = order(**bare(Step_ScheduledProcedureStepDescription="Neck", **moment))
+    assert here.orders.apply([changed], "RIS") == [key]
+    found = here.worklist.get(key)
+    assert found.state == "ARRIVED"
+    assert facts(found.data_set).StudyInstanceUID == "1.2.77"
+    assert facts(found.data_set).ScheduledProcedureStepStartDate == "20261123"
+    assert text(step_of(found.data_set), rules.START_TIME) == "101500"
+    assert text(step_of(found.data_set), rules.STEP_DESCRIPTION) == "Neck"
+
+
+def test_several_steps_of_one_order(here: Archive) -> None:
+    two = [order(**bare(Step_ScheduledProcedureStepDescription=name)) for name in ("One", "Two")]
+    keys = here.orders.apply(two, "RIS")
+    assert len(set(keys)) == 2
+    studies = {facts(one.data_set).StudyInstanceUID for one in here.worklist.all()}
+    assert len(studies) == 1, "steps of one procedure make one study"
+    assert here.orders.apply(two, "RIS") == keys
+    with pytest.raises(InvalidValue, match="several steps"):
+        here.orders.apply([two[1]], "RIS")
+    [third] = here.orders.apply([order(**bare(RequestedProcedureID="OTHER"))], "RIS")
+    assert third not in keys
+    assert facts(here.worklist.get(third).data_set).StudyInstanceUID not in studies
+
+
+def test_an_order_of_another_patient(here: Archive) -> None:
+    [key] = here.orders.apply([order()], "RIS")
+    before = here.worklist.get(key)
+    for control in Control:
+        with pytest.raises(OtherPatient):
+            here.orders.apply([order(control, "ARRIVED", PatientID="P2")], "RIS")
+    assert here.worklist.get(key) == before
+
+
+def test_a_message_is_taken_whole_or_not_at_all(here: Archive) -> None:
+    wrong = order(FillerOrderNumberImagingServiceRequest="F2", PatientID="")
+    with pytest.raises(MissingValue):
+        here.orders.apply([order(), wrong], "RIS")
+    assert here.worklist.all() == []
+
+
+def test_orders_that_share_one_number_are_two(here: Archive) -> None:
+    """One placer's order may become two of the filler, and both may have one accession number."""
+    filler = "FillerOrderNumberImagingServiceRequest"
+    [first] = here.orders.apply([order(**bare(AccessionNumber="A"))], "RIS")
+    [second] = here.orders.apply([order(**bare(AccessionNumber="A", **{filler: "F2"}))], "RIS")
+    assert first != second
+    assert here.orders.apply([order(Control.CANCEL, **bare(**{filler: "F2"}))], "RIS") == [second]
+    assert here.worklist.get(first).state == "SCHEDULED"
+    placer = "PlacerOrderNumberImagingServiceRequest"
+    by_accession = bare(AccessionNumber="B", **{filler: "", placer: ""})
+    [third] = here.orders.apply([order(**by_accession)], "RIS")
+    assert here.orders.apply([order(**by_accession)], "RIS") == [third]
+
+
+@pytest.mark.parametrize(
+    ("control", "state"), [(Control.CANCEL, "CANCELED"), (Control.DISCONTINUE, "DISCONTINUED")]
+)
+def test_orders_are_taken_back(here: Archive, control: Control, state: str) -> None:
+    [key] = here.orders.apply([order(**bare())], "RIS")
+    assert here.orders.apply([order(control, **bare())], "RIS") == [key]
+    assert here.worklist.get(key).state == state
+    assert here.orders.apply([order(control, **bare())], "RIS") == [key], "again, it does no harm"
+    assert ask(here) == []
+    with pytest.raises(NotFound):
+        here.orders.apply(
+            [
+                order(
+                    control,
+                    **bare(
+                        FillerOrderNumberImagingServiceRequest="F9",
+                        PlacerOrderNumberImagingServiceRequest="X",
+                    ),
+                )
+            ],
+            "RIS",
+        )
+
+
+def test_what_has_begun_cannot_be_cancelled(here: Archive) -> None:
+    of = written(FillerOrderNumberImagingServiceRequest="F1")
+    key = enter(here, of)
+    begin(here, of)
+    with pytest.raises(NoLongerChangeable):
+        here.orders.apply([order(Control.CANCEL, **bare())], "RIS")
+    end(here)
+    with pytest.raises(NoLongerChangeable):
+        here.orders.apply([order(Control.DISCONTINUE, **bare())], "RIS")
+    assert here.worklist.get(key).state == "COMPLETED"
+
+
+def test_orders_tell_states(here: Archive) -> None:
+    [key] = here.orders.apply([order(**bare())], "RIS")
+    here.orders.apply([order(Control.STATE, "COMPLETED", **bare())], "RIS")
+    assert here.worklist.get(key).state == "COMPLETED"
