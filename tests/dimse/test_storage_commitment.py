@@ -3,108 +3,32 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.uid import generate_uid as new_uid
 from pynetdicom import evt
-from pynetdicom.dimse_primitives import C_ECHO, N_ACTION
+from pynetdicom.dimse_primitives import C_ECHO
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
-from archive.dicom.instance import Scope
-from archive.dimse import telling
-from archive.index.reports import Progress, Report
-from archive.jobs import worker
-from archive.jobs.destinations import Destinations
-from archive.network.association import Association
+from archive.dicom.receiving import commitment
+from archive.index.reports import Progress
 from archive.network.commands import request_of, response_to
 from archive.network.requestor import Proposal
-from archive.services import reports
-from door import Door, keep, open_door, response
-from objects import encoded, secondary_capture
+from archive.security.operations import Operation
+from archive.security.rules import Rules
+from committing import COMMITMENT, DAYS, SECONDS, ask, report, request, run_jobs, sent, stored, until
+from door import Door, open_door, response
+from objects import encoded, part10, secondary_capture
 from report_receivers import WELL_KNOWN, Told, action, committed, failed, listening
 
-COMMITMENT = Proposal(StorageCommitmentPushModel, (ExplicitVRLittleEndian,))
 VERIFICATION = "1.2.840.10008.1.1"
-SECONDS = 20.0
-DAYS = 86_400.0
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requestors are told as soon as they are quiet for a moment."""
-    monkeypatch.setattr(telling, "QUIET_SECONDS", 0.05)
-    monkeypatch.setattr(reports, "AT_ONCE_SECONDS", 0.0)
-
-
-@pytest.fixture
-def patient(tmp_path: Path) -> Iterator[Door]:
-    """A door that waits for what is not here yet."""
-    with open_door(tmp_path / "data", dimse__commitment_wait=60) as opened:
-        yield opened
-
-
-@pytest.fixture
-def prompt(tmp_path: Path) -> Iterator[Door]:
-    """A door that does not wait."""
-    with open_door(tmp_path / "data", dimse__commitment_wait=0) as opened:
-        yield opened
-
-
-def stored(door: Door, number: int = 1) -> list[tuple[str, str]]:
-    """Objects in the archive: class and instance."""
-    objects = [secondary_capture() for _ in range(number)]
-    keep(door, *objects)
-    return [(each.SOPClassUID, each.SOPInstanceUID) for each in objects]
-
-
-def until(true: Callable[[], Any]) -> None:
-    """Wait for something that other threads do."""
-    deadline, pause = time.monotonic() + SECONDS, threading.Event()
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        pause.wait(0.02)
-
-
-def ask(
-    door: Door,
-    asked: Dataset,
-    told: Told | None = None,
-    answer: Callable[[evt.Event], int] = lambda event: 0,
-    syntax: str = ExplicitVRLittleEndian,
-    title: str = "MODALITY",
-) -> int:
-    """N-ACTION by pynetdicom, which waits for the result if there is somebody to be told; the status."""
-    handlers = [(evt.EVT_N_EVENT_REPORT, told.handler(answer))] if told else []
-    association = door.associate(
-        [(StorageCommitmentPushModel, [syntax])], ae_title=title, evt_handlers=handlers
-    )
-    status, _ = association.send_n_action(asked, 1, StorageCommitmentPushModel, WELL_KNOWN)
-    if told:
-        assert told.came.wait(SECONDS)
-        until(lambda: report(door).attempts)
-    association.release()
-    return int(status.Status)
-
-
-def report(door: Door) -> Report:
-    """The one report."""
-    (found,) = door.archive.reports.newest()
-    return found
-
-
-def run_jobs(door: Door, now: float | None = None) -> None:
-    """Everything that is due, as the job worker does it, without its threads."""
-    talks = worker.Talks(door.archive, destinations=Destinations(), begin=lambda work: work())
-    clock = time.time if now is None else lambda: now
-    while worker.work(door.archive, now=clock) + talks.begin(clock()):
-        pass
 
 
 def test_what_is_stored_is_promised_on_the_association_that_asked(prompt: Door) -> None:
@@ -150,7 +74,10 @@ def test_late_instances_are_waited_for(patient: Door) -> None:
     early, late = stored(patient)[0], secondary_capture()
     told = Told()
     association = patient.associate(
-        [(StorageCommitmentPushModel, [ExplicitVRLittleEndian]), (late.SOPClassUID, [ExplicitVRLittleEndian])],
+        [
+            (StorageCommitmentPushModel, [ExplicitVRLittleEndian]),
+            (late.SOPClassUID, [ExplicitVRLittleEndian]),
+        ],
         ae_title="MODALITY",
         evt_handlers=[(evt.EVT_N_EVENT_REPORT, told.handler(lambda event: 0))],
     )
@@ -170,16 +97,12 @@ def test_late_instances_are_waited_for(patient: Door) -> None:
 
 
 def _readable(data_set: Dataset) -> Dataset:
-    from io import BytesIO
-
-    from pydicom import dcmread
-
-    from objects import part10
-
     return dcmread(BytesIO(part10(data_set)))
 
 
-def test_late_instances_are_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_instances_are_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with open_door(tmp_path / "data", dimse__commitment_wait=60) as door:
         absent = ("1.2.840.10008.5.1.4.1.1.7", new_uid())
         assert ask(door, action(new_uid(), absent)) == 0
@@ -188,25 +111,6 @@ def test_late_instances_are_not_waited_for_without_end(tmp_path: Path, monkeypat
         monkeypatch.setattr(time, "time", lambda now=time.time: now() + 61)
         run_jobs(door)
         assert report(door).failed == 1
-
-
-def request(asked: Dataset | bytes | None, **values: Any) -> tuple[Any, list[bytes] | None]:
-    """A raw N-ACTION, with other values in its command set."""
-    usual = {
-        "MessageID": 7,
-        "RequestedSOPClassUID": StorageCommitmentPushModel,
-        "RequestedSOPInstanceUID": WELL_KNOWN,
-        "ActionTypeID": 1,
-    }
-    data = encoded(asked) if isinstance(asked, Dataset) else asked
-    return request_of(N_ACTION, **{**usual, **values}), None if data is None else [data]
-
-
-def sent(association: Association, asked: Dataset | bytes | None, **values: Any) -> Any:
-    """The response to a raw N-ACTION."""
-    command, data = request(asked, **values)
-    association.send(next(iter(association.contexts)), command, data)
-    return response(association).command
 
 
 GOOD = action("2.25.1", ("1.2.840.10008.5.1.4.1.1.7", "2.25.2"))
@@ -254,6 +158,14 @@ def test_requests_that_are_none(
         assert sent(association, GOOD).Status == 0
 
 
+def test_too_much_at_once_is_refused(prompt: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0213, resource limitation."""
+    monkeypatch.setattr(commitment, "MAXIMUM_REFERENCES", 2)
+    with prompt.open(COMMITMENT) as association:
+        assert sent(association, action("2.25.1", *[("1.2", "1.3")] * 3)).Status == 0x0213
+        assert sent(association, action("2.25.1", *[("1.2", "1.3")] * 2)).Status == 0
+
+
 def test_what_is_broken_is_refused(prompt: Door) -> None:
     with prompt.open(COMMITMENT) as association:
         command, data = request(GOOD)
@@ -297,36 +209,6 @@ def test_the_same_request_is_checked_anew(prompt: Door) -> None:
     told = Told()
     assert ask(prompt, action(uid, one), told) == 0
     assert failed(told.reports[0][1]) == {one[1]: 0x0110}
-
-
-def test_who_has_released_is_told_on_an_association_of_ours(prompt: Door) -> None:
-    """As SCP only, by role selection (PS3.7 D.3.3.4), from the AE title that was called."""
-    one = stored(prompt)[0]
-    with listening() as told:
-        prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        assert ask(prompt, action(new_uid(), one)) == 0
-        until(lambda: not report(prompt).held_until)
-        run_jobs(prompt)
-    [(event_type, information, calling)] = told.reports
-    assert (event_type, committed(information), calling) == (1, [one[1]], "ARCHIVE")
-    assert told.roles == [(False, True)]
-    assert report(prompt).progress is Progress.DELIVERED
-
-
-def test_where_the_site_says_so_it_is_a_new_association_always(tmp_path: Path) -> None:
-    with (
-        listening() as told,
-        open_door(
-            tmp_path / "data", dimse__commitment_same_association=False, dimse__commitment_wait=0
-        ) as door,
-    ):
-        one = stored(door)[0]
-        door.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        with door.open(COMMITMENT, calling_ae_title="MODALITY") as association:
-            assert sent(association, action(new_uid(), one)).Status == 0
-            run_jobs(door)
-            assert len(told.reports) == 1
-            assert not association.arriving(0.2)
 
 
 @pytest.mark.parametrize("manner", ["fails", "aborts"])
@@ -385,7 +267,7 @@ def test_two_results_are_told_one_after_the_other(prompt: Door) -> None:
         until(lambda: {one.progress for one in prompt.archive.reports.newest()} == {Progress.DELIVERED})
 
 
-def test_who_does_not_answer_is_told_elsewhere(tmp_path: Path) -> None:
+def test_who_does_not_answer_is_told_elsewhere(tmp_path: Path, hurry: None) -> None:
     with open_door(tmp_path / "data", dimse__response_deadline=1) as door:
         one = stored(door)[0]
         with door.open(COMMITMENT) as association:
@@ -394,145 +276,12 @@ def test_who_does_not_answer_is_told_elsewhere(tmp_path: Path) -> None:
             until(lambda: report(door).scheduled)
 
 
-def waiting(door: Door, asked: Sequence[tuple[str, str]] = ()) -> None:
-    """A request of an SCU that has left, checked and due to be told."""
-    references = asked or stored(door)
-    assert ask(door, action(new_uid(), *references)) == 0
-    until(lambda: not report(door).held_until)
-
-
-def test_a_console_that_is_off_is_told_when_it_is_on_again(prompt: Door) -> None:
-    waiting(prompt)
-    with listening() as told:
-        port = told.port
-    prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", port)
-    run_jobs(prompt)
-    failure = report(prompt)
-    assert (failure.progress, failure.attempts) == (Progress.WAITING, 1)
-    assert str(port) in failure.reason
-    with listening() as told:
-        prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        run_jobs(prompt, time.time() + 10)
-        assert len(told.reports) == 1
-    assert report(prompt).progress is Progress.DELIVERED
-
-
-def test_it_is_given_up_where_everybody_sees_it_and_taken_up_again(
-    prompt: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waiting(prompt)
-    prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", 1)
-    run_jobs(prompt)
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + 8 * DAYS)
-    run_jobs(prompt)
-    assert report(prompt).progress is Progress.GIVEN_UP
-    with listening() as told:
-        prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        run_jobs(prompt, now() + 30 * DAYS)
-        assert not told.reports
-        prompt.archive.reports.again(report(prompt).TransactionUID)
-        run_jobs(prompt)
-        assert len(told.reports) == 1
-    assert report(prompt).progress is Progress.DELIVERED
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"sop_class": VERIFICATION}, "context"),
-        ({"roles": (True, False)}, "context"),
-        ({"only_from": ("SOMEBODY",)}, "rejected"),
-        ({"answer": lambda event: 0x0110}, "0110"),
-    ],
-)
-def test_who_does_not_want_to_be_told_is_asked_again(
-    prompt: Door, options: dict[str, Any], words: str
-) -> None:
-    """No such context, no SCP role for us, no association at all, a failure that may be over some day."""
-    waiting(prompt)
-    with listening(**options) as told:
-        prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        run_jobs(prompt)
-    assert (report(prompt).progress, report(prompt).attempts) == (Progress.WAITING, 1)
-    assert words in report(prompt).reason
-
-
-def test_who_says_nothing_about_roles_is_told(prompt: Door) -> None:
-    waiting(prompt)
-    with listening(roles=(None, None)) as told:
-        prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        run_jobs(prompt)
-    assert len(told.reports) == 1
-
-
-def test_who_refuses_for_good_is_not_asked_again(prompt: Door) -> None:
-    waiting(prompt)
-    with listening(lambda event: 0x0115) as told:
-        prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        run_jobs(prompt, time.time() + DAYS)
-    assert len(told.reports) == 1
-    assert report(prompt).progress is Progress.GIVEN_UP
-    assert "0115" in report(prompt).reason
-
-
-def test_only_known_ae_titles_are_called(prompt: Door) -> None:
-    """reliability.md D15."""
-    waiting(prompt)
-    run_jobs(prompt)
-    assert report(prompt).progress is Progress.WAITING
-    assert "archive ae add" in report(prompt).reason
-
-
-def test_what_was_deleted_since_is_not_promised(prompt: Door) -> None:
-    kept, lost = stored(prompt, 2)
-    waiting(prompt, [kept, lost])
-    instance = prompt.stored()[lost[1]]
-    with listening() as told:
-        prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", 1)
-        run_jobs(prompt)
-        assert (report(prompt).finished, report(prompt).failed) == (True, 0)
-        prompt.archive.deletion.delete(
-            Scope((instance.StudyInstanceUID,), (instance.SeriesInstanceUID,), (instance.SOPInstanceUID,))
-        )
-        prompt.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        run_jobs(prompt, time.time() + 30)
-    event_type, information, _ = told.reports[0]
-    assert event_type == 2
-    assert committed(information) == [kept[1]]
-    assert failed(information) == {lost[1]: 0x0112}
-    assert report(prompt).failed == 1
-
-
-def test_a_restart_loses_nothing(tmp_path: Path) -> None:
-    """Asked before it, told after it."""
-    with listening() as told:
-        with open_door(tmp_path / "data") as door:
-            door.archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-            waiting(door)
-        with open_door(tmp_path / "data") as door:
-            run_jobs(door)
-            assert len(told.reports) == 1
-            assert report(door).progress is Progress.DELIVERED
-
-
-def test_what_a_dead_worker_held_is_taken_over(prompt: Door) -> None:
-    """It cannot let go of what it was about to tell."""
-    one = stored(prompt)[0]
-    archive = prompt.archive
-    from archive.dicom.instance import Source
-    from archive.dicom.receiving.commitment import Reference
-
-    held = archive.reports.accept(new_uid(), [Reference(*one)], Source("DIMSE", "", "MODALITY", "ARCHIVE"))
-    run_jobs(prompt)
-    assert report(prompt).finished
-    assert archive.reports.sweep() == 0, "it may be alive"
-    past = time.time() - 1
-    archive.database.write(lambda c: reports.reports.take(c, held.key, held_until=past, turn=held.turn))
-    assert archive.reports.sweep() == 1
-    assert archive.reports.sweep() == 0
-    assert not archive.reports.hold(held), "when it comes back it has nothing to tell any more"
-    with listening() as told:
-        archive.ae_titles.add("MODALITY", "127.0.0.1", told.port)
-        run_jobs(prompt)
-        assert len(told.reports) == 1
+def test_who_has_no_right_is_refused(prompt: Door) -> None:
+    """In the negotiation, and when the right was taken since (0124)."""
+    titles, local = prompt.archive.ae_titles, "127.0.0.1"
+    titles.add("MODALITY", local, 104, Rules(operations=frozenset({Operation.COMMIT})))
+    with prompt.open(COMMITMENT, calling_ae_title="MODALITY") as association:
+        titles.add("MODALITY", local, 104, Rules(operations=frozenset({Operation.STORE})))
+        until(lambda: sent(association, action(new_uid(), ("1.2", "1.3"))).Status == 0x0124)
+    with prompt.open(COMMITMENT, calling_ae_title="MODALITY") as association:
+        assert not association.contexts

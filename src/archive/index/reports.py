@@ -185,6 +185,13 @@ def abandoned(connection: Connection, now: float) -> list[int]:
     return list(connection.execute(held.order_by(_ROW.commitment_id)).scalars())
 
 
+def overdue(connection: Connection, before: float) -> list[tuple[int, int]]:
+    """Key and turn of those that were asked for before that moment and still wait."""
+    waits = sa.and_(_ROW.state == Progress.WAITING.value, commitment.c.requested_at < before)
+    found = sa.select(_ROW.commitment_id, _ROW.turn).join(commitment, commitment.c.id == _ROW.commitment_id)
+    return [(key, turn) for key, turn in connection.execute(found.where(waits))]
+
+
 def reopen(connection: Connection, key: int) -> None:
     """Let it be told once more, by a job."""
     values = {"state": Progress.WAITING.value, "scheduled": False, "turn": _ROW.turn + 1, "held_until": 0.0}

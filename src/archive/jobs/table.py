@@ -77,8 +77,9 @@ def expire_worklist(archive: Archive) -> None:
 
 
 def take_over_reports(archive: Archive) -> None:
-    """Results that associations were about to tell which are gone."""
+    """Results that associations were about to tell which are gone; and those that nobody could tell."""
     archive.reports.sweep()
+    archive.reports.give_up()
 
 
 def notice_studies(archive: Archive) -> None:

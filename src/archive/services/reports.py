@@ -35,6 +35,7 @@ __all__ = ["HOLD_SECONDS", "PASSING", "REPORT_DUE", "WARNINGS", "Held", "Progres
 REPORT_DUE = reports.REPORT_DUE
 """Outbox event: work for `deliver`."""
 
+DAY = 86_400.0
 HOLD_SECONDS = 20.0
 """An association that has not said for so long that it holds a report is gone."""
 AT_ONCE_SECONDS = 2.0
@@ -155,6 +156,14 @@ class Reports:
             if not reports.abandoned(connection, time.time()):
                 return 0
         return self._database.write(change)
+
+    def give_up(self) -> None:
+        """Give up what has waited too long, for whatever reason, so that it is seen."""
+        before = time.time() - (self._settings.dimse.report_days + 1) * DAY
+        with self._database.read() as connection:
+            overdue = reports.overdue(connection, before)
+        for key, turn in overdue:
+            self._note(Held(key, turn), Progress.GIVEN_UP, "not checked or not told in time: see the log")
 
     def newest(self, limit: int = 100, progress: Progress | None = None) -> list[Report]:
         """The last requests and what has become of them, newest first."""
