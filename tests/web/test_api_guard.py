@@ -54,6 +54,13 @@ def test_whoever_a_proxy_lets_in_is_no_administrator(changed: dict[str, Any]) ->
 
 def test_another_machine_is_not_this_one() -> None:
     assert not allowed(Http(), asked("GET", "192.0.2.1"))
+    assert not allowed(Http(), asked("GET", ""))
+
+
+@pytest.mark.parametrize("header", ["forwarded", "via", "x_forwarded_for", "x_forwarded_host", "x_real_ip"])
+def test_a_proxy_that_the_settings_do_not_name_is_seen(header: str) -> None:
+    """It connects from this machine, for somebody who is not here."""
+    assert not allowed(Http(), asked("GET", **{header: "192.0.2.1"}))
 
 
 @pytest.mark.parametrize(

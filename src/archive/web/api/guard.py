@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
 
+_BY_PROXIES = frozenset(("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"))
+"""Headers of a proxy that nobody has told us of: whoever asks through it is not here."""
+
 Handler = Callable[[Any, Asked], Any]
 
 
@@ -50,6 +53,8 @@ def check(http: Http, asked: Asked) -> None:
 
 def _from_this_machine(http: Http, asked: Asked) -> bool:
     if http.behind_proxy or http.public_url or not http.listen.is_loopback:
+        return False
+    if _BY_PROXIES & asked.headers.keys():
         return False
     try:
         return ipaddress.ip_address(asked.peer_address).is_loopback
