@@ -34,8 +34,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument(
         "--wado-uri", metavar="URL", default="", help="base URI of the URI service; else /wado is tried"
     )
-    out.add_argument("--dimse", metavar="HOST:PORT:AET", type=dimse_peer, help="the server's DIMSE side")
-    out.add_argument("--calling-aet", default="CONFORMANCE", help="the AE title to come with")
+    _add_dimse(out)
     out.add_argument("--token", default="", help="a bearer token, sent to --dicomweb alone")
     out.add_argument("--insecure", action="store_true", help="do not verify the server's certificate")
     out.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for one whole exchange")
@@ -56,6 +55,18 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
+def _add_dimse(out: argparse.ArgumentParser) -> None:
+    out.add_argument("--dimse", metavar="HOST:PORT:AET", type=dimse_peer, help="the server's DIMSE side")
+    out.add_argument(
+        "--move-to",
+        metavar="AET:PORT",
+        type=move_destination,
+        default=("", 0),
+        help="an AE title that the server knows as this machine at PORT; the suite receives there",
+    )
+    out.add_argument("--calling-aet", default="CONFORMANCE", help="the AE title to come with")
+
+
 def dimse_peer(text: str) -> DimsePeer:
     """Read HOST:PORT:AET."""
     rest, _, title = text.rpartition(":")
@@ -63,6 +74,14 @@ def dimse_peer(text: str) -> DimsePeer:
     if not (host and title and port.isdigit() and int(port) < 65536):
         raise argparse.ArgumentTypeError("must be HOST:PORT:AET")
     return DimsePeer(host.strip("[]"), int(port), title)
+
+
+def move_destination(text: str) -> tuple[str, int]:
+    """Read AET:PORT."""
+    title, _, port = text.rpartition(":")
+    if not (title and port.isdigit() and 0 < int(port) < 65536):
+        raise argparse.ArgumentTypeError("must be AET:PORT")
+    return title, int(port)
 
 
 @dataclass(frozen=True)
@@ -107,7 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, server: Server, checks: Sequence[registry.Check]) -> runner.Run:
-    peer = replace(server.peer, calling=options.calling_aet) if server.peer else None
+    title, port = options.move_to
+    ours = {"calling": options.calling_aet, "destination": title, "destination_port": port}
+    peer = replace(server.peer, **ours) if server.peer else None
     client = Client(server.url, server.token, options.timeout, not options.insecure)
     world = World(client, runner.new_run_id(), options.strict, peer, server.wado_uri)
     try:

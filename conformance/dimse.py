@@ -23,9 +23,21 @@ SECONDS = 30
 
 @contextmanager
 def association(
-    peer: DimsePeer, *contexts: tuple[str, str], roles: Any = (), handlers: Any = ()
+    peer: DimsePeer, *contexts: tuple[str, str], roles: Any = (), handlers: Any = (), maximum_pdu: int = 0
 ) -> Iterator[Any]:
     """An association with these (SOP class, transfer syntax). Raises `Skipped` without pynetdicom."""
+    held = request(peer, *contexts, roles=roles, handlers=handlers, maximum_pdu=maximum_pdu)
+    expect(held.is_established, f"no association with {peer.called} at {peer.host}:{peer.port}")
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def request(
+    peer: DimsePeer, *contexts: tuple[str, str], roles: Any = (), handlers: Any = (), maximum_pdu: int = 0
+) -> Any:
+    """The same, established or not; whoever asks has to release it."""
     try:
         from pynetdicom import AE
     except ImportError:
@@ -34,14 +46,14 @@ def association(
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = SECONDS
     for sop_class, transfer_syntax in contexts:
         ae.add_requested_context(sop_class, transfer_syntax)
-    held = ae.associate(
-        peer.host, peer.port, ae_title=peer.called, ext_neg=list(roles), evt_handlers=list(handlers)
+    return ae.associate(
+        peer.host,
+        peer.port,
+        ae_title=peer.called,
+        ext_neg=list(roles),
+        evt_handlers=list(handlers),
+        **({"max_pdu": maximum_pdu} if maximum_pdu else {}),
     )
-    expect(held.is_established, f"no association with {peer.called} at {peer.host}:{peer.port}")
-    try:
-        yield held
-    finally:
-        held.release()
 
 
 def status_of(response: Dataset) -> int:

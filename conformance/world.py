@@ -25,12 +25,14 @@ NOT_OFFERED = (404, 405, 406, 415, 501)
 
 @dataclass(frozen=True)
 class DimsePeer:
-    """The server's DIMSE side, and the AE title to come with."""
+    """The server's DIMSE side, the AE title to come with, and the one that it knows as us."""
 
     host: str
     port: int
     called: str
     calling: str = "CONFORMANCE"
+    destination: str = ""
+    destination_port: int = 0
 
 
 @dataclass

@@ -6,11 +6,12 @@ from contextlib import closing
 
 import pytest
 
-from archive_process import StartArchive
+from archive_process import StartArchive, archive
 from conformance import registry, report, runner
 from conformance.client import Client
 from conformance.verdicts import Outcome
 from conformance.world import DimsePeer, World
+from wrong_scp import free_port
 
 SHOULD_SKIP = 20
 """At most so many: a server that claims nothing would pass as well."""
@@ -18,9 +19,18 @@ SHOULD_SKIP = 20
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
 def test_the_archive_conforms(start_archive: StartArchive, strict: bool) -> None:
-    environment = {"ARCHIVE_HTTP_STRICT": str(strict).lower(), "ARCHIVE_HTTP_CORS_ORIGINS": "*"}
+    environment = {
+        "ARCHIVE_HTTP_STRICT": str(strict).lower(),
+        "ARCHIVE_HTTP_CORS_ORIGINS": "*",
+        "ARCHIVE_DIMSE_COMMITMENT_WAIT": "1",
+    }
     server = start_archive("--workers", "1", environment=environment)
-    peer = DimsePeer("127.0.0.1", server.dimse_port, server.ae_title)
+    port = free_port()
+    added = archive("ae", "add", "SUITE", "127.0.0.1", str(port), "--data", str(server.data))
+    assert added.code == 0, added.stderr
+    peer = DimsePeer(
+        "127.0.0.1", server.dimse_port, server.ae_title, destination="SUITE", destination_port=port
+    )
     with closing(Client(server.dicomweb_url, seconds=60)) as client:
         world = World(client, runner.new_run_id(), strict, peer)
         done = runner.run("archive", world, registry.all_checks(), lambda result: None)

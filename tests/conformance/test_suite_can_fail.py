@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
-from pynetdicom import AE, evt
+import pytest
 
-from conformance import pictures, registry, runner, uids
+import wrong_scp
+from conformance import pictures, registry, runner
+from conformance.checks import dimse_tasks
 from conformance.client import Client
 from conformance.objects import ramp8
+from conformance.registry import Check
 from conformance.verdicts import Outcome
 from conformance.world import DimsePeer, World
 from wrong_server import Behaviour, Reply, serve
@@ -47,21 +49,6 @@ def echoes(method: str, path: str, fields: dict[str, str], payload: bytes) -> Re
     return 500 if stumbles else 200, {"Content-Type": "text/plain"}, path.encode()
 
 
-@contextmanager
-def refusing_scp() -> Iterator[DimsePeer]:
-    """A DIMSE peer that accepts every association and fails every request."""
-    ae = AE("WRONG")
-    for sop_class in (uids.VERIFICATION, uids.STUDY_ROOT_FIND, uids.STUDY_ROOT_GET, uids.CT):
-        ae.add_supported_context(sop_class, [uids.IMPLICIT, uids.EXPLICIT, uids.BIG_ENDIAN])
-    single = [(evt.EVT_C_ECHO, lambda event: 0x0122), (evt.EVT_C_STORE, lambda event: 0xA700)]
-    many = [(kind, lambda event: iter([(0xA700, None)])) for kind in (evt.EVT_C_FIND, evt.EVT_C_GET)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[*single, *many])
-    try:
-        yield DimsePeer("127.0.0.1", server.server_address[1], "WRONG")
-    finally:
-        server.shutdown()
-
-
 WRONG: dict[str, Behaviour] = {
     "garbage": always(200, "text/plain", b"garbage"),
     "broken": stores_then(always(500)),
@@ -78,19 +65,41 @@ WRONG: dict[str, Behaviour] = {
 }
 
 
-def failing(behaviour: Behaviour, strict: bool = False, dimse: DimsePeer | None = None) -> set[str]:
+WRONG_PEERS = {wrong_scp.refusing: "DIM", wrong_scp.agreeable: "DIM", wrong_scp.closed: "DIM.11"}
+"""With the checks that are worth asking there."""
+DIMSE = "DIM"
+"""The service of the checks that need a DIMSE peer."""
+
+
+def checks(service: str, of: bool) -> list[Check]:
+    """The checks of a service, or all others."""
+    return [one for one in registry.all_checks() if one.id.startswith(service) == of]
+
+
+def failing(
+    asked: list[Check], behaviour: Behaviour, strict: bool = False, dimse: DimsePeer | None = None
+) -> set[str]:
     """The checks that fail at a server; none may be an error."""
     with serve(behaviour) as url, closing(Client(url, seconds=10)) as client:
         world = World(client, "ABCDE", strict, dimse)
-        done = runner.run("wrong", world, registry.all_checks(), lambda result: None)
+        done = runner.run("wrong", world, asked, lambda result: None)
     errors = [result for result in done.results if result.outcome is Outcome.ERROR]
     assert not errors
     return {result.check_id for result in done.results if result.outcome is Outcome.FAIL}
 
 
 def test_every_check_fails_at_some_wrong_server() -> None:
-    failed = failing(WRONG["garbage"], strict=True)
-    with refusing_scp() as peer:
-        for behaviour in WRONG.values():
-            failed |= failing(behaviour, dimse=peer)
-    assert [one.id for one in registry.all_checks() if one.id not in failed] == []
+    asked = checks(DIMSE, of=False)
+    failed = failing(asked, WRONG["garbage"], strict=True)
+    for behaviour in WRONG.values():
+        failed |= failing(asked, behaviour)
+    assert [one.id for one in asked if one.id not in failed] == []
+
+
+def test_every_check_of_dimse_fails_at_some_wrong_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dimse_tasks, "SECONDS", 1)
+    asked, failed = checks(DIMSE, of=True), set()
+    for wrong, wanted in WRONG_PEERS.items():
+        with wrong(wrong_scp.free_port()) as peer:
+            failed |= failing(registry.chosen([wanted]), WRONG["empty objects"], dimse=peer)
+    assert [one.id for one in asked if one.id not in failed] == []

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conformance import registry, report, runner
-from conformance.__main__ import dimse_peer, main, other_server
+from conformance.__main__ import dimse_peer, main, move_destination, other_server
 from conformance.client import Client
 from conformance.registry import Check
 from conformance.verdicts import Failed, Level, Outcome, Result, Skipped, Unreachable
@@ -219,6 +219,13 @@ def test_a_dimse_peer_is_read() -> None:
     for wrong in ("h:104", "h:x:A", ":104:A", "h:70000:A"):
         with pytest.raises(Exception, match="HOST:PORT:AET"):
             dimse_peer(wrong)
+
+
+def test_a_destination_of_moves_is_read() -> None:
+    assert move_destination("SUITE:11113") == ("SUITE", 11113)
+    for wrong in ("SUITE", ":104", "SUITE:x", "SUITE:0"):
+        with pytest.raises(ArgumentTypeError, match="AET:PORT"):
+            move_destination(wrong)
 
 
 def test_another_server_is_read() -> None:
