@@ -28,7 +28,8 @@ def matches(stored: Iterable[Instance], query: Query) -> set[str]:
         _first(one, UNIQUE_KEYS[query.level])
         for one in stored
         if all(
-            _key_matches(key, stored, _representative(stored, one, key, query.level), query.fuzzy)
+            _key_matches(key, stored, _representative(stored, one, key, query.level))
+            or (query.fuzzy and _name_resembles(key, _by_name(stored, one, key, query.level)))
             for key in plain
         )
         and moments_match(query, lambda tag, one=one: _speaking_value(stored, one, tag, query.level))
@@ -59,15 +60,29 @@ def _representative(stored: list[Instance], one: Instance, key: Key, level: Leve
     return next((other for other in same if _has_value(other, key.path[0])), same[0])
 
 
-def _key_matches(key: Key, stored: list[Instance], one: Instance, fuzzy: bool) -> bool:
+def _by_name(stored: list[Instance], one: Instance, key: Key, level: Level) -> list[Instance]:
+    """Whose names the entity is found by, fuzzily: those of a patient are the names in all the studies."""
+    if level is not Level.PATIENT:
+        return [_representative(stored, one, key, level)]
+    unique = UNIQUE_KEYS[Level.PATIENT]
+    same = [other for other in stored if _first(other, unique) == _first(one, unique)]
+    return [_representative(stored, other, key, Level.STUDY) for other in same]
+
+
+def _name_resembles(key: Key, speaking: Iterable[Instance]) -> bool:
+    attribute = BY_TAG[key.path[0]]
+    if attribute.vr != "PN" or isinstance(key.matching, Empty):
+        return False
+    return any(name_matches_fuzzily(_values(one, attribute.tag), key.matching) for one in speaking)
+
+
+def _key_matches(key: Key, stored: list[Instance], one: Instance) -> bool:
     attribute = BY_TAG[key.path[0]]
     matching = key.matching
     if _is_universal(attribute.vr, matching):
         return True
     if isinstance(matching, Empty):
         return _is_empty(attribute.keyword, stored, one)
-    if fuzzy and attribute.vr == "PN" and name_matches_fuzzily(_values(one, attribute.tag), matching):
-        return True
     if attribute.keyword in ("ModalitiesInStudy", "SOPClassesInStudy"):
         values = _of_study(stored, one, attribute.keyword)
         return any(_value_matches("CS", value, matching) for value in values)

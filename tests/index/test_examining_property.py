@@ -22,13 +22,18 @@ TEXTS = st.sampled_from(["a", "b", "ab", "*"])
 KVP, SERIAL, OTHER_IDS, COMMENTS, PROTOCOL = 0x00180060, 0x00181000, 0x00101002, 0x00104000, 0x00181030
 ID, ISSUER, CREATOR, PRIVATE = 0x00100020, 0x00100021, 0x00090010, 0x00091001
 LEVELS = {
-    COMMENTS: Level.STUDY,
-    OTHER_IDS: Level.STUDY,
+    COMMENTS: Level.PATIENT,
+    OTHER_IDS: Level.PATIENT,
     PROTOCOL: Level.SERIES,
     SERIAL: Level.SERIES,
     KVP: Level.IMAGE,
 }
-UNIQUE = {Level.STUDY: "0020000D", Level.SERIES: "0020000E", Level.IMAGE: "00080018"}
+UNIQUE = {
+    Level.PATIENT: "00100020",
+    Level.STUDY: "0020000D",
+    Level.SERIES: "0020000E",
+    Level.IMAGE: "00080018",
+}
 
 
 def text(tag: int, vr: str, *values: Any) -> dict[str, Any]:
@@ -71,7 +76,7 @@ def archives(draw: st.DrawFn) -> list[Instance]:
 
 @st.composite
 def queries(draw: st.DrawFn) -> Query:
-    level = draw(st.sampled_from([Level.STUDY, Level.SERIES, Level.IMAGE]))
+    level = draw(st.sampled_from(Level))
     paths = [(tag,) for tag, at in LEVELS.items() if at <= level and tag != OTHER_IDS]
     paths += [(OTHER_IDS, ID), (OTHER_IDS, ISSUER), (PRIVATE,)]
     chosen = draw(st.lists(st.sampled_from(paths), min_size=1, max_size=3, unique=True))
@@ -89,8 +94,8 @@ def matchings(path: Path) -> st.SearchStrategy[Any]:
 
 
 def expected(stored: list[Instance], query: Query) -> set[str]:
-    """The unique keys of what matches: of a series its first instance speaks, of a study the first ones of its
-    series, and what is prepared is that of all of them."""
+    """The unique keys of what matches: of a series its first instance speaks, of a study or patient the first ones of
+    its series, and what is prepared is that of all of them. Each study has a patient of its own."""
     unique = UNIQUE[query.level]
     data_sets = [orjson.loads(zstandard.decompress(one.metadata)) for one in stored]
     firsts = {one["0020000E"]["Value"][0]: one for one in reversed(data_sets)}
@@ -160,7 +165,9 @@ def test_examining_finds_what_the_objects_say(
     reused.write(lambda connection: fill(connection, archive))
     search = Search(reused)
     for query in asked:
-        found = [match[UNIQUE[query.level]]["Value"][0] for match in search.find(query).matches]
+        matches = list(search.find(query).matches)
+        assert [match for match in search.stream(query) if match is not None] == matches
+        found = [match[UNIQUE[query.level]]["Value"][0] for match in matches]
         note(f"{query} found {found}")
         assert len(found) == len(set(found)) == search.count(query)
         assert set(found) == expected(archive, query)

@@ -135,7 +135,7 @@ def queries(draw: st.DrawFn) -> Query:
     return Query(
         level,
         tuple(draw(keys_of(attribute)) for attribute in asked),
-        fuzzy=level is not Level.PATIENT and draw(st.booleans()),
+        fuzzy=draw(st.booleans()),
         combined=draw(st.booleans()),
         timezone=draw(st.sampled_from([None, 0, 60, -300, 840])),
     )

@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing
 import pytest
 
 from archive.bootstrap import Archive
-from archive.dicom.errors import InvalidQuery
+from archive.dicom.errors import InvalidQuery, TooBroad
 from archive.dicom.instance import Level, Source
-from archive.dicom.query import Key, Query, Range
+from archive.dicom.query import Key, Query, Range, SingleValue
 from objects import encoded, secondary_capture
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -51,6 +51,43 @@ def test_answers_come_in_one_order_however_they_are_read(
     assert list(archive.search.find(query).matches) == whole
     dates = [match["00080020"]["Value"][0] for match in whole]
     assert dates == ["20240106", "20240105", "20240104", "20240103", "20240102"]
+
+
+def test_whoever_streams_hears_that_nothing_was_found_yet(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a cancel is seen while candidates are examined, however long that takes (dimse.md 1.3 row)."""
+    for number in range(7):
+        store(archive, PatientID=str(number), ConversionType="WSD" if number < 6 else "DI")
+    monkeypatch.setattr("archive.services.search.STREAMED", 2)
+    query = Query(Level.IMAGE, (Key((0x00080064,), SingleValue("DI")),))
+    taken = list(archive.search.stream(query))
+    assert [match is not None for match in taken].count(True) == 1
+    assert taken.count(None) == 1 + 4
+    assert [match for match in archive.search.stream(Query(Level.IMAGE)) if match] == list(
+        archive.search.find(Query(Level.IMAGE)).matches
+    )
+
+
+@pytest.mark.parametrize(("offset", "limit"), [(0, 3), (1, 2), (2, None), (5, 5), (7, 1)])
+def test_a_stream_keeps_to_offset_and_limit(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, offset: int, limit: int | None
+) -> None:
+    for number in range(6):
+        store(archive, PatientID=str(number), InstanceNumber=str(number))
+    monkeypatch.setattr("archive.services.search.STREAMED", 2)
+    query = Query(Level.IMAGE, (Key((0x00080064,), SingleValue("WSD")),), offset=offset, limit=limit)
+    streamed = [match for match in archive.search.stream(query) if match is not None]
+    assert streamed == list(archive.search.find(query).matches)
+
+
+def test_what_is_too_long_to_be_examined_does_not_pass_for_no_match(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(archive, PatientID="1")
+    monkeypatch.setattr("archive.index.kept.MAXIMUM_METADATA", 10)
+    with pytest.raises(TooBroad, match="1 candidates not searched"):
+        list(archive.search.stream(Query(Level.IMAGE, (Key((0x00080064,), SingleValue("WSD")),))))
 
 
 def test_a_query_that_cannot_be_asked_is_told_before_the_first_match(archive: Archive) -> None:

@@ -21,6 +21,7 @@
     ├── NotFound                     nothing stored under these UIDs, frame number or path
     │   └── Gone                     it was stored, and has been deleted
     ├── InvalidQuery                 a question that cannot be asked
+    │   ├── InvalidRecordKey         a Record Key to go on from that was never given
     │   └── TooBroad                 a question whose answer would take too long to find: it needs narrower keys
     ├── NotAcceptable                stored, but not in the form asked for
     │   └── CannotRender             the pixel data cannot be made a picture
@@ -156,6 +157,10 @@ class InvalidQuery(ArchiveError):
     """A key, value or parameter that cannot be matched; `tag` of the attribute to blame, if it is one."""
 
     tag: int = 0
+
+
+class InvalidRecordKey(InvalidQuery):
+    """A Prior Record Key that is none of our Record Keys (PS3.4 C.6.4.5.3: A710)."""
 
 
 class TooBroad(InvalidQuery):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from archive.dicom.attribute_ids import path_name
 from archive.dicom.attribute_levels import TIMEZONE_OFFSET_FROM_UTC, level_of
 from archive.dicom.attributes import BY_TAG, UNIQUE_KEYS
-from archive.dicom.errors import InvalidQuery
+from archive.dicom.errors import InvalidQuery, InvalidRecordKey
 from archive.dicom.instance import Level
 from archive.dicom.matching import asking, moments
 from archive.dicom.matching.asking import Values
@@ -199,5 +199,5 @@ def _most_records(identifier: Identifier, limit: int) -> int:
 def _record_number(raw: bytes) -> int:
     number = int.from_bytes(raw, "big") if len(raw) == _RECORD_KEY_LENGTH else -1
     if not 0 <= number < 1 << 63:
-        raise InvalidQuery("Prior Record Key is no Record Key of an answer from here", _PRIOR_RECORD_KEY)
+        raise InvalidRecordKey("Prior Record Key is none that was given out here", _PRIOR_RECORD_KEY)
     return number

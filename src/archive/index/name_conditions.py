@@ -3,7 +3,7 @@
 Literal: a key of one component group matches any group of a name; with `=` in it, each group that it gives has to
 match that group, in one and the same value. Fuzzy (`dicom.fuzzy_names`): what literal matching finds, and the names
 whose words the key finds. Words that differ by a few edits are looked up beforehand, among those that begin or end
-like the word that is asked for.
+like the word that is asked for. A patient is found fuzzily by the name that any of the studies has.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _name_pattern(group: str) -> Test | None:
 
 def is_fuzzy(query: Query, attribute: Attribute) -> bool:
     """Whether the index has the words of this name at the query's level."""
-    return query.fuzzy and attribute.vr == "PN" and _word_level(attribute, query.level) in WORD_TABLES
+    return query.fuzzy and attribute.vr == "PN" and _word_level(attribute) in WORD_TABLES
 
 
 def similar_words(connection: sa.Connection, query: Query) -> Similar:
@@ -100,7 +100,7 @@ def similar_words(connection: sa.Connection, query: Query) -> Similar:
     if sum(len(group) for _, key in keys for group in fuzzy_names.asked(key)) > MAXIMUM_ASKED:
         raise InvalidQuery(f"more than {MAXIMUM_ASKED} words of names in one search with fuzzy matching")
     for attribute, key in keys:
-        table = WORD_TABLES[_word_level(attribute, query.level)]
+        table = WORD_TABLES[_word_level(attribute)]
         for word in {word for group in fuzzy_names.asked(key) for word in group if word.edits}:
             candidates = connection.execute(_candidates(table, attribute.tag, word)).scalars()
             resembling = [one for one in candidates if word.resembles(one)]
@@ -119,9 +119,11 @@ def with_similar(
     wanted = [(None if len(groups) == 1 else at, word) for at, group in enumerate(groups) for word in group]
     if not wanted:
         return None
-    table = WORD_TABLES[_word_level(attribute, level)]
+    table = WORD_TABLES[_word_level(attribute)]
     found = [_having(table, attribute.tag, at, word, similar) for at, word in wanted]
     same = (sa.intersect(*found) if len(found) > 1 else found[0]).subquery()
+    if level is Level.PATIENT:
+        return sa.select(study.c.patient_id).where(study.c.id.in_(sa.select(same.c[0])))
     return sa.select(same.c[0])
 
 
@@ -137,9 +139,9 @@ def _fuzzy_keys(query: Query) -> Iterator[tuple[Attribute, str]]:
             )
 
 
-def _word_level(attribute: Attribute, level: Level) -> Level:
-    """Below the patient level the patient is matched as in the study."""
-    return Level.STUDY if attribute.level is Level.PATIENT and level > Level.PATIENT else attribute.level
+def _word_level(attribute: Attribute) -> Level:
+    """Of a patient the words are kept with the studies: a patient is found by each of the names there."""
+    return Level.STUDY if attribute.level is Level.PATIENT else attribute.level
 
 
 def _candidates(table: sa.Table, tag: int, word: fuzzy_names.Asked) -> sa.CompoundSelect[Any]:

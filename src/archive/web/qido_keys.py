@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from archive.dicom.attribute_ids import path_name
 from archive.dicom.attribute_levels import vr_of
-from archive.dicom.errors import InvalidQuery
+from archive.dicom.errors import InvalidQuery, InvalidRecordKey
 from archive.dicom.instance import Level
 from archive.dicom.matching import asking
 from archive.dicom.query import Key, Path
@@ -63,7 +63,7 @@ def record_number(text: str) -> int:
         raw = b""
     number = int.from_bytes(raw, "big") if len(raw) == 8 else -1
     if not 0 <= number < 1 << 63:
-        raise InvalidQuery("PriorRecordKey is no RecordKey of an answer from here")
+        raise InvalidRecordKey("PriorRecordKey is no RecordKey of an answer from here")
     return number
 
 

@@ -46,6 +46,7 @@ STATUSES: Mapping[type[errors.ArchiveError], int] = {
     errors.NotFound: 404,
     errors.Gone: 410,
     errors.InvalidQuery: 400,
+    errors.InvalidRecordKey: 400,
     errors.TooBroad: 413,
     errors.NotAcceptable: 406,
     errors.CannotRender: 406,
