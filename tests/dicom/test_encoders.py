@@ -73,7 +73,9 @@ def test_every_bit_comes_back(uid: str, bits: int, signed: bool, samples: int) -
     description = described(values, bits)
     codestream = encode_frame(native(values, description), description, uid)
     assert len(codestream) % 2 == 0
-    again = native_frame(codestream, description, uid)
+    colour, planar = encoders.colours(native(values, description), uid)
+    after = replace(description, PhotometricInterpretation=colour, PlanarConfiguration=planar)
+    again = native_frame(codestream, after, uid)
     assert again.value == values.tobytes()
     assert again.PhotometricInterpretation == description.PhotometricInterpretation
 
@@ -92,7 +94,7 @@ def test_others_read_the_same(uid: str, bits: int, signed: bool, samples: int) -
     for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit"):
         setattr(made, name, getattr(description, name))
     made.PixelRepresentation = description.PixelRepresentation
-    made.PhotometricInterpretation = description.PhotometricInterpretation
+    made.PhotometricInterpretation = encoders.colours(native(values, description), uid)[0]
     if samples > 1:
         made.PlanarConfiguration = 0
     made.PixelData = encapsulate([encode_frame(native(values, description), description, uid)])
@@ -210,3 +212,16 @@ def test_an_encoder_that_errs_is_caught(monkeypatch: pytest.MonkeyPatch) -> None
 def test_nothing_that_may_lose_is_proposed() -> None:
     assert "1.2.840.10008.1.2.4.90" in LOSSLESS
     assert not {"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.81"} & set(LOSSLESS)
+
+
+@pytest.mark.parametrize("uid", DEEP)
+def test_chroma_stays_where_it_is(uid: str) -> None:
+    """Of every pixel: libjpeg would share it among four by habit. JPEG XL knows no such colours, and says so."""
+    values = noise(8, samples=3)
+    description = described(values, colour="YBR_FULL")
+    if uid.endswith((".110", ".112")):
+        with pytest.raises(CannotRender, match="does not come back"):
+            encode_frame(native(values, description), description, uid)
+        return
+    codestream = encode_frame(native(values, description), description, uid)
+    assert native_frame(codestream, description, uid).value == values.tobytes()

@@ -4,8 +4,8 @@ What a receiver takes only compressed is compressed for it, and nothing else. So
 hand that give every bit back, at their default effort. To be sure, each frame is decoded again by the decoder of
 `codecs` and compared before it goes out: a codec that errs costs one sub-operation and never a patient's picture.
 
-The colours stay as they are: no encoder transforms them, as PS3.5 8.2 leaves that open, and a picture whose
-PhotometricInterpretation says RGB and whose codestream holds RGB is read rightly by everyone.
+The colours stay as they are, but for RGB in JPEG 2000, whose reversible transformation belongs to the codestream
+(YBR_RCT, PS3.5 8.2.4) and is what the Ultrasound IODs allow there (PS3.3 C.8.5.6.1.2).
 
 Codecs other than RLE know samples and not pixel cells. A frame whose cells hold anything above BitsStored (overlays of
 old, PS3.5 8.1.2) or that is not placed at bit 0 is refused, as the codec would lose that.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import imagecodecs
@@ -52,6 +52,8 @@ class Encoder:
 
     takes: Takes
     encode: Callable[[Any, PixelDescription], bytes]
+    colours: Mapping[str, str] = field(default_factory=dict)
+    """Those that are others in the codestream; the decoder gives the first back."""
 
 
 def encode_frame(frame: NativeFrame, description: PixelDescription, transfer_syntax_uid: str) -> bytes:
@@ -69,9 +71,8 @@ def encode_frame(frame: NativeFrame, description: PixelDescription, transfer_syn
         raise CannotRender(f"a frame cannot be encoded as {_name(transfer_syntax_uid)} ({kind})") from failure
     if encoder.takes is Takes.SAMPLES:
         again = codecs.decode_frame(codestream, after, transfer_syntax_uid)
-        if not np.array_equal(again.values, given) or again.PhotometricInterpretation != (
-            after.PhotometricInterpretation
-        ):
+        colours_again = unshared(before.PhotometricInterpretation)
+        if not np.array_equal(again.values, given) or again.PhotometricInterpretation != colours_again:
             raise CannotRender(f"a frame as {_name(transfer_syntax_uid)} does not come back as it was")
     return codestream + b"\0" * (len(codestream) % 2)
 
@@ -89,9 +90,10 @@ def check(description: PixelDescription, transfer_syntax_uid: str) -> None:
 
 def colours(frame: NativeFrame, transfer_syntax_uid: str) -> tuple[str, int]:
     """PhotometricInterpretation and PlanarConfiguration of a native frame once it is encoded."""
-    if _encoder(transfer_syntax_uid).takes is Takes.BYTES:
-        return frame.PhotometricInterpretation, frame.PlanarConfiguration
-    return unshared(frame.PhotometricInterpretation), 0
+    encoder, said = _encoder(transfer_syntax_uid), frame.PhotometricInterpretation
+    if encoder.takes is Takes.BYTES:
+        return said, frame.PlanarConfiguration
+    return encoder.colours.get(said, unshared(said)), 0
 
 
 def _encoder(transfer_syntax_uid: str) -> Encoder:
@@ -148,12 +150,15 @@ def _without_sign(values: Array, description: PixelDescription) -> Array:
 
 
 def _jpeg_2000(values: Array, description: PixelDescription) -> bytes:
-    options: dict[str, Any] = {"codecformat": "j2k", "reversible": True, "mct": False, "numthreads": 1}
-    return bytes(imagecodecs.jpeg2k_encode(values, bitspersample=description.BitsStored, **options))
+    transformed = description.PhotometricInterpretation == "YBR_RCT"
+    options: dict[str, Any] = {"codecformat": "j2k", "reversible": True, "numthreads": 1}
+    bits = description.BitsStored
+    return bytes(imagecodecs.jpeg2k_encode(values, bitspersample=bits, mct=transformed, **options))
 
 
-def _htj2k(values: Array, _: PixelDescription) -> bytes:
-    return bytes(imagecodecs.htj2k_encode(values, reversible=True, rgb=False))
+def _htj2k(values: Array, description: PixelDescription) -> bytes:
+    transformed = description.PhotometricInterpretation == "YBR_RCT"
+    return bytes(imagecodecs.htj2k_encode(values, reversible=True, rgb=transformed))
 
 
 def _jpeg_ls(values: Array, _: PixelDescription) -> bytes:
@@ -162,10 +167,11 @@ def _jpeg_ls(values: Array, _: PixelDescription) -> bytes:
 
 
 def _jpeg_lossless(values: Array, description: PixelDescription) -> bytes:
-    """Process 14 with Selection Value 1. Input and output are said to have the same colours: unconverted."""
+    """Process 14 with Selection Value 1. Input and output are said to have the same colours: unconverted. YCBCR would
+    share the chroma among pixels."""
     options: dict[str, Any] = {"lossless": True, "predictor": 1, "bitspersample": description.BitsStored}
     if description.SamplesPerPixel > 1:
-        name = "YCBCR" if description.PhotometricInterpretation.startswith("YBR") else "RGB"
+        name = "RGB" if description.PhotometricInterpretation == "RGB" else "UNKNOWN"
         options |= {"colorspace": name, "outcolorspace": name}
     return bytes(imagecodecs.jpeg8_encode(_without_sign(values, description), **options))
 
@@ -194,18 +200,19 @@ def _deflated(value: bytes, _: PixelDescription) -> bytes:
     return deflate.compress(value) + deflate.flush()
 
 
+_RCT = {"RGB": "YBR_RCT"}
 ENCODERS: Mapping[str, Encoder] = {
-    f"{_PREFIX}.4.90": Encoder(Takes.SAMPLES, _jpeg_2000),
+    f"{_PREFIX}.4.90": Encoder(Takes.SAMPLES, _jpeg_2000, _RCT),
     f"{_PREFIX}.4.80": Encoder(Takes.SAMPLES, _jpeg_ls),
     f"{_PREFIX}.4.70": Encoder(Takes.SAMPLES, _jpeg_lossless),
     f"{_PREFIX}.4.57": Encoder(Takes.SAMPLES, _jpeg_lossless),
     f"{_PREFIX}.5": Encoder(Takes.CELLS, _rle),
-    f"{_PREFIX}.4.201": Encoder(Takes.SAMPLES, _htj2k),
+    f"{_PREFIX}.4.201": Encoder(Takes.SAMPLES, _htj2k, _RCT),
     f"{_PREFIX}.4.110": Encoder(Takes.SAMPLES, _jpeg_xl),
     # These may lose something, but need not: what is said in them here is lossless all the same.
-    f"{_PREFIX}.4.91": Encoder(Takes.SAMPLES, _jpeg_2000),
+    f"{_PREFIX}.4.91": Encoder(Takes.SAMPLES, _jpeg_2000, _RCT),
     f"{_PREFIX}.4.81": Encoder(Takes.SAMPLES, _jpeg_ls),
-    f"{_PREFIX}.4.203": Encoder(Takes.SAMPLES, _htj2k),
+    f"{_PREFIX}.4.203": Encoder(Takes.SAMPLES, _htj2k, _RCT),
     f"{_PREFIX}.4.112": Encoder(Takes.SAMPLES, _jpeg_xl),
     f"{_PREFIX}.8.1": Encoder(Takes.BYTES, _deflated),
     f"{_PREFIX}.1.98": Encoder(Takes.BYTES, _bytes),
