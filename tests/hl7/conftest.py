@@ -1,0 +1,47 @@
+"""An archive behind an HL7 door in this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archive import bootstrap, config
+from archive.hl7 import server
+from hl7_door import Door
+
+
+@contextmanager
+def running(folder: Path, **overrides: Any) -> Iterator[Door]:
+    """Settings by path, dots as double underscores."""
+    values = {path.replace("__", "."): value for path, value in overrides.items()}
+    defaults = {"data": str(folder), "worklist.stations": ["CT=CT1", "MR=MR1"], "drain_seconds": 5}
+    settings = config.load(environment={}, overrides={**defaults, **values})
+    bootstrap.prepare(settings)
+    archive = bootstrap.build(settings)
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        worker = threading.Thread(target=server.run, args=(archive, listener, lambda: None, stop))
+        worker.start()
+        try:
+            yield Door(archive, listener.getsockname()[1], stop, worker)
+        finally:
+            stop.set()
+            worker.join()
+            archive.close()
+
+
+@pytest.fixture
+def open_door(tmp_path: Path) -> Iterator[Callable[..., Door]]:
+    with ExitStack() as stack:
+        yield lambda **overrides: stack.enter_context(running(tmp_path / "data", **overrides))
+
+
+@pytest.fixture
+def door(open_door: Callable[..., Door]) -> Door:
+    return open_door()
