@@ -93,9 +93,18 @@ def find_statuses() -> Table:
         statuses.SUCCESS: "All matches have been sent.",
         statuses.PENDING: "A match.",
         statuses.PENDING_WITH_UNSUPPORTED_KEYS: "A match; a key with a value is not matched and did not restrict.",
+        statuses.RESPONSE_LIMIT_REACHED: "Repository Query: there are more records than were asked for, or allowed.",
         statuses.CANCELLED: "C-CANCEL-RQ was received.",
     }
-    raised = (errors.InvalidQuery, errors.CannotUnderstand, errors.OutOfResources, errors.ArchiveError)
+    raised = (
+        errors.InvalidQuery,
+        errors.InvalidRecordKey,
+        errors.CannotUnderstand,
+        errors.TooBroad,
+        errors.OutOfResources,
+        errors.NotAuthorized,
+        errors.ArchiveError,
+    )
     return _statuses(Operation.FIND, raised, pending)
 
 

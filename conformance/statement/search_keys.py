@@ -23,7 +23,15 @@ from conformance.statement.table import Table, written_tag
 
 
 def keys() -> Table:
-    header = ("Level", "Attribute", "Tag", "VR", "Matching", "QIDO-RS also", "Returned by QIDO-RS unasked")
+    header = (
+        "Level",
+        "Attribute",
+        "Tag",
+        "VR",
+        "Matching",
+        "Further matching",
+        "Returned by QIDO-RS unasked",
+    )
     several = _searched((_REQUESTS, 0x00400009), Level.SERIES, matched=True)
     nested = (
         (
@@ -62,7 +70,7 @@ _REQUESTS = 0x00400275
 
 
 def _searched(path: tuple[int, ...], level: Level, *, matched: bool) -> str:
-    """What a search over HTTP matches by, besides: found out by asking the reader of its keys."""
+    """What is matched in the objects, or when that was asked for: found out by asking the reader of keys."""
     vr = vr_of(path[-1])
     found = [] if matched else [_kinds(vr)]
     beside = BY_TAG.get(time_beside(path[-1]))
