@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+from pynetdicom.acse import ACSE
 
 import wrong_scp
 from conformance import pictures, registry, runner
@@ -98,6 +99,7 @@ def test_every_check_fails_at_some_wrong_server() -> None:
 
 def test_every_check_of_dimse_fails_at_some_wrong_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dimse_tasks, "SECONDS", 1)
+    monkeypatch.setattr(ACSE, "_check_async_ops", wrong_scp.wide_window)
     asked, failed = checks(DIMSE, of=True), set()
     for wrong, wanted in WRONG_PEERS.items():
         with wrong(wrong_scp.free_port()) as peer:

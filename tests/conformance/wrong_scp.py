@@ -13,6 +13,8 @@ from typing import Any
 
 from pydicom import Dataset
 from pynetdicom import AE, build_context, evt
+from pynetdicom.acse import ACSE
+from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 
 from conformance import objects, uids
 from conformance.checks.dimse_associations import PRINTING, UNKNOWN_SYNTAX
@@ -102,13 +104,17 @@ def agreeable(destination_port: int) -> Any:
         yield 0
 
     def got(event: evt.Event) -> Iterator[Any]:
+        if event.identifier.QueryRetrieveLevel == "FOLDER":
+            yield 0
+            return
         event.assoc.requestor.maximum_length = 1 << 17
         yield 1
         large = _junk()
         large.PixelData = bytes(70_000)
         yield 0xFF00, large
 
-    ae = entity(PRINTING)
+    ae = entity()
+    ae.add_supported_context(PRINTING, [UNKNOWN_SYNTAX])
     ae.add_supported_context(uids.STUDY_ROOT_FIND, [*SYNTAXES, UNKNOWN_SYNTAX])
     handlers = [
         (evt.EVT_C_ECHO, lambda event: 0x0000),
@@ -118,10 +124,16 @@ def agreeable(destination_port: int) -> Any:
         (evt.EVT_C_GET, got),
         (evt.EVT_N_CREATE, _once(0x0000)),
         (evt.EVT_N_SET, _once(0x0000)),
-        (evt.EVT_ASYNC_OPS, lambda event: (20, 20)),
         (evt.EVT_SOP_EXTENDED, lambda event: dict.fromkeys(event.app_info, b"\1\1\1\1\1")),
     ]
     return serving(ae, handlers, destination_port)
+
+
+def wide_window(acse: ACSE) -> AsynchronousOperationsWindowNegotiation:
+    """An answer of pynetdicom's that promises more than was offered; by itself it never does."""
+    item = AsynchronousOperationsWindowNegotiation()
+    item.maximum_number_operations_invoked = item.maximum_number_operations_performed = 20
+    return item
 
 
 def _junk() -> Dataset:
