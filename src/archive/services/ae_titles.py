@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from archive.dicom.errors import UnknownDestination
 from archive.index import ae_titles
@@ -30,8 +30,9 @@ class AETitles:
         self._database = database
         self._clock = clock
         self._lock = threading.Lock()
+        self._changes = 0
         self._read_at = float("-inf")
-        self._read: tuple[AETitle, ...] = ()
+        self._read: Mapping[str, AETitle] = {}
         self.own_titles = tuple(own_titles)
 
     @property
@@ -51,14 +52,13 @@ class AETitles:
 
     def entry_of(self, title: str) -> AETitle | None:
         """The same, as it stood no longer than a second ago: for questions that are asked with every request."""
-        wanted = normalise(title)
-        return next((entry for entry in self._recent() if entry.title == wanted), None)
+        return self._recent().get(normalise(title))
 
     def meant(self, title: str) -> tuple[AETitle, ...]:
         """The entries that may be that of who calls by this title, as it was sent: the one that has it as it stands
         now, those that compare it otherwise or have it as an alias as they stood no longer than a second ago."""
         entry, wanted = self.get(title), normalise(title)
-        others = (one for one in self._recent() if one.title != wanted and may_be_meant(title, one))
+        others = (one for one in self._recent().values() if one.title != wanted and may_be_meant(title, one))
         return (*((entry,) if entry else ()), *others)
 
     def add(self, title: str, host: str, port: int, rules: Rules | None = None) -> AETitle:
@@ -97,13 +97,20 @@ class AETitles:
             )
         return entry
 
-    def _recent(self) -> tuple[AETitle, ...]:
+    def _recent(self) -> Mapping[str, AETitle]:
+        """Nobody waits here for another's question to an index that is slow to answer."""
         with self._lock:
-            if self._clock() - self._read_at >= FRESH_SECONDS:
-                self._read = tuple(self.all())
-                self._read_at = self._clock()
-            return self._read
+            changes, read = self._changes, self._read
+            if self._clock() - self._read_at < FRESH_SECONDS:
+                return read
+        asked_at = self._clock()
+        read = {entry.title: entry for entry in self.all()}
+        with self._lock:
+            if changes == self._changes:
+                self._read, self._read_at = read, asked_at
+        return read
 
     def _forget(self) -> None:
         with self._lock:
+            self._changes += 1
             self._read_at = float("-inf")
