@@ -47,6 +47,7 @@ ACKNOWLEDGMENTS: Mapping[type[ArchiveError], Outcome] = {
     errors.OtherPatient: Outcome(AT_FAULT, 204),
     errors.NoLongerChangeable: Outcome(AT_FAULT, _INTERNAL_ERROR),
     errors.OutOfResources: Outcome(REJECTED, _INTERNAL_ERROR),
+    errors.ObjectTooLarge: Outcome(AT_FAULT, 102),
 }
 """The acknowledgment for each error; a class without a row takes that of the class it descends from."""
 
