@@ -1,18 +1,20 @@
 """TLS contexts for DIMSE, to the profiles of PS3.15 annex B.12 and B.13 (BCP 195: RFC 8996 and RFC 9325).
 
 Only TLS 1.2 and 1.3 are spoken, 1.3 whenever the peer can. For 1.2 a profile is the list of cipher suites; those
-of 1.3 are the three of OpenSSL, which Python does not let us choose from. Nothing is resumed, so a certificate
-that has been revoked since does not come back by a ticket.
+of 1.3 are the three of OpenSSL, which Python does not let us choose from. There are no session tickets. What is left,
+sessions of TLS 1.2 by their ID, ends with the context, as a resumed session does not look at certificates again.
 
 A server's context is made again when one of its files has changed, for the connections that come after: nobody
 restarts an archive because a certificate is to be renewed. What cannot be read then, such as a new certificate
-whose key has yet to follow, is logged, and the old context stays. A client's context is made for each association.
+whose key has yet to follow, is logged, and the old context stays. Without a change it is made anew every five minutes.
+A client's context is made for each association.
 """
 
 from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -74,31 +76,43 @@ def towards(settings: TLSSettings, host: str, certificate: str) -> Protection:
     return Protection(lambda: _client_context(settings, by_name), host, certificate)
 
 
-class Reloading:
-    """A context that is made again when one of the files has changed."""
+LONGEST_LIFE = 300.0
+"""Seconds that a server's context, and with it a session that may be resumed, lives at most."""
 
-    def __init__(self, make: Callable[[], ssl.SSLContext], files: Sequence[Path]) -> None:
+
+class Reloading:
+    """A context that is made again when one of the files has changed, or when it is old."""
+
+    def __init__(
+        self,
+        make: Callable[[], ssl.SSLContext],
+        files: Sequence[Path],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._make = make
         self._files = files
+        self._clock = clock
         self._lock = threading.Lock()
-        self._state = self._look()
+        self._state, self._made = self._look(), clock()
         self._context = make()
 
     def __call__(self) -> ssl.SSLContext:
         with self._lock:
-            state = self._look()
-            if state != self._state:
-                self._state = state
-                self._renew()
+            state, now = self._look(), self._clock()
+            changed = state != self._state
+            if changed or now - self._made >= LONGEST_LIFE:
+                self._state, self._made = state, now
+                self._renew(changed)
             return self._context
 
-    def _renew(self) -> None:
+    def _renew(self, changed: bool) -> None:
         try:
             self._context = self._make()
         except ConfigurationError as error:
             _log.error("tls_files_not_taken", reason=error.reason)
         else:
-            _log.info("tls_files_taken")
+            if changed:
+                _log.info("tls_files_taken")
 
     def _look(self) -> list[tuple[int, ...]]:
         """What changes when a file is written again or replaced."""
