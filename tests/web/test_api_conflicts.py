@@ -106,8 +106,8 @@ def test_what_cannot_be_asked(holding: Door, parameters: dict[str, str]) -> None
 def test_one_is_shown_with_its_differences_and_its_copy(holding: Door) -> None:
     first, second = versions()
     number = conflict(holding, first, second)["id"]
-    shown = holding.client.get(f"/api/conflicts/{number}").json()
-    (difference,) = shown["differences"]
+    assert holding.client.get(f"/api/conflicts/{number}").json()["SOPInstanceUID"] == first.SOPInstanceUID
+    (difference,) = holding.client.get(f"/api/conflicts/{number}/differences").json()
     assert (difference["tag"], difference["keyword"]) == ("00104000", "PatientComments")
     assert difference["stored"]["Value"] == ["the first"]
     assert difference["copy"]["Value"] == ["the second"]
@@ -120,7 +120,8 @@ def test_one_is_shown_with_its_differences_and_its_copy(holding: Door) -> None:
 
 @pytest.mark.parametrize("number", [4711, 2**63, 10**30])
 def test_one_that_is_not_there(holding: Door, number: int) -> None:
-    for path in (f"/api/conflicts/{number}", f"/api/conflicts/{number}/copy"):
+    for rest in ("", "/copy", "/differences"):
+        path = f"/api/conflicts/{number}{rest}"
         assert holding.client.get(path).status_code == 404
     assert holding.client.get("/api/conflicts/-1").status_code == 404
 

@@ -184,6 +184,13 @@ _RESOURCES: tuple[Route, ...] = (
         takes_body=True,
     ),
     _api("GET", "/conflicts/{conflict}", "RetrieveConflict", conflicts.one, api_conflicts.RETRIEVE),
+    _api(
+        "GET",
+        "/conflicts/{conflict}/differences",
+        "RetrieveConflictDifferences",
+        conflicts.differences,
+        api_conflicts.DIFFERENCES,
+    ),
     _api("GET", "/conflicts/{conflict}/copy", "RetrieveConflictCopy", conflicts.copy, api_conflicts.COPY),
     _api("GET", "/worklist", "SearchWorklist", worklist.search, api_worklist.SEARCH),
     _api("POST", "/worklist", "AddToWorklist", worklist.add, api_worklist.ADD, takes_body=True),

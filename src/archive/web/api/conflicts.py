@@ -49,13 +49,14 @@ def search(archive: Archive, asked: Asked) -> Answer:
 
 
 def one(archive: Archive, asked: Asked) -> Answer:
-    """One of them, with the differences between its copy and what is stored. Raises NotFound."""
-    number = _number(asked)
-    found = archive.conflicts.get(number)
-    told = archive.conflicts.differences(number) if found.has_copy else []
-    return json_body.answer(
-        _described(found) | {"differences": [dataclasses.asdict(difference) for difference in told]}
-    )
+    """One of them. Raises NotFound."""
+    return json_body.answer(_described(archive.conflicts.get(_number(asked))))
+
+
+def differences(archive: Archive, asked: Asked) -> Answer:
+    """In what its copy differs from what is stored. Raises NotFound, NotAcceptable."""
+    told = archive.conflicts.differences(_number(asked))
+    return json_body.answer([dataclasses.asdict(difference) for difference in told])
 
 
 def copy(archive: Archive, asked: Asked) -> Answer:

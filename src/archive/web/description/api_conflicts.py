@@ -8,7 +8,6 @@ from archive.web.api.conflicts import DECISIONS, DEFAULT_LIMIT, MOST, STATES
 from archive.web.description.api import described
 from archive.web.description.route import Parameter, Status
 from archive.web.description.transactions import (
-    NOT_ACCEPTABLE,
     NOT_MODIFIED,
     NOT_SATISFIABLE,
     OK,
@@ -55,12 +54,7 @@ _DIFFERENCE: dict[str, Any] = {
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Conflict": _CONFLICT,
     "Conflicts": {"type": "array", "items": {"$ref": "#/components/schemas/Conflict"}},
-    "ComparedConflict": {
-        "allOf": [{"$ref": "#/components/schemas/Conflict"}],
-        "type": "object",
-        "required": ["differences"],
-        "properties": {"differences": {"type": "array", "items": _DIFFERENCE}},
-    },
+    "Differences": {"type": "array", "items": _DIFFERENCE},
     "Decision": {
         "type": "object",
         "required": ["decision"],
@@ -91,12 +85,13 @@ SEARCH = described(
     schema="Conflicts",
     parameters=_PARAMETERS,
 )
-RETRIEVE = described(
-    "Show one, and in what its copy differs from what is stored: this names patients.",
+RETRIEVE = described("Show one.", OK, _NO_SUCH, schema="Conflict")
+DIFFERENCES = described(
+    "Show in what a copy differs from what is stored: this names patients.",
     OK,
     _NO_SUCH,
-    NOT_ACCEPTABLE,
-    schema="ComparedConflict",
+    Status(406, "There is nothing to compare with, or the metadata are too long: compare the files."),
+    schema="Differences",
 )
 COPY = about(
     "Retrieve what is kept aside, as a PS3.10 file.",

@@ -1,0 +1,117 @@
+"""Replacing, deciding, deleting and storing the same instance at the same time: bytes are pointed to once or gone, and
+nothing that is pointed to is missing (reliability.md I2, I3, I5). On both engines."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from archive import bootstrap, config
+from archive.bootstrap import Archive
+from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
+from archive.dicom.instance import Scope
+from archive.jobs.worker import work
+from archive.security.rules import Rules
+from archive.services.conflicts import Decision
+from held import SCANNER, check, digest, store, stored, version_of
+from objects import new_uid, secondary_capture
+
+ROUNDS = 25
+
+
+@pytest.fixture
+def archive(tmp_path: Path, index_url: str) -> Iterator[Archive]:
+    """With the policy `replace`, and an AE title whose objects wait for a decision."""
+    overrides = {"dimse.duplicates": "replace", "index.url": index_url, "storage.minimum_free_bytes": 0}
+    settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
+    bootstrap.prepare(settings)
+    built = bootstrap.build(settings)
+    yield built
+    built.close()
+
+
+def together(*deeds: Callable[[], None]) -> None:
+    """Each in a thread of its own, from the same moment on; what fails but for the usual reasons fails the test."""
+    ready = threading.Barrier(len(deeds))
+
+    def run(deed: Callable[[], None]) -> None:
+        ready.wait()
+        for _ in range(ROUNDS):
+            try:
+                deed()
+            except (InstanceConflict, NotFound):
+                pass
+            except ArchiveError as error:
+                if "too busy" not in error.reason:
+                    raise
+
+    with ThreadPoolExecutor(len(deeds)) as threads:
+        for done in [threads.submit(run, deed) for deed in deeds]:
+            done.result()
+
+
+def test_replacing_while_the_study_is_deleted(archive: Archive) -> None:
+    first = secondary_capture()
+    versions = [version_of(first, PatientComments=f"version {number}") for number in range(3)]
+
+    def deletes() -> None:
+        archive.deletion.delete(Scope(study_instance_uids=(first.StudyInstanceUID,)))
+
+    together(*(lambda each=each: store(archive, each) for each in versions), deletes, lambda: work(archive))
+    check(archive)
+    store(archive, first)
+    assert stored(archive) == {first.SOPInstanceUID: digest(first)}
+    check(archive)
+
+
+def test_replacing_while_somebody_accepts_and_drops(archive: Archive) -> None:
+    first = secondary_capture()
+    versions = [version_of(first, PatientComments=f"version {number}") for number in range(2)]
+    store(archive, first)
+
+    def decides(decision: Decision) -> None:
+        for one in archive.conflicts.last():
+            if one.has_copy:
+                archive.conflicts.decide(one.id, decision, "test")
+                return
+
+    together(
+        *(lambda each=each: store(archive, each) for each in versions),
+        lambda: decides(Decision.ACCEPT),
+        lambda: decides(Decision.DROP),
+        lambda: archive.conflicts.expire(1),
+    )
+    assert len(stored(archive)) == 1
+    check(archive)
+
+
+def test_an_instance_moves_while_its_studies_are_deleted_and_stored(archive: Archive) -> None:
+    """What is accepted from another study takes the UID with it; locks are taken in two studies."""
+    here = secondary_capture(PatientID="A")
+    there = version_of(here, StudyInstanceUID=new_uid(), SeriesInstanceUID=new_uid())
+    archive.ae_titles.add("DOUBTER", "192.0.2.1", 104, Rules(duplicates="conflict"))
+
+    def decides() -> None:
+        for one in archive.conflicts.last():
+            if one.has_copy:
+                archive.conflicts.decide(one.id, Decision.ACCEPT, "test")
+                return
+
+    def deletes(study: str) -> None:
+        archive.deletion.delete(Scope(study_instance_uids=(study,)))
+
+    doubter = replace(SCANNER, calling_ae_title="DOUBTER")
+    together(
+        lambda: store(archive, here, doubter),
+        lambda: store(archive, there, doubter),
+        decides,
+        decides,
+        lambda: deletes(here.StudyInstanceUID),
+        lambda: deletes(there.StudyInstanceUID),
+    )
+    check(archive)
