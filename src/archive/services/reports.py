@@ -41,6 +41,7 @@ HOLD_SECONDS = 20.0
 AT_ONCE_SECONDS = 2.0
 """What the association may check itself is left to it for so long."""
 
+_UNKNOWN = "no such request: see `archive commitments`"
 WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
 PASSING = frozenset({0x0110, 0x0124, 0x0210, 0x0213})
 """Failures that may be over some day: processing failure, not authorized, duplicate invocation, resource limitation
@@ -170,6 +171,14 @@ class Reports:
         with self._database.read() as connection:
             return reports.newest(connection, limit, progress)
 
+    def get(self, transaction_uid: str) -> Report:
+        """One of them. Raises NotFound."""
+        with self._database.read() as connection:
+            found = reports.find(connection, transaction_uid)
+        if found is None:
+            raise NotFound(_UNKNOWN)
+        return found
+
     def again(self, transaction_uid: str) -> Report:
         """Check a request anew and tell it once more, though it was given up or told. Raises NotFound."""
 
@@ -183,7 +192,7 @@ class Reports:
 
         found = self._database.write(change)
         if found is None:
-            raise NotFound("no such request: see `archive commitments`")
+            raise NotFound(_UNKNOWN)
         return found
 
     def _repeated(

@@ -22,9 +22,16 @@ from archive.web import (
     wado_uri,
     zip_download,
 )
-from archive.web.api import ae_titles, conflicts, refusals, worklist
+from archive.web.api import ae_titles, commitments, conflicts, refusals, worklist
 from archive.web.api.guard import guarded
-from archive.web.description import api_ae_titles, api_conflicts, api_worklist, openapi, transactions
+from archive.web.description import (
+    api_ae_titles,
+    api_commitments,
+    api_conflicts,
+    api_worklist,
+    openapi,
+    transactions,
+)
 from archive.web.description.route import UNDESCRIBED, About, Route
 from archive.web.http.urls import ROOT
 
@@ -35,6 +42,7 @@ SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
 COMMITMENT = "/commitment-requests/{transaction}"
 ENTRY = "/worklist/{entry}"
+REPORTED = "/commitments/{transaction}"
 AE_TITLE = "/ae-titles/{title:path}"
 """An AE title may hold a slash."""
 
@@ -174,6 +182,23 @@ _RESOURCES: tuple[Route, ...] = (
     _api("PUT", AE_TITLE, "PutAETitle", ae_titles.put, api_ae_titles.PUT, takes_body=True),
     _api("DELETE", AE_TITLE, "RemoveAETitle", ae_titles.remove, api_ae_titles.REMOVE),
     _api("GET", "/refusals", "SearchRefusals", refusals.search, api_ae_titles.REFUSALS),
+    _api("GET", "/commitments", "SearchCommitments", commitments.search, api_commitments.SEARCH),
+    _api("GET", REPORTED, "RetrieveCommitment", commitments.retrieve, api_commitments.RETRIEVE),
+    _api("POST", f"{REPORTED}/report", "ReportCommitment", commitments.again, api_commitments.AGAIN),
+    _api(
+        "GET",
+        "/notifications",
+        "SearchNotifications",
+        commitments.notifications,
+        api_commitments.NOTIFICATIONS,
+    ),
+    _api(
+        "POST",
+        "/notifications/{notification}/report",
+        "ReportAvailability",
+        commitments.notify_again,
+        api_commitments.NOTIFY_AGAIN,
+    ),
     _api("GET", "/conflicts", "SearchConflicts", conflicts.search, api_conflicts.SEARCH),
     _api(
         "POST",

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from archive.web.description import api, api_ae_titles, api_conflicts, api_worklist
+from archive.web.description import api, api_ae_titles, api_commitments, api_conflicts, api_worklist
 from archive.web.description.parameters import VARIABLES
 from archive.web.description.route import Parameter, Route, Status
 from archive.web.http.exchange import Answer, Asked
@@ -60,6 +60,7 @@ _SCHEMAS = {
     "Document": {"type": "object", "required": ["openapi", "info", "paths"]},
     **api.SCHEMAS,
     **api_ae_titles.SCHEMAS,
+    **api_commitments.SCHEMAS,
     **api_conflicts.SCHEMAS,
     **api_worklist.SCHEMAS,
 }

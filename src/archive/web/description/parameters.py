@@ -37,6 +37,9 @@ VARIABLES: Mapping[str, Parameter] = {
         Parameter("transaction", "Transaction UID that the user agent chose.", "13.4.1.1", pattern=_UID),
         Parameter("title", "AE title.", pattern=r"^[ -\[\]-~]{1,16}$"),
         Parameter("conflict", "Number of a conflict.", type="integer", minimum=0),
+        Parameter("notification", "Number of a notification.", type="integer", minimum=0),
+        Parameter("entry", "Number of an entry of the worklist.", type="integer", minimum=0),
+        Parameter("step", "SOP Instance UID of a performed procedure step.", pattern=_UID),
     )
 }
 """What stands in the braces of a path."""
