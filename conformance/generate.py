@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from conformance.statement import network, search_keys, texts, web
+from conformance.statement import exchanges, network, search_keys, texts, web
 from conformance.statement.table import Table
 
 STATEMENT = Path(__file__).with_name("statement.md")
@@ -33,6 +33,18 @@ TABLES: Mapping[str, Callable[[], Table]] = {
     "store-statuses": network.store_statuses,
     "find-statuses": network.find_statuses,
     "retrieve-statuses": network.retrieve_statuses,
+    "commitment-statuses": network.commitment_statuses,
+    "worklist-statuses": network.worklist_statuses,
+    "performed-step-statuses": network.performed_step_statuses,
+    "requested-services": exchanges.requested_services,
+    "extended-negotiation": exchanges.extended_negotiation,
+    "rights": exchanges.rights,
+    "ae-title-rules": exchanges.rules,
+    "cipher-suites": exchanges.cipher_suites,
+    "tls-settings": exchanges.tls_settings,
+    "token-settings": exchanges.token_settings,
+    "worklist-settings": exchanges.worklist_settings,
+    "order-settings": exchanges.order_settings,
     "resources": web.resources,
     "other-resources": web.other_resources,
     "media-types": web.media_types,

@@ -11,8 +11,9 @@ from archive.dicom import errors
 from archive.dicom.errors import ArchiveError
 from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archive.dicom.pixels.codecs import DECODERS
+from archive.dicom.pixels.encoders import ENCODERS
 from archive.dicom.sop_classes import is_storage, sop_class_name
-from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
+from archive.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from archive.dimse import statuses
 from archive.dimse.contexts import SERVICES, UNCOMPRESSED
 from archive.dimse.server import HANDLERS
@@ -33,7 +34,7 @@ def implementation() -> Table:
 def network_services() -> Table:
     rows = [(sop_class_name(uid), uid, one.operation.command, "SCP") for uid, one in SERVICES.items()]
     storage = ("Storage: each SOP Class of annex A, and private ones", "", Operation.STORE.command)
-    return ("SOP Class", "UID", "Operation", "Role"), [*rows, (*storage, "SCP; SCU for C-MOVE and C-GET")]
+    return ("SOP Class", "UID", "Operation", "Role"), [*rows, (*storage, "SCP; SCU with C-GET")]
 
 
 def storage_sop_classes() -> Table:
@@ -45,10 +46,18 @@ def storage_sop_classes() -> Table:
 
 def transfer_syntaxes() -> Table:
     rows = (
-        (row.name, uid, row.media_type, "yes" if uid in DECODERS else "no")
+        (row.name, uid, row.media_type, _yes(uid in DECODERS), _yes(uid in MADE))
         for uid, row in TRANSFER_SYNTAXES.items()
     )
-    return ("Transfer Syntax", "UID", "Media type of a frame", "Rendered"), rows
+    return ("Transfer Syntax", "UID", "Media type of a frame", "Rendered", "Made for receivers"), rows
+
+
+MADE = frozenset({*UNCOMPRESSED, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, *ENCODERS})
+"""What a stored object can be said in, without loss, to a receiver that does not take it as it is."""
+
+
+def _yes(true: bool) -> str:
+    return "yes" if true else "no"
 
 
 def query_transfer_syntaxes() -> Table:
@@ -78,6 +87,7 @@ def store_statuses() -> Table:
             errors.OutOfResources,
             errors.ObjectTooLarge,
             errors.OutcomeUnknown,
+            errors.NotAuthorized,
             errors.ArchiveError,
         ),
         {
@@ -111,7 +121,7 @@ def find_statuses() -> Table:
 def retrieve_statuses() -> Table:
     final = {
         statuses.SUCCESS: "All sub-operations succeeded, or nothing matched.",
-        statuses.PENDING: "Sub-operations go on; at most five such responses a second.",
+        statuses.PENDING: "Sub-operations go on; one such response every `dimse.pending_interval` seconds.",
         statuses.SUB_OPERATIONS_WARNING: "Some sub-operations failed (their UIDs are listed) or had a warning.",
         statuses.SUB_OPERATIONS_REFUSED: "All sub-operations failed; Error Comment has the first reason.",
         statuses.CANCELLED: "C-CANCEL-RQ was received.",
@@ -121,10 +131,66 @@ def retrieve_statuses() -> Table:
         errors.InvalidUID,
         errors.CannotUnderstand,
         errors.UnknownDestination,
+        errors.NotAuthorized,
         errors.OutOfResources,
         errors.ArchiveError,
     )
     return _statuses(Operation.MOVE, raised, final)
+
+
+def commitment_statuses() -> Table:
+    fixed = {
+        statuses.SUCCESS: "The request is recorded; its result is told by N-EVENT-REPORT.",
+        statuses.NO_SUCH_SOP_INSTANCE: "Not the well-known SOP Instance.",
+        statuses.INVALID_SOP_INSTANCE: "Requested SOP Instance UID is no UID.",
+        statuses.NO_SUCH_ACTION: "Another Action Type ID than 1.",
+    }
+    raised = (
+        errors.InvalidQuery,
+        errors.TransactionInUse,
+        errors.ObjectTooLarge,
+        errors.OutOfResources,
+        errors.NotAuthorized,
+        errors.ArchiveError,
+    )
+    return _statuses(Operation.COMMIT, raised, fixed)
+
+
+def worklist_statuses() -> Table:
+    fixed = {
+        statuses.SUCCESS: "All matches have been sent.",
+        statuses.PENDING: "A match.",
+        statuses.PENDING_WITH_UNSUPPORTED_KEYS: "A match; a private key with a value did not restrict.",
+        statuses.CANCELLED: "C-CANCEL-RQ was received.",
+    }
+    raised = (
+        errors.InvalidQuery,
+        errors.CannotUnderstand,
+        errors.OutOfResources,
+        errors.NotAuthorized,
+        errors.ArchiveError,
+    )
+    return _statuses(Operation.WORKLIST, raised, fixed)
+
+
+def performed_step_statuses() -> Table:
+    fixed = {
+        statuses.SUCCESS: "The step is created, or changed.",
+        statuses.ATTRIBUTE_LIST_ERROR: "Changed, but for attributes that may not be set any more.",
+        statuses.INVALID_SOP_INSTANCE: "The SOP Instance UID is no UID.",
+    }
+    raised = (
+        errors.MissingAttribute,
+        errors.MissingValue,
+        errors.InvalidValue,
+        errors.InstanceConflict,
+        errors.NotFound,
+        errors.NoLongerChangeable,
+        errors.NotAuthorized,
+        errors.OutOfResources,
+        errors.ArchiveError,
+    )
+    return _statuses(Operation.MPPS, raised, fixed)
 
 
 def _statuses(operation: Operation, raised: Sequence[type[ArchiveError]], fixed: Mapping[int, str]) -> Table:
