@@ -287,6 +287,9 @@ def test_what_is_wrong_with_certificates_is_said_before_anything_starts(tmp_path
     )  # fmt: skip
     assert done.code == 2
     assert "tls.certificate" in done.stderr
+    done = archive("config", "check", environment=given)
+    assert done.code == 2
+    assert "tls.certificate" in done.stderr
     done = archive("config", "check", environment={"ARCHIVE_TLS_LISTEN": "2762"})
     assert done.code == 2
     assert "tls.listen" in done.stderr

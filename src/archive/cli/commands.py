@@ -15,6 +15,7 @@ from archive.cli import ae, commitments, conflicts, importing, opening, refusals
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
+from archive.security import tls
 from archive.settings import Settings
 from archive.supervisor.serve import serve as run_supervisor
 
@@ -93,8 +94,11 @@ def import_files(
 
 @config_app.command("check")
 def check(config_file: ConfigOption = None, data: DataOption = None) -> None:
-    """Read the settings as `serve` would, and show what is in effect."""
-    typer.echo(in_effect(opening.settings(config_file, data=data)))
+    """Read the settings, and the certificates, as `serve` would, and show what is in effect."""
+    settings = opening.settings(config_file, data=data)
+    if settings.tls.listen:
+        tls.server(settings.tls)
+    typer.echo(in_effect(settings))
 
 
 def in_effect(settings: Settings) -> str:
