@@ -5,31 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom.errors import (
     InstanceConflict,
     InvalidValue,
-    MissingValue,
     NoLongerChangeable,
     NotFound,
     OtherPatient,
 )
 from archive.dicom.instance import Level
 from archive.dicom.query import Key, Query, Range, SingleValue, Wildcard
-from archive.dicom.worklist import entries as rules
-from archive.dicom.worklist.entries import facts, step_of, text
+from archive.dicom.worklist import keyword_form
+from archive.dicom.worklist.entries import facts
 from archive.index.worklist_schema import worklist_item
-from archive.services.orders import Control, Order
-from archive.settings import WorklistSettings
-from worklists import as_json, ended, entry, performed, written, wrong_entry
+from worklist_here import ask, begin, end, enter, worklist_archive
+from worklists import as_json, entry, performed, written, wrong_entry
 
 STEP = 0x00400100
 PATIENT_ID, STEP_DATE = (0x00100020,), (STEP, 0x00400002)
@@ -38,51 +35,16 @@ Open = Callable[..., Archive]
 
 @pytest.fixture
 def open_archive(tmp_path: Path, index_url: str) -> Iterator[Open]:
-    """An archive on each engine; `offered` and the like are settings of the worklist."""
-    opened: list[Archive] = []
-
-    def build(**worklist: Any) -> Archive:
-        settings = config.load(
-            environment={}, overrides={"data": str(tmp_path / "data"), "index.url": index_url}
+    """An archive on each engine."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(
+            worklist_archive(tmp_path / "data", index_url, **settings)
         )
-        settings = replace(settings, worklist=WorklistSettings(**worklist))
-        bootstrap.prepare(settings)
-        opened.append(bootstrap.build(settings))
-        return opened[-1]
-
-    yield build
-    for one in opened:
-        one.close()
 
 
 @pytest.fixture
 def here(open_archive: Open) -> Archive:
     return open_archive()
-
-
-def ask(archive: Archive, *keys: Key, **options: Any) -> list[str]:
-    """The accession numbers of what is offered."""
-    query = Query(Level.IMAGE, keys, combined=True, **options)
-    return [text(one, rules.ACCESSION) for one in archive.worklist.find(query, 1000)]
-
-
-def begin(archive: Archive, of: dict[str, Any], uid: str = "1.9", **attributes: Any) -> None:
-    archive.performed_steps.create(uid, as_json(performed(of, **attributes)), "CT1", "127.0.0.1")
-
-
-def end(archive: Archive, status: str = "COMPLETED", uid: str = "1.9", **attributes: Any) -> None:
-    archive.performed_steps.change(uid, as_json(ended(status, **attributes)), "CT1")
-
-
-def enter(archive: Archive, of: dict[str, Any]) -> int:
-    [key] = archive.worklist.add(rules_form(of), "test")
-    return key
-
-
-def rules_form(of: dict[str, Any]) -> Any:
-    from archive.dicom.worklist import keyword_form
-
-    return keyword_form.data_set(of)
 
 
 def test_what_is_entered_is_offered_until_it_is_done(here: Archive) -> None:
@@ -215,8 +177,8 @@ def test_a_step_is_there_once(here: Archive) -> None:
         enter(here, of)
     other = enter(here, written(StudyInstanceUID=of["StudyInstanceUID"]))
     with pytest.raises(InstanceConflict):
-        here.worklist.replace(other, rules_form(of), "test")
-    assert here.worklist.replace(key, rules_form(of | {"AdmissionID": "V1"}), "test").id == key
+        here.worklist.replace(other, keyword_form.data_set(of), "test")
+    assert here.worklist.replace(key, keyword_form.data_set(of | {"AdmissionID": "V1"}), "test").id == key
 
 
 def test_all_steps_of_what_is_added_or_none(here: Archive) -> None:
@@ -225,7 +187,7 @@ def test_all_steps_of_what_is_added_or_none(here: Archive) -> None:
     whole = written(StudyInstanceUID=taken["StudyInstanceUID"])
     whole["ScheduledProcedureStepSequence"].append(taken["ScheduledProcedureStepSequence"][0])
     with pytest.raises(InstanceConflict):
-        here.worklist.add(rules_form(whole), "test")
+        here.worklist.add(keyword_form.data_set(whole), "test")
     assert len(here.worklist.all()) == 1
 
 
@@ -233,11 +195,11 @@ def test_another_patient_cannot_take_over_an_entry(here: Archive) -> None:
     of = written()
     key = enter(here, of)
     with pytest.raises(OtherPatient):
-        here.worklist.replace(key, rules_form(of | {"PatientID": "P2"}), "test")
+        here.worklist.replace(key, keyword_form.data_set(of | {"PatientID": "P2"}), "test")
     begin(here, of)
     with pytest.raises(NoLongerChangeable):
-        here.worklist.replace(key, rules_form(of | {"StudyInstanceUID": "1.2.99"}), "test")
-    changed = here.worklist.replace(key, rules_form(of | {"AccessionNumber": "NEW"}), "test")
+        here.worklist.replace(key, keyword_form.data_set(of | {"StudyInstanceUID": "1.2.99"}), "test")
+    changed = here.worklist.replace(key, keyword_form.data_set(of | {"AccessionNumber": "NEW"}), "test")
     assert (changed.state, facts(changed.data_set).AccessionNumber) == ("STARTED", "NEW")
 
 
@@ -314,130 +276,3 @@ def test_old_entries_are_forgotten(open_archive: Open) -> None:
     assert here.worklist.expire() == 2
     assert [one.id for one in here.worklist.all()] == [keys[2]]
     assert here.performed_steps.find("1.9").status == "COMPLETED", "what was performed stays known"
-
-
-# --- orders ---
-
-
-def order(control: Control = Control.ENTER, state: str = "", **attributes: Any) -> Order:
-    numbers = {
-        "FillerOrderNumberImagingServiceRequest": "F1",
-        "PlacerOrderNumberImagingServiceRequest": "PL1",
-    }
-    made = written(**(numbers | attributes))
-    return Order(control, rules_form(made), state)
-
-
-def bare(**attributes: Any) -> dict[str, Any]:
-    """What RIS often do not send."""
-    names = ("StudyInstanceUID", "RequestedProcedureID", "AccessionNumber", "Step_ScheduledProcedureStepID")
-    return dict.fromkeys(names, "") | attributes
-
-
-def test_an_order_again_is_the_same_entry(here: Archive) -> None:
-    [key] = here.orders.apply([order(**bare())], "RIS")
-    before = here.worklist.get(key)
-    assert here.orders.apply([order(**bare())], "RIS") == [key]
-    after = here.worklist.get(key)
-    assert facts(after.data_set) == facts(before.data_set)
-    assert len(here.worklist.all()) == 1
-
-
-def test_a_changed_order_keeps_what_it_does_not_say(here: Archive) -> None:
-    [key] = here.orders.apply([order(StudyInstanceUID="1.2.77", AccessionNumber="A")], "RIS")
-    here.worklist.plan(key, "ARRIVED", "test")
-    moment = {"Step_ScheduledProcedureStepStartDate": "", "Step_ScheduledProcedureStepStartTime": ""}
-    changed = order(**bare(Step_ScheduledProcedureStepDescription="Neck", **moment))
-    assert here.orders.apply([changed], "RIS") == [key]
-    found = here.worklist.get(key)
-    assert found.state == "ARRIVED"
-    assert facts(found.data_set).StudyInstanceUID == "1.2.77"
-    assert facts(found.data_set).ScheduledProcedureStepStartDate == "20261123"
-    assert text(step_of(found.data_set), rules.START_TIME) == "101500"
-    assert text(step_of(found.data_set), rules.STEP_DESCRIPTION) == "Neck"
-
-
-def test_several_steps_of_one_order(here: Archive) -> None:
-    two = [order(**bare(Step_ScheduledProcedureStepDescription=name)) for name in ("One", "Two")]
-    keys = here.orders.apply(two, "RIS")
-    assert len(set(keys)) == 2
-    studies = {facts(one.data_set).StudyInstanceUID for one in here.worklist.all()}
-    assert len(studies) == 1, "steps of one procedure make one study"
-    assert here.orders.apply(two, "RIS") == keys
-    with pytest.raises(InvalidValue, match="several steps"):
-        here.orders.apply([two[1]], "RIS")
-    [third] = here.orders.apply([order(**bare(RequestedProcedureID="OTHER"))], "RIS")
-    assert third not in keys
-    assert facts(here.worklist.get(third).data_set).StudyInstanceUID not in studies
-
-
-def test_an_order_of_another_patient(here: Archive) -> None:
-    [key] = here.orders.apply([order()], "RIS")
-    before = here.worklist.get(key)
-    for control in Control:
-        with pytest.raises(OtherPatient):
-            here.orders.apply([order(control, "ARRIVED", PatientID="P2")], "RIS")
-    assert here.worklist.get(key) == before
-
-
-def test_a_message_is_taken_whole_or_not_at_all(here: Archive) -> None:
-    wrong = order(FillerOrderNumberImagingServiceRequest="F2", PatientID="")
-    with pytest.raises(MissingValue):
-        here.orders.apply([order(), wrong], "RIS")
-    assert here.worklist.all() == []
-
-
-def test_orders_that_share_one_number_are_two(here: Archive) -> None:
-    """One placer's order may become two of the filler, and both may have one accession number."""
-    filler = "FillerOrderNumberImagingServiceRequest"
-    [first] = here.orders.apply([order(**bare(AccessionNumber="A"))], "RIS")
-    [second] = here.orders.apply([order(**bare(AccessionNumber="A", **{filler: "F2"}))], "RIS")
-    assert first != second
-    assert here.orders.apply([order(Control.CANCEL, **bare(**{filler: "F2"}))], "RIS") == [second]
-    assert here.worklist.get(first).state == "SCHEDULED"
-    placer = "PlacerOrderNumberImagingServiceRequest"
-    by_accession = bare(AccessionNumber="B", **{filler: "", placer: ""})
-    [third] = here.orders.apply([order(**by_accession)], "RIS")
-    assert here.orders.apply([order(**by_accession)], "RIS") == [third]
-
-
-@pytest.mark.parametrize(
-    ("control", "state"), [(Control.CANCEL, "CANCELED"), (Control.DISCONTINUE, "DISCONTINUED")]
-)
-def test_orders_are_taken_back(here: Archive, control: Control, state: str) -> None:
-    [key] = here.orders.apply([order(**bare())], "RIS")
-    assert here.orders.apply([order(control, **bare())], "RIS") == [key]
-    assert here.worklist.get(key).state == state
-    assert here.orders.apply([order(control, **bare())], "RIS") == [key], "again, it does no harm"
-    assert ask(here) == []
-    with pytest.raises(NotFound):
-        here.orders.apply(
-            [
-                order(
-                    control,
-                    **bare(
-                        FillerOrderNumberImagingServiceRequest="F9",
-                        PlacerOrderNumberImagingServiceRequest="X",
-                    ),
-                )
-            ],
-            "RIS",
-        )
-
-
-def test_what_has_begun_cannot_be_cancelled(here: Archive) -> None:
-    of = written(FillerOrderNumberImagingServiceRequest="F1")
-    key = enter(here, of)
-    begin(here, of)
-    with pytest.raises(NoLongerChangeable):
-        here.orders.apply([order(Control.CANCEL, **bare())], "RIS")
-    end(here)
-    with pytest.raises(NoLongerChangeable):
-        here.orders.apply([order(Control.DISCONTINUE, **bare())], "RIS")
-    assert here.worklist.get(key).state == "COMPLETED"
-
-
-def test_orders_tell_states(here: Archive) -> None:
-    [key] = here.orders.apply([order(**bare())], "RIS")
-    here.orders.apply([order(Control.STATE, "COMPLETED", **bare())], "RIS")
-    assert here.worklist.get(key).state == "COMPLETED"

@@ -59,9 +59,8 @@ def add(
         "ScheduledStationAETitle": station or [],
         "ScheduledProcedureStepStartDate": day,
         "ScheduledProcedureStepStartTime": time,
-        "ScheduledProcedureStepDescription": description,
     }
-    written: dict[str, Any] = {
+    written = {
         "PatientID": patient_id,
         "PatientName": patient_name,
         "PatientBirthDate": birth_date,
@@ -73,8 +72,7 @@ def add(
     }
     whole = keyword_form.data_set(_present(written) | _others(others or []))
     with opening.archive(opening.settings(config_file, data=data), make=True) as archive:
-        keys = archive.worklist.add(whole, SOURCE)
-    typer.echo(f"entered as number {keys[0]}")
+        typer.echo(f"entered as number {archive.worklist.add(whole, SOURCE)[0]}")
 
 
 @app.command("list")

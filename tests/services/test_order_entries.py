@@ -1,0 +1,149 @@
+"""What becomes of the worklist by orders, on both engines: all of a message or nothing, and nobody else's entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archive.bootstrap import Archive
+from archive.dicom.errors import InvalidValue, MissingValue, NoLongerChangeable, NotFound, OtherPatient
+from archive.dicom.worklist import entries as rules
+from archive.dicom.worklist import keyword_form
+from archive.dicom.worklist.entries import facts, step_of, text
+from archive.services.orders import Control, Order
+from worklist_here import ask, begin, end, enter, worklist_archive
+from worklists import written
+
+
+@pytest.fixture
+def here(tmp_path: Path, index_url: str) -> Iterator[Archive]:
+    """An archive on each engine."""
+    with worklist_archive(tmp_path / "data", index_url) as archive:
+        yield archive
+
+
+def order(control: Control = Control.ENTER, state: str = "", **attributes: Any) -> Order:
+    numbers = {
+        "FillerOrderNumberImagingServiceRequest": "F1",
+        "PlacerOrderNumberImagingServiceRequest": "PL1",
+    }
+    made = written(**(numbers | attributes))
+    return Order(control, keyword_form.data_set(made), state)
+
+
+def bare(**attributes: Any) -> dict[str, Any]:
+    """What RIS often do not send."""
+    names = ("StudyInstanceUID", "RequestedProcedureID", "AccessionNumber", "Step_ScheduledProcedureStepID")
+    return dict.fromkeys(names, "") | attributes
+
+
+def test_an_order_again_is_the_same_entry(here: Archive) -> None:
+    [key] = here.orders.apply([order(**bare())], "RIS")
+    before = here.worklist.get(key)
+    assert here.orders.apply([order(**bare())], "RIS") == [key]
+    after = here.worklist.get(key)
+    assert facts(after.data_set) == facts(before.data_set)
+    assert len(here.worklist.all()) == 1
+
+
+def test_a_changed_order_keeps_what_it_does_not_say(here: Archive) -> None:
+    [key] = here.orders.apply([order(StudyInstanceUID="1.2.77", AccessionNumber="A")], "RIS")
+    here.worklist.plan(key, "ARRIVED", "test")
+    moment = {"Step_ScheduledProcedureStepStartDate": "", "Step_ScheduledProcedureStepStartTime": ""}
+    changed = order(**bare(Step_ScheduledProcedureStepDescription="Neck", **moment))
+    assert here.orders.apply([changed], "RIS") == [key]
+    found = here.worklist.get(key)
+    assert found.state == "ARRIVED"
+    assert facts(found.data_set).StudyInstanceUID == "1.2.77"
+    assert facts(found.data_set).ScheduledProcedureStepStartDate == "20261123"
+    assert text(step_of(found.data_set), rules.START_TIME) == "101500"
+    assert text(step_of(found.data_set), rules.STEP_DESCRIPTION) == "Neck"
+
+
+def test_several_steps_of_one_order(here: Archive) -> None:
+    two = [order(**bare(Step_ScheduledProcedureStepDescription=name)) for name in ("One", "Two")]
+    keys = here.orders.apply(two, "RIS")
+    assert len(set(keys)) == 2
+    studies = {facts(one.data_set).StudyInstanceUID for one in here.worklist.all()}
+    assert len(studies) == 1, "steps of one procedure make one study"
+    assert here.orders.apply(two, "RIS") == keys
+    with pytest.raises(InvalidValue, match="several steps"):
+        here.orders.apply([two[1]], "RIS")
+    [third] = here.orders.apply([order(**bare(RequestedProcedureID="OTHER"))], "RIS")
+    assert third not in keys
+    assert facts(here.worklist.get(third).data_set).StudyInstanceUID not in studies
+
+
+def test_an_order_of_another_patient(here: Archive) -> None:
+    [key] = here.orders.apply([order()], "RIS")
+    before = here.worklist.get(key)
+    for control in Control:
+        with pytest.raises(OtherPatient):
+            here.orders.apply([order(control, "ARRIVED", PatientID="P2")], "RIS")
+    assert here.worklist.get(key) == before
+
+
+def test_a_message_is_taken_whole_or_not_at_all(here: Archive) -> None:
+    wrong = order(FillerOrderNumberImagingServiceRequest="F2", PatientID="")
+    with pytest.raises(MissingValue):
+        here.orders.apply([order(), wrong], "RIS")
+    assert here.worklist.all() == []
+
+
+def test_orders_that_share_one_number_are_two(here: Archive) -> None:
+    """One placer's order may become two of the filler, and both may have one accession number."""
+    filler = "FillerOrderNumberImagingServiceRequest"
+    [first] = here.orders.apply([order(**bare(AccessionNumber="A"))], "RIS")
+    [second] = here.orders.apply([order(**bare(AccessionNumber="A", **{filler: "F2"}))], "RIS")
+    assert first != second
+    assert here.orders.apply([order(Control.CANCEL, **bare(**{filler: "F2"}))], "RIS") == [second]
+    assert here.worklist.get(first).state == "SCHEDULED"
+    placer = "PlacerOrderNumberImagingServiceRequest"
+    by_accession = bare(AccessionNumber="B", **{filler: "", placer: ""})
+    [third] = here.orders.apply([order(**by_accession)], "RIS")
+    assert here.orders.apply([order(**by_accession)], "RIS") == [third]
+
+
+@pytest.mark.parametrize(
+    ("control", "state"), [(Control.CANCEL, "CANCELED"), (Control.DISCONTINUE, "DISCONTINUED")]
+)
+def test_orders_are_taken_back(here: Archive, control: Control, state: str) -> None:
+    [key] = here.orders.apply([order(**bare())], "RIS")
+    assert here.orders.apply([order(control, **bare())], "RIS") == [key]
+    assert here.worklist.get(key).state == state
+    assert here.orders.apply([order(control, **bare())], "RIS") == [key], "again, it does no harm"
+    assert ask(here) == []
+    with pytest.raises(NotFound):
+        here.orders.apply(
+            [
+                order(
+                    control,
+                    **bare(
+                        FillerOrderNumberImagingServiceRequest="F9",
+                        PlacerOrderNumberImagingServiceRequest="X",
+                    ),
+                )
+            ],
+            "RIS",
+        )
+
+
+def test_what_has_begun_cannot_be_cancelled(here: Archive) -> None:
+    of = written(FillerOrderNumberImagingServiceRequest="F1")
+    key = enter(here, of)
+    begin(here, of)
+    with pytest.raises(NoLongerChangeable):
+        here.orders.apply([order(Control.CANCEL, **bare())], "RIS")
+    end(here)
+    with pytest.raises(NoLongerChangeable):
+        here.orders.apply([order(Control.DISCONTINUE, **bare())], "RIS")
+    assert here.worklist.get(key).state == "COMPLETED"
+
+
+def test_orders_tell_states(here: Archive) -> None:
+    [key] = here.orders.apply([order(**bare())], "RIS")
+    here.orders.apply([order(Control.STATE, "COMPLETED", **bare())], "RIS")
+    assert here.worklist.get(key).state == "COMPLETED"
