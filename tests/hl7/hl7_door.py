@@ -7,9 +7,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+import hl7
 from hl7.client import MLLPClient
 
-import hl7
 from archive.bootstrap import Archive
 from archive.dicom.worklist import keyword_form
 from archive.hl7.framing import framed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ def test_an_order_again_is_the_same_entry(here: Archive) -> None:
     assert here.orders.apply([order(**bare())], "RIS") == [key]
     after = here.worklist.get(key)
     assert facts(after.data_set) == facts(before.data_set)
+    assert len(here.worklist.all()) == 1
+
+
+def test_an_order_that_comes_twice_at_once(here: Archive) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = list(pool.map(lambda _: here.orders.apply([order(**bare())], "RIS"), range(8)))
+    assert len({key for [key] in keys}) == 1
     assert len(here.worklist.all()) == 1
 
 

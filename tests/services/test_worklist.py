@@ -170,6 +170,20 @@ def test_a_study_is_of_one_patient(here: Archive) -> None:
     assert len(here.worklist.all()) == 2
 
 
+def test_a_study_is_of_one_patient_also_when_two_come_at_once(here: Archive) -> None:
+    def attempt(number: int) -> str:
+        try:
+            enter(here, written(StudyInstanceUID="1.2.9", PatientID=f"P{number}"))
+        except OtherPatient:
+            return "refused"
+        return f"P{number}"
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(attempt, range(8)))
+    assert outcomes.count("refused") == 7
+    assert len(here.worklist.all()) == 1
+
+
 def test_a_step_is_there_once(here: Archive) -> None:
     of = written()
     key = enter(here, of)

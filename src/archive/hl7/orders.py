@@ -20,12 +20,12 @@ from archive.services.orders import Control, Order
 Attributes = dict[str, Any]
 
 CONTROLS: Mapping[str, Control] = {
-    **dict.fromkeys(("NW", "SN", "XO", "XX", "RO", "RP", "RU", "OK", "SS"), Control.ENTER),
-    **dict.fromkeys(("CA", "OC", "CR"), Control.CANCEL),
+    **dict.fromkeys(("NW", "XO", "XX", "RO"), Control.ENTER),
+    **dict.fromkeys(("CA", "OC", "CR", "RP", "RU"), Control.CANCEL),
     **dict.fromkeys(("DC", "OD", "DR"), Control.DISCONTINUE),
     "SC": Control.STATE,
 }
-"""ORC-1 (HL7 table 0119)."""
+"""ORC-1 (HL7 table 0119). RP and RU name the order that is replaced, RO the one in its place."""
 
 STATES: Mapping[str, str] = {
     "SC": SCHEDULED,

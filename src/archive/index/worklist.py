@@ -69,6 +69,14 @@ def remove(connection: Connection, key: int) -> bool:
     return connection.execute(sa.delete(worklist_item).where(_ITEM.id == key)).rowcount > 0
 
 
+def hold(connection: Connection, *names: str) -> None:
+    """Let nobody else who holds one of these names (a study, an order) go on before this transaction ends: who looks
+    for what is not there yet would else not see what another is about to add. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        for name in sorted(set(filter(None, names))):
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(terms.text(name)))))
+
+
 def get(connection: Connection, key: int, *, lock: bool = False) -> Entry | None:
     """The entry of this key; with `lock`, nobody changes it until the transaction ends."""
     statement = sa.select(*_ENTRY).where(_ITEM.id == key)

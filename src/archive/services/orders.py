@@ -113,6 +113,7 @@ def _numbers(facts: Facts) -> tuple[str, ...]:
 
 def _entries(connection: Any, asked: Facts) -> list[Entry]:
     """All entries of the order, by the first of its numbers that any has. Raises OtherPatient."""
+    worklist.hold(connection, *(getattr(asked, name) for name in (*_ORDER_NUMBERS, "AccessionNumber")))
     for name in (*_ORDER_NUMBERS, "AccessionNumber"):
         value = getattr(asked, name)
         found = worklist.with_number(connection, name, value) if value else []

@@ -170,6 +170,7 @@ class Worklist:
 
     def _check_place(self, connection: Any, facts: Facts, except_for: int | None = None) -> None:
         """A study is of one patient, and has each step once."""
+        worklist.hold(connection, facts.StudyInstanceUID)
         for other in worklist.of_study(connection, facts.StudyInstanceUID):
             there = rules.facts(other.data_set)
             check_same_patient(there, facts)
@@ -201,14 +202,14 @@ def _identity(facts: Facts) -> tuple[str, str]:
 
 
 def _days(keys: Iterable[Key]) -> tuple[str, str]:
-    """Days before and after which nothing can match: a day wider than the key, as that may be in another time zone."""
+    """Days before and after which nothing can match: wider than the key, as time zones are up to 26 hours apart."""
     for key in keys:
         if key.path == _DATE and isinstance(key.matching, SingleValue | Range):
             value = key.matching
             first, last = (
                 (value.value, value.value) if isinstance(value, SingleValue) else (value.first, value.last)
             )
-            return _moved(moments.date(first), -1), _moved(moments.date(last), 1)
+            return _moved(moments.date(first), -2), _moved(moments.date(last), 2)
     return "", ""
 
 
