@@ -104,14 +104,14 @@ def test_import_says_what_became_of_every_file(tmp_path: Path) -> None:
         (folder / name).write_bytes(content)
     done = in_folder(data, "import", str(folder))
     assert done.code == 1
-    counts = [line.split()[-1] for line in done.stdout.splitlines()[:4]]
-    assert counts == ["2", "0", "1", "2"]
+    counts = [line.split()[-1] for line in done.stdout.splitlines()[:5]]
+    assert counts == ["2", "0", "0", "1", "2"]
     assert "broken.dcm" in done.stdout
     assert "notes.txt" in done.stdout
     (folder / "broken.dcm").unlink()
     again = in_folder(data, "import", str(folder))
     assert again.code == 0
-    assert [line.split()[-1] for line in again.stdout.splitlines()[:4]] == ["0", "2", "0", "2"]
+    assert [line.split()[-1] for line in again.stdout.splitlines()[:5]] == ["0", "2", "0", "0", "2"]
 
 
 def test_import_of_nothing_there(tmp_path: Path) -> None:
