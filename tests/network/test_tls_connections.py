@@ -99,6 +99,46 @@ def test_bytes_in_awkward_records(raw: Callable[..., tuple[Server, ssl.SSLSocket
     assert peer.recv(1) == bytes((pdu.A_ASSOCIATE_AC,))
 
 
+def test_d2_half_a_pdu_header_over_tls_has_its_deadline(
+    raw: Callable[..., tuple[Server, ssl.SSLSocket]],
+) -> None:
+    """reliability.md D2, trap T1: the deadlines are those of plain DIMSE."""
+    quick = Deadlines(association=10, pdu=0.5, idle=10, linger=0.2)
+    server, peer = raw(deadlines=quick)
+    peer.send(associate_request())
+    assert peer.recv(65536)[0] == pdu.A_ASSOCIATE_AC
+    peer.send(pdu.HEADER.pack(pdu.P_DATA_TF, 100)[:2])
+    assert peer.recv(65536) == pdu.abort_pdu(pdu.AbortReason.NOT_SPECIFIED)
+    assert server.endings.get(timeout=PATIENCE) == "the peer was silent for too long"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        bytes(100),
+        b"\xff" * 1000,
+        b"\x16\x03\x01\xff\xff" + bytes(70_000),
+        b"\x16\x03\x03\x00\x04\x01\xff\xff\xff",
+        b"\x15\x03\x03\x00\x02\x02\x28",
+        b"\x17\x03\x03\x00\x10" + bytes(16),
+        b"\x80\x2e\x01\x00\x02" + bytes(43),
+        associate_request() * 50,
+    ],
+    ids=lambda garbage: garbage[:6].hex(),
+)
+def test_d7_garbage_on_the_port_for_tls(
+    serving: Serving, settings: TLSSettings, authority: Authority, garbage: bytes
+) -> None:
+    """reliability.md D7: closed, and the next one is served."""
+    server = serving(secure=tls.server(settings), deadlines=Deadlines(association=2, linger=0.2))
+    with server.connect() as peer:
+        with suppress(ConnectionError):
+            peer.send(garbage)
+        peer.wait_for_close()
+    with call(server, as_peer(authority)):
+        pass
+
+
 def test_what_was_tampered_with_ends_the_association(
     raw: Callable[..., tuple[Server, ssl.SSLSocket]],
 ) -> None:
