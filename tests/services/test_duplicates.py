@@ -19,7 +19,7 @@ from archive.index import ae_titles
 from archive.index import database as index_database
 from archive.security.ae_titles import AETitle
 from archive.security.rules import Rules
-from archive.services.conflicts import State
+from archive.services.conflicts import Decision, State
 from archive.services.duplicates import Policy
 from archive.services.ingest import COERCED
 from archive.settings import DUPLICATES
@@ -161,6 +161,28 @@ def test_a_copy_whose_bytes_are_gone_is_held_anew(open_archive: OpenArchive) -> 
     (archive.settings.data / "objects" / one.blob_key).unlink()
     assert store(archive, second).conflict_id == one.id
     assert set(aside(archive)) == {digest(second)}
+    check(archive)
+
+
+def test_a_copy_is_held_once_whatever_stands_in_its_way(open_archive: OpenArchive) -> None:
+    """I5: first another version has its UID, later another patient its study."""
+    archive = open_archive("conflict")
+    first = secondary_capture(PatientID="A")
+    second = version_of(first)
+    store(archive, first)
+    number = store(archive, second).conflict_id
+    archive.conflicts.decide(number, Decision.KEEP, "test")
+    store(archive, version_of(first, SOPInstanceUID=new_uid(), StudyInstanceUID=new_uid()))
+    (archive.settings.data / "objects" / archive.conflicts.get(number).blob_key).unlink()
+    assert store(archive, second).conflict_id == number
+    assert archive.conflicts.get(number).state == State.KEPT
+    check(archive)
+    archive.conflicts.decide(number, Decision.DROP, "test")
+    assert store(archive, second).conflict_id == number
+    archive.deletion.delete(Scope(study_instance_uids=(first.StudyInstanceUID,)))
+    store(archive, secondary_capture(PatientID="B", StudyInstanceUID=first.StudyInstanceUID))
+    assert store(archive, second).conflict_id == number
+    assert digest(second) in aside(archive)
     check(archive)
 
 
