@@ -295,6 +295,15 @@ def _records(door: Door, asked: Dataset) -> tuple[int, list[Dataset]]:
         return message.command.Status, found
 
 
+def test_too_broad_a_question_says_what_to_add(filled: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Error Comment has 64 characters: the next step comes first."""
+    monkeypatch.setattr("archive.services.search.Search.maximum_examined", 2)
+    refused = ask(filled, keyed("IMAGE", EchoTime="1"))
+    assert (refused.matches, refused.final.Status) == ([], 0xA700)
+    assert refused.final.ErrorComment.startswith("too broad: add a narrower PatientID, StudyDate")
+    assert ask(filled, keyed("IMAGE", EchoTime="1", PatientID="P1")).final.Status == 0
+
+
 # --- C-CANCEL ---
 
 

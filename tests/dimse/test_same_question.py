@@ -109,6 +109,7 @@ class Asker:
     def association(self, implicit: bool, options: tuple[str, ...]) -> Any:
         if (implicit, options) not in self.open:
             ae = AE("WORKSTATION")
+            ae.network_timeout, ae.dimse_timeout = None, 300  # it may be minutes until it is used again
             ae.add_requested_context(
                 STUDY_ROOT, ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
             )
@@ -128,7 +129,7 @@ class Asker:
 @pytest.fixture(scope="module")
 def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
     """24 instances, and a workstation."""
-    with open_door(tmp_path_factory.mktemp("same") / "data") as door:
+    with open_door(tmp_path_factory.mktemp("same") / "data", dimse__idle_deadline=3600) as door:
         for number in range(24):
             keep(door, _object(number))
         made = Asker(door, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,6 +68,20 @@ def test_whoever_streams_hears_that_nothing_was_found_yet(
     assert [match for match in archive.search.stream(Query(Level.IMAGE)) if match] == list(
         archive.search.find(Query(Level.IMAGE)).matches
     )
+
+
+def test_a_slow_receiver_is_no_long_examination(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        store(archive, PatientID=str(number))
+    now = [1000.0]
+    for module in ("archive.services.search", "archive.index.examining"):
+        monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("archive.services.search.STREAMED", 1)
+    found = 0
+    for match in archive.search.stream(Query(Level.IMAGE, (Key((0x00080064,), SingleValue("WSD")),))):
+        found += match is not None
+        now[0] += 15
+    assert found == 6
 
 
 @pytest.mark.parametrize(("offset", "limit"), [(0, 3), (1, 2), (2, None), (5, 5), (7, 1)])

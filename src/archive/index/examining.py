@@ -137,9 +137,10 @@ def check_number(number: int, most: int) -> None:
 
 
 def _too_broad(why: str) -> TooBroad:
+    # the next step first: Error Comment has room for 64 characters
     return TooBroad(
-        "the search is too broad for a key that the index has no column for, as "
-        f"{why}: add a narrower PatientID, StudyDate, StudyInstanceUID, SeriesInstanceUID or Modality"
+        "too broad: add a narrower PatientID, StudyDate, StudyInstanceUID, SeriesInstanceUID or Modality, as a key "
+        f"that the index has no column for has to be looked up in each object, and {why}"
     )
 
 

@@ -6,6 +6,7 @@ receiver may take as long as it likes: it keeps no connection from those who sto
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
@@ -77,8 +78,10 @@ class Search:
             with self._database.read() as connection:
                 found = examined.keep(connection, candidates[start : start + STREAMED])
             wanted = found[skip:][:left]
+            taken_from = time.monotonic()
             yield from self._matches(query, wanted)
             yield None
+            examined.ends += time.monotonic() - taken_from  # a slow receiver is no long examination
             skip = max(0, skip - len(found))
             left = None if left is None else left - len(wanted)
             if left == 0:
