@@ -194,6 +194,20 @@ def test_group_lengths_of_changed_groups_go() -> None:
     assert 0x00080000 in read(kept, ExplicitVRLittleEndian)
 
 
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize(
+    ("named", "really"),
+    [(ExplicitVRLittleEndian, ImplicitVRLittleEndian), (ImplicitVRLittleEndian, ExplicitVRLittleEndian)],
+)
+def test_a_wrong_transfer_syntax_is_seen_through(named: str, really: str, size: int) -> None:
+    """As the reader does: else what is coerced would be in another VR encoding than what surrounds it."""
+    raw = encoded(secondary_capture(), really)
+    assert (
+        run(raw, named, size, InstitutionName="General")[0]
+        == run(raw, really, size, InstitutionName="General")[0]
+    )
+
+
 _SMALL = {syntax: encoded(secondary_capture(), syntax) for syntax in SYNTAXES}
 
 

@@ -170,11 +170,17 @@ class _Walk:
 
     def _header(self) -> elements.Header | None:
         if not self._settled and len(self._held) >= 8:
-            letters = bytes(self._held[4:6])
-            self._implicit &= letters not in elements.SHORT and letters not in elements.LONG
-            self._settled = True
+            self._settle(bytes(self._held[4:6]))
         implicit, big_endian = self._inside[-1] if self._inside else (self._implicit, self._big_endian)
         return self._header_at(0, implicit, big_endian)
+
+    def _settle(self, letters: bytes) -> None:
+        """Some senders name the wrong transfer syntax; the reader decides by the first element, too."""
+        if self._implicit:
+            self._implicit = letters not in elements.SHORT and letters not in elements.LONG
+        else:
+            self._implicit = not elements.is_vr(letters)
+        self._settled = True
 
     def _header_at(self, position: int, implicit: bool, big_endian: bool) -> elements.Header | None:
         """Items and delimiters have no VR, whatever their lengths look like."""
