@@ -51,6 +51,12 @@ def gdcm() -> None:
 
 
 @pytest.fixture(scope="session")
+def dicom3tools() -> None:
+    """David Clunie's validator of DICOM files."""
+    _program("dciodvfy", "dicom3tools")
+
+
+@pytest.fixture(scope="session")
 def ohif_viewer() -> Iterator[object]:
     """OHIF, served from an origin of its own."""
     import ohif
@@ -67,6 +73,17 @@ def ohif_viewer() -> Iterator[object]:
 def node() -> str:
     """Debian's Node.js."""
     return _program("node", "nodejs")
+
+
+@pytest.fixture(scope="session")
+def ask(node: str) -> object:
+    """dcmjs-dimse, a DIMSE client in JavaScript."""
+    import dcmjs
+
+    try:
+        return dcmjs.asking(node)
+    except PackageMissing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
