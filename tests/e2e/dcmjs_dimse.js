@@ -1,7 +1,7 @@
 // dcmjs-dimse of npm, called from a test: argv has its folder, the archive's port and AE title, the calling AE title and
 // options; stdin has the requests, a JSON array; stdout gets what became of each, and what C-GET brought.
 const [folder, port, called, calling, options] = process.argv.slice(2);
-const { Client, Transcoding, log, requests, responses, constants } = require(folder);
+const { Client, Dataset, Transcoding, log, requests, responses, constants } = require(folder);
 const { Status } = constants;
 log.setLevel('silent');
 
@@ -13,11 +13,19 @@ const makers = {
   worklist: ({ elements }) => requests.CFindRequest.createWorklistFindRequest(elements),
   move: ({ study, destination }) => requests.CMoveRequest.createStudyMoveRequest(destination, study),
   get: ({ study }) => requests.CGetRequest.createStudyGetRequest(study),
+  create: ({ sopClass, uid, elements }) => withDataset(new requests.NCreateRequest(sopClass, uid), elements),
+  set: ({ sopClass, uid, elements }) => withDataset(new requests.NSetRequest(sopClass, uid), elements),
+  action: ({ sopClass, uid, elements }) => withDataset(new requests.NActionRequest(sopClass, uid, 1), elements),
   store: ({ path, syntaxes }) => {
     const request = new requests.CStoreRequest(path);
     request.setAdditionalTransferSyntaxes(syntaxes || []);
     return request;
   },
+};
+
+const withDataset = (request, elements) => {
+  request.setDataset(new Dataset(elements));
+  return request;
 };
 
 const counts = (response) =>
@@ -37,6 +45,7 @@ async function main() {
   const client = new Client();
   const results = [];
   const received = [];
+  const reports = [];
   const association = {};
   for (const asked of JSON.parse(require('fs').readFileSync(0, 'utf8'))) {
     const request = makers[asked.kind](asked);
@@ -55,6 +64,12 @@ async function main() {
     response.setStatus(Status.Success);
     callback(response);
   });
+  client.on('nEventReportRequest', (request, callback) => {
+    reports.push({ event: request.getEventTypeId(), elements: request.getDataset().getElements() });
+    const response = responses.NEventReportResponse.fromRequest(request);
+    response.setStatus(Status.Success);
+    callback(response);
+  });
   client.on('associationAccepted', (accepted) => {
     association.accepted = true;
     association.maxAsyncOpsInvoked = accepted.getMaxAsyncOpsInvoked();
@@ -62,7 +77,7 @@ async function main() {
   });
   client.on('associationRejected', (result) => { association.rejected = result; });
   client.on('networkError', (error) => { association.error = error.message; });
-  client.on('closed', () => process.stdout.write(JSON.stringify({ association, results, received })));
+  client.on('closed', () => process.stdout.write(JSON.stringify({ association, results, received, reports })));
   client.send('127.0.0.1', Number(port), calling, called, JSON.parse(options));
 }
 

@@ -9,7 +9,8 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
 import dicomweb
-from archive_process import ArchiveServer, archive
+from archive_process import ArchiveServer
+from in_process import in_folder
 from objects import part10
 
 
@@ -42,5 +43,5 @@ def uids(data_sets: list[Dataset]) -> set[str]:
 
 def add_ae_title(server: ArchiveServer, title: str, port: int, *options: str) -> None:
     """Make a destination known to a running archive."""
-    added = archive("ae", "add", title, "127.0.0.1", str(port), "--data", str(server.data), *options)
+    added = in_folder(server.data, "ae", "add", title, "127.0.0.1", str(port), *options)
     assert added.code == 0, added.stderr

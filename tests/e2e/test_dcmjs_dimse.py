@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
-import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom import Dataset
@@ -17,56 +12,12 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
 import dcmtk
 import encoded_objects
 from archive_process import ArchiveServer
+from dcmjs import Ask
 from device_headers import new_uid
 from holdings import add_ae_title, instances_of, kept, save, uids
-from npm_packages import PackageMissing, installed
 from objects import mr, secondary_capture, series
 
-SCRIPT = Path(__file__).with_name("dcmjs_dimse.js")
-VERSION = "0.3.3"
-SUCCESS, PENDING, CANCELLED, UNKNOWN_DESTINATION = 0x0000, 0xFF00, 0xFE00, 0xA801
-
-
-@dataclass(frozen=True)
-class Said:
-    """What became of an association: how it began, the answers to each request, what C-GET brought."""
-
-    association: dict[str, Any]
-    results: list[list[dict[str, Any]]]
-    received: list[dict[str, str]]
-
-    @property
-    def statuses(self) -> list[list[int]]:
-        """The Status of each answer to each request."""
-        return [[answer["status"] for answer in answers] for answers in self.results]
-
-
-Ask = Callable[..., Said]
-
-
-@pytest.fixture(scope="session")
-def ask(node: str) -> Ask:
-    """Sends requests over one association: `ask(server, {"kind": "echo"}, …, calling=…, options={…})`."""
-    try:
-        folder = installed("dcmjs-dimse", VERSION)
-    except PackageMissing as missing:
-        pytest.skip(str(missing))
-
-    def run(
-        server: ArchiveServer,
-        *requests: dict[str, Any],
-        calling: str = "DCMJS",
-        called: str = "",
-        options: dict[str, Any] | None = None,
-    ) -> Said:
-        peer = [str(server.dimse_port), called or server.ae_title, calling, json.dumps(options or {})]
-        command = [node, str(SCRIPT), str(folder), *peer]
-        asked = json.dumps(requests).encode()
-        done = subprocess.run(command, input=asked, capture_output=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return Said(**json.loads(done.stdout))
-
-    return run
+SUCCESS, PENDING, UNKNOWN_DESTINATION = 0x0000, 0xFF00, 0xA801
 
 
 @pytest.fixture(scope="module")
