@@ -9,6 +9,8 @@ from __future__ import annotations
 from pydicom.uid import UID_dictionary
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+"""PS3.4 annex B, as common extended negotiation names it (PS3.7 D.3.3.6)."""
 
 _BELONGS_TO_NO_PATIENT = frozenset(
     (
@@ -35,6 +37,12 @@ def is_storage(uid: str) -> bool:
     if registered is None or not registered[0]:
         return True
     return registered[1] == "SOP Class" and "Storage" in registered[0]
+
+
+def is_registered(uid: str) -> bool:
+    """Whether PS3.6 knows this UID, as far as our table goes."""
+    registered = UID_dictionary.get(uid)
+    return registered is not None and bool(registered[0])
 
 
 def sop_class_name(uid: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from archive.bootstrap import Archive
 from archive.dicom.errors import CallerRefused, NotAuthorized, OutOfResources
+from archive.dicom.sop_classes import STORAGE_SERVICE_CLASS
 from archive.dimse import extended
 from archive.dimse.contexts import choose, service
 from archive.network.caller import Caller
@@ -25,8 +26,6 @@ from archive.services.admission import Guest
 
 TOO_MANY_ASSOCIATIONS = "too many associations"
 """As the network words it."""
-STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
-"""PS3.4 annex B, in common extended negotiation."""
 
 
 @dataclass(frozen=True, slots=True)

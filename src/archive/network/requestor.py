@@ -23,7 +23,7 @@ from archive.network.caller import Caller, UserIdentity
 from archive.network.negotiation import AssociateAccept, AssociateRequest, ProposedContext
 from archive.network.pdu import AbortReason
 from archive.network.transport import Deadlines, Wire
-from archive.network.user_information import UserInformation
+from archive.network.user_information import CommonExtended, UserInformation
 
 _DEADLINES = Deadlines()
 _LIMITS = Limits()
@@ -31,6 +31,7 @@ _LONGEST_ANSWER = 1 << 20
 _TLS_ALERT = 0x15
 """Content type of the record with which a TLS server answers what is no TLS (RFC 8446 5.1)."""
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
+_UNSAID: Mapping[str, CommonExtended] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,23 @@ def open_association(
     protection: Protection | None = None,
     identity: UserIdentity | None = None,
     extended: Mapping[str, bytes] = _NOTHING,
+    common: Mapping[str, CommonExtended] = _UNSAID,
 ) -> Association:
     """Connects and negotiates; at most 128 contexts. `Association.contexts` holds those that were accepted.
-    `extended`: service class application information by SOP Class UID (PS3.7 D.3.3.5).
+    `extended`: service class application information by SOP Class UID (PS3.7 D.3.3.5); `common`: what there is to be
+    said of SOP classes that the peer may not know (D.3.3.6).
 
     Use it as a context manager: released at the end, aborted on an exception. Raises PeerUnreachable,
     AssociationRejected, AssociationAborted, and of these SecurityFailure when TLS is what failed.
     """
     roles = {each.abstract_syntax: (each.as_scu, True) for each in contexts if each.as_scp}
-    ours = UserInformation(limits.maximum_pdu_length, roles=roles, extended=dict(extended), identity=identity)
+    ours = UserInformation(
+        limits.maximum_pdu_length,
+        roles=roles,
+        extended=dict(extended),
+        common=dict(common),
+        identity=identity,
+    )
     request = AssociateRequest(called_ae_title, calling_ae_title, _proposed(contexts), ours)
     wire = Wire(_connect(host, port, deadlines.connect), deadlines)
     accept = _agree(wire, request, protection, f"{host}:{port}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from archive.dicom.sop_classes import STORAGE_SERVICE_CLASS, is_registered
 from archive.network.association import Association
 from archive.network.requestor import Proposal, Protection, open_association
 from archive.network.transport import Deadlines
+from archive.network.user_information import CommonExtended
 from archive.security import tls
 from archive.security.ae_titles import AETitle
 from archive.settings import Settings
@@ -31,7 +33,9 @@ class Peer:
         return self.propose([Proposal(abstract, transfers) for abstract, transfers in contexts])
 
     def propose(self, proposals: Sequence[Proposal]) -> Association:
-        """An association in whatever roles. Raises what `associate` raises."""
+        """An association in whatever roles. Of a SOP class that PS3.6 does not register the peer is told that it is
+        one of Storage, so that it may take what it does not know (PS3.7 D.3.3.6). Raises what `associate` raises."""
+        unheard_of = {each.abstract_syntax for each in proposals if not is_registered(each.abstract_syntax)}
         return open_association(
             self.host,
             self.port,
@@ -39,6 +43,7 @@ class Peer:
             called_ae_title=self.called_ae_title,
             contexts=proposals,
             protection=self.protection,
+            common={uid: CommonExtended(STORAGE_SERVICE_CLASS) for uid in sorted(unheard_of)},
             deadlines=Deadlines(
                 connect=self.connect_deadline,
                 association=self.connect_deadline,
