@@ -200,6 +200,9 @@ def _statuses(operation: Operation, raised: Sequence[type[ArchiveError]], fixed:
         statuses.SOP_CLASS_NOT_SUPPORTED: "The operation or SOP Class does not belong into its context.",
         statuses.UNRECOGNIZED_OPERATION: "No such operation here.",
     }
+    if column == "normalized":
+        also[statuses.SOP_CLASS_NOT_SUPPORTED] = "The operation does not belong into its context."
+        also[statuses.NO_SUCH_SOP_CLASS] = "The SOP Class is not that of its context."
     meanings: dict[int, list[str]] = {code: [words] for code, words in {**fixed, **also}.items()}
     for error in raised:
         meanings.setdefault(getattr(statuses.row(error), column), []).append(meaning_of(error))

@@ -17,7 +17,9 @@ from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_ECHO
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
+from archive.dicom.instance import Source
 from archive.dicom.receiving import commitment
+from archive.dicom.receiving.commitment import Reference
 from archive.index.reports import Progress
 from archive.network.commands import request_of, response_to
 from archive.network.requestor import Proposal
@@ -67,6 +69,9 @@ def test_what_is_not_safe_is_not_promised(prompt: Door) -> None:
     assert event_type == 2
     assert committed(information) == [good[1]]
     assert failed(information) == {damaged[1]: 0x0110, absent[1]: 0x0112, other[1]: 0x0119}
+    asked = [Reference(*each) for each in (good, damaged, absent, wrong)]
+    verdicts = prompt.archive.commitment.request(new_uid(), asked, Source("DICOMweb")) or ()
+    assert [one.failure_reason for one in verdicts] == [0, 0x0110, 0x0112, 0x0119], "as over HTTP"
 
 
 def test_late_instances_are_waited_for(patient: Door) -> None:
