@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import Dataset, dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association as PynetdicomAssociation
@@ -343,3 +345,33 @@ def test_a_move_that_goes_nowhere_is_kept_with_its_remedy(
     wait_for(lambda: len(door.archive.refusals.associations()) == 1)
     (kept,) = door.archive.refusals.associations()
     assert (kept.refused.calling, kept.refused.remedy) == (KNOWN, remedy)
+
+
+@pytest.mark.parametrize(
+    ("called", "named"), [("TEACHING", "TEACHING"), ("OLDPACS", "OLDPACS"), ("", "ARCHIVE")]
+)
+def test_answers_name_the_title_that_was_called(strict: Door, called: str, named: str) -> None:
+    """PS3.4 C.4.1.1.3.2: Retrieve AE Title is where this requestor retrieves from, so a title that it may call."""
+    known(strict, called=("TEACHING", "OLDPACS", "*"))
+    keep_one(strict)
+    keys = Dataset()
+    keys.QueryRetrieveLevel = "STUDY"
+    keys.StudyInstanceUID = ""
+    with strict.open(Proposal(STUDY_FIND, TRANSFERS), called_ae_title=called) as association:
+        request = request_of(C_FIND, MessageID=1, AffectedSOPClassUID=STUDY_FIND, Priority=0)
+        association.send(
+            context_id(association, STUDY_FIND), request, [encoded(keys, ImplicitVRLittleEndian)]
+        )
+        answer = response(association)
+        assert answer.data is not None
+        found = dcmread(BytesIO(b"".join(answer.data)), force=True)
+        assert response(association).command.Status == 0
+    assert found.RetrieveAETitle == named
+
+
+def keep_one(door: Door) -> None:
+    data_set = ct()
+    with door.open(
+        Proposal(CTImageStorage, (ExplicitVRLittleEndian,)), called_ae_title="TEACHING"
+    ) as association:
+        assert store(association, encoded(data_set), CTImageStorage, data_set.SOPInstanceUID).Status == 0

@@ -19,6 +19,7 @@ from archive.dimse.telling import Telling
 from archive.network.association import Association, Message
 from archive.network.commands import response_to
 from archive.security.rules import Rules
+from archive.security.titles import is_title
 
 _NONE: Mapping[str, int] = {}
 
@@ -64,6 +65,13 @@ class Exchange:
     def ae_title(self) -> str:
         """The AE title by which the requestor is known, which need not be what it sent."""
         return self.admission.ae_title
+
+    @property
+    def own_ae_title(self) -> str:
+        """The AE title of ours that answers name: that which was called, unless the requestor has a rule by which it
+        may call us by what is none."""
+        called = self.association.called_ae_title
+        return called if is_title(called) else self.archive.ae_titles.own_title
 
     @property
     def rules(self) -> Rules:

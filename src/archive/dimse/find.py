@@ -47,7 +47,7 @@ def _terms(exchange: Exchange) -> Terms:
         exchange.archive.settings.limits.maximum_query_results,
         exchange.agreed,
         exchange.rules.relational,
-        exchange.association.called_ae_title,
+        exchange.own_ae_title,
         exchange.service.records,
     )
 
@@ -55,7 +55,7 @@ def _terms(exchange: Exchange) -> Terms:
 def _form(exchange: Exchange, identifier: Identifier) -> AnswerForm:
     own = exchange.rules.character_set
     charset = tuple(own.split("\\")) if own else ()
-    return AnswerForm(identifier, exchange.association.called_ae_title, exchange.implicit, charset)
+    return AnswerForm(identifier, exchange.own_ae_title, exchange.implicit, charset)
 
 
 def _limited(exchange: Exchange, terms: Terms, limit: int) -> Status:
