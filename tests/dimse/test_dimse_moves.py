@@ -212,6 +212,19 @@ def test_a_second_move_over_the_same_association(door: Door) -> None:
     assert [request.MoveOriginatorMessageID for *_, request in received.objects] == [3, 3, 4, 4]
 
 
+def test_the_originator_is_named_as_it_is_known(door: Door) -> None:
+    """dimse.md 1.4 row "Move Originator AET": the C-MOVE SCU, by its title where it calls by an alias."""
+    keep(door, small())
+    door.archive.ae_titles.add("READING_1", "127.0.0.1", 104, Rules(aliases=("WORKSTATION",)))
+    with receiver([CT]) as received:
+        door.archive.ae_titles.add("RECEIVER", "127.0.0.1", received.port)
+        with moving(door, message_id=9) as (association, _):
+            assert final(association).Status == 0
+    (request,) = (request for *_, request in received.objects)
+    assert request.MoveOriginatorApplicationEntityTitle == "READING_1"
+    assert request.MoveOriginatorMessageID == 9
+
+
 def test_the_destination_is_called_by_the_title_that_was_called(tmp_path: Path) -> None:
     """One of several of ours, so that a destination that knows only that one lets us in."""
     with (

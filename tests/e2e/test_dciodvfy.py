@@ -36,7 +36,7 @@ FORMS = {
     JPEGLosslessSV1: "jpeg",
     RLELossless: "rle",
 }
-FILES = [path for path in every_file() if path.name not in REFUSED]
+FILES = [path for path in every_file() if path.name not in REFUSED and path.stat().st_size < 1 << 20]
 SENDER = Source("DIMSE", calling_ae_title="SCANNER")
 
 
