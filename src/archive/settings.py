@@ -20,6 +20,11 @@ T = TypeVar("T")
 MOST_DEFAULT_WORKERS = 2
 DUPLICATES = ("reject", "keep", "replace", "conflict")
 """What may become of an object whose identifiers are taken."""
+HL7_CHARACTER_SETS = (
+    *("UNICODE UTF-8", "ASCII", "GB 18030-2000", "KS X 1001", "BIG-5", "ISO IR87"),
+    *(f"8859/{number}" for number in (*range(1, 12), 13, 14, 15, 16)),
+)
+"""Those of HL7 table 0211 that a whole message may be in."""
 TOKEN_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
@@ -213,7 +218,9 @@ class HL7Settings:
     listen: str = setting("", "HOST:PORT for orders over MLLP, usually port 2575; empty: off.")
     senders: tuple[str, ...] = setting((), "Addresses and networks that may send, besides this machine.")
     character_set: str = setting(
-        "UNICODE UTF-8", "That of messages without MSH-18, by its name in HL7 table 0211."
+        "UNICODE UTF-8",
+        "That of messages without MSH-18, by its name in HL7 table 0211.",
+        choices=HL7_CHARACTER_SETS,
     )
     processing_ids: tuple[str, ...] = setting(
         ("P",), "Values of MSH-11 that are taken: P production, T training, D debugging."

@@ -243,18 +243,21 @@ def test_dates_keep_out_what_is_no_candidate(here: Archive, dates: Any, found: l
     assert ask(here, Key(STEP_DATE, dates)) == found
 
 
-def test_dates_in_another_zone(here: Archive) -> None:
+@pytest.mark.parametrize(
+    ("zone", "at", "day"),
+    [("+1000", "20261123 050000", "20261122"), ("-1000", "20261122 200000", "20261123")],
+)
+def test_dates_in_another_zone(here: Archive, zone: str, at: str, day: str) -> None:
     """An entry that tells its zone is asked for in the zone of the question (PS3.3 C.12.1.1.8)."""
-    enter(
-        here,
-        written(
-            AccessionNumber="A", TimezoneOffsetFromUTC="+1000", Step_ScheduledProcedureStepStartTime="050000"
-        ),
-    )
-    day = Range("20261122", "20261122")
-    clock = Key((STEP, 0x00400003), Range("180000", "200000"))
-    assert ask(here, Key(STEP_DATE, day), clock, timezone=0) == ["A"]
-    assert ask(here, Key(STEP_DATE, day), clock) == []
+    date, time_of_day = at.split()
+    moment = {
+        "Step_ScheduledProcedureStepStartDate": date,
+        "Step_ScheduledProcedureStepStartTime": time_of_day,
+    }
+    enter(here, written(AccessionNumber="A", TimezoneOffsetFromUTC=zone, **moment))
+    keys = Key(STEP_DATE, Range(day, day)), Key((STEP, 0x00400003), Range("000000", "235959"))
+    assert ask(here, *keys, timezone=0) == ["A"]
+    assert ask(here, *keys) == []
 
 
 def test_more_than_one_batch_and_a_limit(here: Archive) -> None:

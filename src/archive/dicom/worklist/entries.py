@@ -81,7 +81,7 @@ def entries(brought: DataSet, defaults: Defaults) -> list[tuple[DataSet, str]]:
         raise MissingValue(
             "ScheduledProcedureStepSequence has no item: what is to be done, and when?", int(STEPS, 16)
         )
-    shared = {tag: element for tag, element in brought.items() if tag not in _NOT_KEPT and tag != STEPS}
+    shared = {tag: element for tag, element in brought.items() if tag not in _NOT_KEPT}
     _fill(shared, STUDY_UID, defaults.new_uid)
     _fill(shared, PROCEDURE_ID, defaults.new_id)
     made = [_entry(shared, dict(step or {}), defaults) for step in steps]
