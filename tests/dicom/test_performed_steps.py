@@ -48,6 +48,13 @@ def test_what_has_to_be_there_at_creation(name: str) -> None:
     assert keyword(empty.value.tag) == name
 
 
+def test_what_is_no_sequence_names_no_steps() -> None:
+    made = as_json(performed())
+    made["00400270"] = {"vr": "LO", "Value": ["text"]}
+    with pytest.raises(MissingValue):
+        created(made)
+
+
 def test_a_step_of_no_study_is_refused() -> None:
     made = performed()
     del made.ScheduledStepAttributesSequence[0].StudyInstanceUID

@@ -124,6 +124,9 @@ def test_orders_are_taken_back(here: Archive, control: Control, state: str) -> N
     assert here.worklist.get(key).state == state
     assert here.orders.apply([order(control, **bare())], "RIS") == [key], "again, it does no harm"
     assert ask(here) == []
+    here.orders.apply([order(**bare())], "RIS")
+    wanted = "SCHEDULED" if control is Control.CANCEL else state
+    assert here.worklist.get(key).state == wanted, "cancelled and ordered again"
     with pytest.raises(NotFound):
         here.orders.apply(
             [

@@ -15,7 +15,7 @@ from typing import Any
 from archive.dicom.errors import InvalidValue, NoLongerChangeable, NotFound
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist import entries as rules
-from archive.dicom.worklist.entries import CANCELED, COMPLETED, DISCONTINUED, STARTED, Facts, text
+from archive.dicom.worklist.entries import CANCELED, COMPLETED, DISCONTINUED, SCHEDULED, STARTED, Facts, text
 from archive.index import worklist
 from archive.index.database import Database
 from archive.index.worklist import Entry
@@ -69,7 +69,7 @@ class Orders:
             entry = beside.entry(_named(there, asked), asked)
             brought = _completed(order.data_set, entry, _of_procedure(there, asked))
             [(data_set, _)] = rules.entries(brought, self._worklist.defaults())
-            return [self._worklist.enter(connection, entry, data_set, order.state, source).id]
+            return [self._worklist.enter(connection, entry, data_set, _entered(order, entry), source).id]
         named = _named(there, asked)
         if not named:
             raise NotFound("the worklist has no entry of this order")
@@ -169,6 +169,11 @@ def _completed(brought: DataSet, entry: Entry | None, sibling: Entry | None) -> 
 def _keep(data_set: DataSet, before: DataSet, tag: str) -> None:
     if not text(data_set, tag) and tag in before:
         data_set[tag] = before[tag]
+
+
+def _entered(order: Order, entry: Entry | None) -> str:
+    """The state of what is entered; "" where it stays. What was cancelled and is ordered again is wanted again."""
+    return order.state or (SCHEDULED if entry is not None and entry.state == CANCELED else "")
 
 
 def _next_state(order: Order, entry: Entry) -> str:

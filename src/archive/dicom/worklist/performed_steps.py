@@ -38,6 +38,7 @@ STATUS = "00400252"
 SCHEDULED_STEPS = "00400270"
 SERIES = "00400340"
 _SERIES_UID, _PROTOCOL_NAME = "0020000E", "00181030"
+_SEQUENCES = frozenset({SCHEDULED_STEPS, SERIES})
 _END_DATE, _END_TIME, _REASON = "00400250", "00400251", "00400281"
 _SOP_COMMON = frozenset({"00080005", "00080016", "00080018"})
 
@@ -153,8 +154,7 @@ def _require(data_set: DataSet, tag: str, within: tuple[int, ...] = ()) -> None:
     number = int(tag, 16)
     if tag not in data_set:
         raise MissingAttribute(f"{path_name((*within, number))} is absent", number)
-    element = data_set[tag]
-    if not (element.get("Value") if element["vr"] == "SQ" else text(data_set, tag)):
+    if not (any(True for _ in _items(data_set, tag)) if tag in _SEQUENCES else text(data_set, tag)):
         raise MissingValue(f"{keyword(number)} has no value", number)
 
 
