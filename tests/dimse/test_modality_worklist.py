@@ -239,6 +239,14 @@ def test_private_keys_are_not_matched_and_that_is_said(filled: Door) -> None:
     assert statuses == [0xFF01, 0]
 
 
+def test_a_number_that_means_none_does_not_keep_everything_out(filled: Door) -> None:
+    """dcmjs-dimse puts PregnancyStatus into each query, and 0 into that."""
+    enter(filled, PatientID="P9", PregnancyStatus=3)
+    found, statuses = find(filled, keys(PregnancyStatus=0, PatientID="P9"))
+    assert [one.PregnancyStatus for one in found] == [3]
+    assert statuses == [0xFF01, 0]
+
+
 @pytest.mark.parametrize(
     ("attributes", "tag"),
     [

@@ -2,8 +2,9 @@
 
 Every attribute that an entry may hold is a matching key, at any depth, and every one is a return key. A date and a time
 that are both ranges are one range of moments (K.6.1.2.2, remark on Scheduled Procedure Step Start Date). An entry that
-does not have what a key asks for does not match (K.2.2.1.1.1). Private attributes are not matched, as nobody can enter
-them by name; the responses then say so (K.4.1.1.4: FF01).
+does not have what a key asks for does not match (K.2.2.1.1.1). Not matched are private attributes, as nobody can enter
+them by name, and binary numbers, which dcmjs-dimse sends as 0 where it means none; the responses then say so
+(K.4.1.1.4: FF01).
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ from archive.dimse.statuses import CANCELLED, PENDING, PENDING_WITH_UNSUPPORTED_
 
 MAXIMUM_KEYS = 200
 """With a value; PS3.4 Table K.6-1 has fewer attributes."""
+
+
+_UNMATCHED_VRS = frozenset({"AT", "FD", "FL", "SL", "SQ", "SS", "SV", "UL", "US", "UV"})
+"""Of keys with a value; the keys of these VRs in Table K.6-1 are optional."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def question(identifier: Identifier, agreed: Agreed) -> Question:
         tag = path[-1]
         if not _has_value(element) or is_private_creator(tag) or path == (TIMEZONE_OFFSET_FROM_UTC,):
             continue
-        if is_private(tag) or not is_matchable(vr_of(tag)) or vr_of(tag) == "SQ":
+        if is_private(tag) or not is_matchable(vr_of(tag)) or vr_of(tag) in _UNMATCHED_VRS:
             unsupported = True
             continue
         kind = matching(vr_of(tag), element.values)
