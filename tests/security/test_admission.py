@@ -121,6 +121,9 @@ def test_an_alias_is_nobody_in_particular_on_this_machine() -> None:
     """A blank title from loopback is that of any program here, not of the ultrasound that sends one too."""
     blank = ruled(aliases=("",))
     assert asked("", "ARCHIVE", "127.0.0.1", blank) is None
+    calls_us_otherwise = ruled(aliases=("",), called=("OLDPACS",))
+    assert refused("", "OLDPACS", "127.0.0.1", calls_us_otherwise).diagnostic == 7
+    assert asked("", "ARCHIVE", "127.0.0.1", calls_us_otherwise) is None
     local = AETitle("LOCAL", "127.0.0.1", 104, Rules(aliases=("",)))
     assert asked("", "ARCHIVE", "127.0.0.1", local, blank) == local
 

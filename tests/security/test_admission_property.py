@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import shlex
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archive.dicom.errors import CallerRefused
@@ -61,6 +61,7 @@ def outcome(caller: Caller, house: House) -> tuple[AETitle | None, CallerRefused
         return None, refused
 
 
+@settings(max_examples=500)
 @given(CALLERS, st.lists(ENTRIES, max_size=4, unique_by=lambda entry: entry.title), st.booleans())
 def test_whoever_is_let_in_has_a_right_to_be(caller: Caller, entries: list[AETitle], trust: bool) -> None:
     ours = ("ARCHIVE", "TEACHING")

@@ -49,8 +49,9 @@ def decide(caller: Caller, house: House) -> AETitle | None:
     meant = tuple(_meant(caller.calling_ae_title, house.entries))
     address = parsed(caller.address)
     entry = _at_home(caller, meant, address, house)
-    _check_called(caller, entry or next(iter(meant), None), house)
-    if entry is None and not _is_trusted(address, house):
+    trusted = _is_trusted(address, house)
+    _check_called(caller, entry or next(iter(() if trusted else meant), None), house)
+    if entry is None and not trusted:
         raise _unknown(caller, meant, house)
     if entry is None and not normalise(caller.calling_ae_title).isprintable():
         raise _refused("the calling AE title holds control characters", _add(caller))
