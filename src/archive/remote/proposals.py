@@ -4,6 +4,9 @@ Each transfer syntax that objects of a class are stored in gets a context of its
 so that the receiver's answer says all that it takes before the first byte is sent (PS3.8 9.3.3.2: it chooses one of
 each context). One more context has what objects can be compressed to, for a receiver that takes nothing else.
 
+The order of contexts means nothing (PS3.8 9.3.2.2), but GDCM's receiver reads every data set of an association as the
+last context says. So what is most likely to be sent comes last: the form as stored, or the one that is preferred.
+
 An association has room for 128 contexts (PS3.8 9.3.2.2): more of them mean several associations.
 """
 
@@ -48,7 +51,7 @@ def _wanted(sop_class_uid: str, stored: str, preferred: str) -> Sequence[Propose
     single = dict.fromkeys(
         uid for uid in (preferred, stored, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN) if uid
     )
-    return [*((sop_class_uid, (uid,)) for uid in single), (sop_class_uid, LOSSLESS)]
+    return [(sop_class_uid, LOSSLESS), *((sop_class_uid, (uid,)) for uid in reversed(single))]
 
 
 def _with_room(filled: list[Batch], wanted: Sequence[Proposed]) -> Batch:
