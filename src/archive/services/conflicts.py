@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import structlog
+
 from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
 from archive.dicom.instance import Instance, Scope, Source
 from archive.dicom.reading.reader import DataSetReader
@@ -30,6 +32,8 @@ from archive.services.duplicates import GRACE_SECONDS, REASONS, Incoming, abando
 from archive.storage.base import Blob, BlobStore
 
 __all__ = ["WAITING", "Conflict", "Conflicts", "Decision", "Difference", "State"]
+
+_log = structlog.get_logger()
 
 DAY = 86_400.0
 EXPIRED_AT_ONCE = 500
@@ -95,6 +99,7 @@ class Conflicts:
         {Decision.ACCEPT: self._accept, Decision.KEEP: self._keep, Decision.DROP: self._drop}[decision](
             self.get(number), settled_by
         )
+        _log.info("conflict_decided", conflict=number, decision=decision.value, settled_by=settled_by)
         return self.get(number)
 
     def decide_all(
