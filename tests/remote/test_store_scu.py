@@ -301,6 +301,7 @@ def test_the_best_form_that_is_taken() -> None:
     for objects, expected in (
         (Objects(lambda _: forms, opened), ExplicitVRLittleEndian),
         (Objects(lambda _: forms, some), ImplicitVRLittleEndian),
+        (Objects(lambda _: list(reversed(forms)), opened), ImplicitVRLittleEndian),
     ):
         with receiver(both) as received:
             (outcome,) = sent(received.peer(), [stored(1, MR_JPEG_2000)], objects=objects)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     MPEG4HP41,
     DeflatedExplicitVRLittleEndian,
@@ -33,7 +34,7 @@ from archive.services.conversion import converted, forms
 from dicom_files import every_file, identify
 from objects import ct, multi_frame, secondary_capture
 from objects import part10 as file_of
-from recoding_oracle import pixels
+from recoding_oracle import opened, pixels
 from refused_files import REFUSED
 from stored_file import Stored
 
@@ -220,3 +221,16 @@ def test_the_best_form_comes_first() -> None:
         ExplicitVRLittleEndian,
     )
     assert len(set(forms("1.2.3"))) == len(forms("1.2.3"))
+
+
+def test_a_native_icon_keeps_its_colours(stored: Store) -> None:
+    """Only what is decoded has others: chroma that a native icon shares stays shared."""
+    icon = Dataset()
+    icon.SamplesPerPixel, icon.PhotometricInterpretation, icon.PlanarConfiguration = 3, "YBR_FULL_422", 0
+    icon.Rows = icon.Columns = 2
+    icon.BitsAllocated, icon.BitsStored, icon.HighBit, icon.PixelRepresentation = 8, 8, 7, 0
+    icon.PixelData = bytes(range(8))
+    one = stored(file_of(ct(IconImageSequence=[icon])))
+    head = part10.file_meta(one.instance.SOPClassUID, one.instance.SOPInstanceUID, JPEG2000Lossless)
+    (again,) = opened(head + made(one, JPEG2000Lossless)).IconImageSequence
+    assert (again.PhotometricInterpretation, again.PixelData) == ("YBR_FULL_422", bytes(range(8)))
