@@ -67,6 +67,10 @@ class Wire:
         self._stream = stream
         try:
             stream.handshake(deadline)
+        except SecurityFailure:
+            with contextlib.suppress(OSError):
+                self._outlast()  # the alert says why; it would be lost in a reset
+            raise
         except TimeoutError:
             raise AssociationAborted("the peer was silent for too long in the TLS handshake") from None
         except (OSError, EOFError):
@@ -164,9 +168,14 @@ class Wire:
             self._stream.cut()
 
     def _part(self, farewell: bytes) -> None:
-        deadline = time.monotonic() + self.deadlines.linger
         with self._writing:
             self._stream.send([farewell], self.deadlines.linger)
+        self._outlast()
+
+    def _outlast(self) -> None:
+        """Lets the peer read what was sent, and close."""
+        deadline = time.monotonic() + self.deadlines.linger
+        with self._writing:
             self._stream.finish()
         while (remaining := deadline - time.monotonic()) > 0:
             if not self._stream.discard(self._view, remaining):
