@@ -58,7 +58,10 @@ class AETitles:
         """The entries that may be that of who calls by this title, as it was sent: the one that has it as it stands
         now, those that compare it otherwise or have it as an alias as they stood no longer than a second ago."""
         entry, wanted = self.get(title), normalise(title)
-        others = (one for one in self._recent().values() if one.title != wanted and may_be_meant(title, one))
+        recent = self._recent()
+        if recent.get(wanted) != entry:
+            self._forget()  # or the requests of an association would be judged by what stood there before it
+        others = (one for one in recent.values() if one.title != wanted and may_be_meant(title, one))
         return (*((entry,) if entry else ()), *others)
 
     def add(self, title: str, host: str, port: int, rules: Rules | None = None) -> AETitle:
