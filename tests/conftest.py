@@ -25,10 +25,15 @@ pytest_plugins = ["alone"]
 NO_SKIPS = os.environ.get("CI", "").lower() in {"1", "true"}
 """In continuous integration everything that a test needs is there, so a skipped test is a fault."""
 
+MACHINE_CANNOT = "this machine cannot"
+"""How the reason of a skip begins where no installation would help: mounting takes a privilege."""
+
 
 def _refuse_skip(report: Any) -> Any:
     if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        if str(reason).removeprefix("Skipped: ").startswith(MACHINE_CANNOT):
+            return report
         report.outcome = "failed"
         report.longrepr = f"{reason} (with CI set nothing may be skipped)"
     return report

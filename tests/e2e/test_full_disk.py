@@ -33,9 +33,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     try:
         mounted = subprocess.run(mount, capture_output=True, check=False)
     except FileNotFoundError:
-        pytest.skip("there is no mount")
+        pytest.skip("this machine cannot mount a file system: there is no mount")
     if mounted.returncode:
-        pytest.skip("only root may mount a file system")
+        pytest.skip("this machine cannot mount a file system: that takes root")
     try:
         yield folder
     finally:
