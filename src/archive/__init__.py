@@ -1,17 +1,18 @@
-"""A DICOM archive. Three doors over one store of bytes and one metadata index.
+"""A DICOM archive. Doors over one store of bytes and one metadata index.
 
 A module imports only from lines below its own (import-linter says so in every test run):
 
     cli          archive serve | import | ae …
     supervisor   binds the sockets, starts the workers, watches their heartbeats, restarts, drains
-    dimse        the DIMSE door: C-ECHO, C-STORE, C-FIND, C-MOVE, C-GET
-    web          the HTTP door: STOW-RS, QIDO-RS, WADO-RS, health, metrics; the only asynchronous room
+    dimse        the DIMSE door: C-ECHO, C-STORE, C-FIND, C-MOVE, C-GET, storage commitment, worklist, MPPS
+    hl7          the HL7 v2 door: orders over MLLP, for the worklist
+    web          the HTTP door: STOW-RS, QIDO-RS, WADO-RS, /api, health, metrics; the only asynchronous room
     jobs         the outbox door: claims what a transaction left to be done, runs it, retries it
     bootstrap    settings in, services out; the only module that names concrete backends
-    services     the decisions: ingest, search, retrieve, AE titles
+    services     the decisions: ingest, search, retrieve, commitment, duplicates, worklist, who is let in
     storage      bytes under keys          index   rows and SQL
     remote       what we say to others     audit   who did what
-    security     AE title rules and, with sign-in, principals and tokens
+    security     AE titles and their rules, identities, tokens, TLS contexts
     network      PS3.8 associations in both roles, on sockets with deadlines
     config       reads the settings from file, environment and options
     settings     what settings there are
