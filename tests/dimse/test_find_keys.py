@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Any
 
 import pytest
@@ -289,3 +290,12 @@ def test_record_keys_are_no_keys_of_other_models() -> None:
     found = asked("STUDY", PriorRecordKey=(7).to_bytes(8, "big"))
     assert found.query.after_record_key == 0
     assert found.unsupported_keys == ((0x0008041C,),)
+
+
+@pytest.mark.parametrize(("tag", "value"), [(0x00420011, b"abcd"), (0x0008041B, b"abcdefgh")])
+def test_bytes_that_are_no_values_do_not_restrict_and_are_said(tag: int, value: bytes) -> None:
+    """Status FF01 (PS3.4 Table C.4-1)."""
+    level = b"\x08\x00\x52\x00CS\x06\x00IMAGE "
+    sent = Struct("<HH2sHI").pack(tag >> 16, tag & 0xFFFF, b"OB", 0, len(value)) + value
+    found = question(read(level + sent, ExplicitVRLittleEndian), Terms(Level.STUDY, LIMIT))
+    assert found.unsupported_keys == ((tag,),)

@@ -155,3 +155,32 @@ def test_a_damaged_identifier_is_refused_or_read(cut: int, flip: int) -> None:
         read(bytes(whole), ExplicitVRLittleEndian)
     except (CannotUnderstand, InvalidQuery):
         return
+
+
+def _element(tag: int, vr: bytes, value: bytes) -> bytes:
+    return Struct("<HH2sHI").pack(tag >> 16, tag & 0xFFFF, vr, 0, len(value)) + value
+
+
+@pytest.mark.parametrize("vr", [b"OB", b"OW", b"UN", b"OD"])
+def test_public_attribute_has_its_values_whatever_vr_it_was_sent_with(vr: bytes) -> None:
+    """A PatientID in OB once was a key without value: the answer was every patient."""
+    found = read(_element(0x00100020, vr, b"PAT12345"), ExplicitVRLittleEndian)
+    assert found.values(0x00100020) == ("PAT12345",)
+
+
+def test_sequence_as_un_has_items_in_implicit_vr() -> None:
+    """PS3.5 6.2.2 note 2."""
+    inner = Struct("<HHI").pack(0x0008, 0x0050, 4) + b"ACC "
+    item = Struct("<HHI").pack(0xFFFE, 0xE000, len(inner)) + inner
+    after = _element(0x00400280, b"UT", b"text")
+    found = read(_element(0x00400275, b"UN", item) + after, ExplicitVRLittleEndian)
+    assert (found.elements[0x00400275].item or {})[0x00080050].values == ("ACC",)
+    assert found.values(0x00400280) == ("text",)
+
+
+def test_attribute_that_is_there_twice_is_refused() -> None:
+    """Either of them may be the one that was meant."""
+    twice = _element(0x00100020, b"UT", b"1234") + _element(0x00100020, b"UT", b"")
+    with pytest.raises(InvalidQuery) as refusal:
+        read(twice, ExplicitVRLittleEndian)
+    assert refusal.value.tag == 0x00100020

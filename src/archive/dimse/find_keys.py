@@ -83,7 +83,8 @@ def question(identifier: Identifier, terms: Terms) -> Question:
         by_record_key=by_record_key,
         after_record_key=after,
     )
-    return Question(query, limit, (*found.ignored, *_facts_not_matched(identifier, terms)))
+    unread = _unread(identifier.elements, ())
+    return Question(query, limit, (*found.ignored, *unread, *_facts_not_matched(identifier, terms)))
 
 
 def _attributes(elements: Mapping[int, RequestElement], above: Path) -> Iterator[tuple[Path, Values]]:
@@ -95,6 +96,15 @@ def _attributes(elements: Mapping[int, RequestElement], above: Path) -> Iterator
             yield from _attributes(element.item, (*above, tag))
         else:
             yield (*above, tag), element.values
+
+
+def _unread(elements: Mapping[int, RequestElement], above: Path) -> Iterator[Path]:
+    """What has bytes that are no values of its VR, and so does not restrict the answer."""
+    for tag, element in elements.items():
+        if element.item:
+            yield from _unread(element.item, (*above, tag))
+        elif element.raw and (above or tag not in _NO_ATTRIBUTES):
+            yield (*above, tag)
 
 
 _NO_ATTRIBUTES = _ANSWERED_BY_THE_DOOR | {
@@ -123,8 +133,7 @@ def _facts_not_matched(identifier: Identifier, terms: Terms) -> Iterator[Path]:
     workstations write there is often about themselves."""
     ours = {RETRIEVE_AE_TITLE: terms.retrieve_ae_title, INSTANCE_AVAILABILITY: "ONLINE"}
     facts = _ANSWERED_BY_THE_DOOR | {_QUERY_RETRIEVE_VIEW}
-    if not terms.records:
-        facts |= {_PRIOR_RECORD_KEY, _MAXIMUM_NUMBER_OF_RECORDS}
+    facts |= {_RECORD_KEY} if terms.records else {_RECORD_KEY, _PRIOR_RECORD_KEY, _MAXIMUM_NUMBER_OF_RECORDS}
     for tag in facts & set(identifier.elements):
         values = set(identifier.values(tag)) - {"*"}
         if (values or identifier.elements[tag].raw) and ours.get(tag) not in values:

@@ -42,6 +42,8 @@ _TEXTS = frozenset(
     ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
 )
 
+_NUMBERS = frozenset(("AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"))
+
 _TAG_AND_LENGTH = Struct("<HHI")
 _TAG_VR_AND_LENGTH = Struct("<HH2sH")
 _LENGTH = Struct("<I")
@@ -50,7 +52,7 @@ _LENGTH = Struct("<I")
 @dataclass(frozen=True, slots=True)
 class RequestElement:
     """One attribute of the Identifier: VR, values as text, the attributes of a sequence's item, and the bytes of what
-    is no text."""
+    cannot be read as values."""
 
     vr: str
     values: tuple[str, ...] = ()
@@ -151,16 +153,21 @@ def _data_set(cursor: _Cursor, end: int | None, depth: int) -> dict[int, _Raw]:
             return elements
         if tag >> 16 == 0xFFFE:
             raise CannotUnderstand("the Identifier has an item outside of a sequence")
-        if vr == "SQ" or length == _UNDEFINED:
-            elements[tag] = _Raw("SQ", items=_items(cursor, length, depth + 1))
+        if tag in elements:
+            raise InvalidQuery("an attribute is in the Identifier twice (PS3.5 7.1)", tag)
+        if vr == "SQ" or length == _UNDEFINED or (vr == "UN" and _known_vr(tag) == "SQ"):
+            explicit_items = vr != "UN" and not cursor.implicit
+            elements[tag] = _Raw("SQ", items=_items(cursor, length, depth + 1, implicit=not explicit_items))
         else:
             elements[tag] = _Raw(vr, cursor.take(length))
     return elements
 
 
-def _items(cursor: _Cursor, length: int, depth: int) -> list[dict[int, _Raw]]:
+def _items(cursor: _Cursor, length: int, depth: int, *, implicit: bool) -> list[dict[int, _Raw]]:
+    """Of a sequence that is given as UN they are in implicit VR (PS3.5 6.2.2 note 2)."""
     if depth > _MAXIMUM_DEPTH:
         raise CannotUnderstand("the Identifier is nested too deep")
+    around, cursor.implicit = cursor.implicit, implicit
     items: list[dict[int, _Raw]] = []
     end = None if length == _UNDEFINED else cursor.at + length
     while end is None or cursor.at < end:
@@ -170,6 +177,7 @@ def _items(cursor: _Cursor, length: int, depth: int) -> list[dict[int, _Raw]]:
         if tag != _ITEM:
             raise CannotUnderstand("the Identifier has something else than items in a sequence")
         items.append(_data_set(cursor, None if item_length == _UNDEFINED else cursor.at + item_length, depth))
+    cursor.implicit = around
     return items
 
 
@@ -185,17 +193,22 @@ def _decoded(raw: Mapping[int, _Raw], outer_set: tuple[str, ...]) -> dict[int, R
 def _element(tag: int, raw: _Raw, charset: tuple[str, ...], decode: charsets.Decoder) -> RequestElement:
     if raw.items is not None:
         return _sequence(tag, [_decoded(item, charset) for item in raw.items])
-    vr = public_vr(tag, Choice()) if raw.vr == "UN" and not tag >> 16 & 1 else raw.vr
+    vr = raw.vr if raw.vr in _TEXTS or raw.vr in _NUMBERS else _known_vr(tag)
     if len(raw.value) > _LONGEST_VALUE and vr != "UI":
         raise InvalidQuery(f"a key of VR {vr} with {len(raw.value)} bytes in the Identifier", tag)
     if b"\0" in raw.value.rstrip(b"\0 ") and vr in _TEXTS:
         raise CannotUnderstand("a key of the Identifier holds a NUL")
-    if vr == "OB":
-        return RequestElement(vr, raw=raw.value)
     # of a private attribute in implicit VR nobody knows the VR; the values of most are texts
     split = json_model.split("LO" if vr == "UN" else vr, raw.value, decode, "<")
     values = tuple(value.strip(" ") for value in split)
-    return RequestElement(vr, values if any(values) else ())
+    if any(values):
+        return RequestElement(vr, values)
+    return RequestElement(vr, raw=raw.value if vr == "OB" or raw.value.strip(b"\0 ") else b"")
+
+
+def _known_vr(tag: int) -> str:
+    """That of PS3.6, for a VR that does not say what the values are; UN for a private attribute."""
+    return "UN" if tag >> 16 & 1 else public_vr(tag, Choice())
 
 
 def _sequence(tag: int, items: list[dict[int, RequestElement]]) -> RequestElement:
