@@ -15,10 +15,13 @@ from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
 from archive.dicom.instance import Scope
+from archive.index import recording
+from archive.index.database import Connection
+from archive.index.recording import Former
 from archive.jobs.worker import work
 from archive.security.rules import Rules
 from archive.services.conflicts import Decision
-from held import SCANNER, check, digest, store, stored, version_of
+from held import SCANNER, aside, check, digest, store, stored, version_of
 from objects import new_uid, secondary_capture
 
 ROUNDS = 25
@@ -115,3 +118,33 @@ def test_an_instance_moves_while_its_studies_are_deleted_and_stored(archive: Arc
         lambda: deletes(there.StudyInstanceUID),
     )
     check(archive)
+
+
+def test_what_is_replaced_while_it_is_displaced_is_not_lost(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look of who accepts and its write another version takes the place: that version was acknowledged,
+    and so was the one before it."""
+    if not str(archive.settings.index.url).startswith("postgresql"):
+        pytest.skip("SQLite has one writer")
+    here = secondary_capture(PatientID="A")
+    there = version_of(here, StudyInstanceUID=new_uid(), SeriesInstanceUID=new_uid())
+    newer = version_of(here, PatientComments="newer")
+    archive.ae_titles.add("DOUBTER", "192.0.2.1", 104, Rules(duplicates="conflict"))
+    store(archive, here)
+    number = store(archive, there, replace(SCANNER, calling_ae_title="DOUBTER")).conflict_id
+    find_former, meddled = recording.find_former, []
+
+    def find_and_meddle(connection: Connection, uid: str) -> Former:
+        found = find_former(connection, uid)
+        if not meddled:
+            meddled.append(uid)
+            with ThreadPoolExecutor(1) as other:
+                other.submit(store, archive, newer).result(20.0)
+        return found
+
+    monkeypatch.setattr(recording, "find_former", find_and_meddle)
+    archive.conflicts.decide(number, Decision.ACCEPT, "test")
+    check(archive)
+    assert stored(archive) == {here.SOPInstanceUID: digest(there)}
+    assert set(aside(archive)) == {digest(here), digest(newer)}

@@ -24,7 +24,7 @@ from archive.dicom.instance import Instance, Scope, Source
 from archive.dicom.reading.reader import DataSetReader
 from archive.index import conflicts, deletions, recording
 from archive.index.conflicts import WAITING, Conflict, State
-from archive.index.database import Connection, Database
+from archive.index.database import Connection, Database, Raced
 from archive.index.recording import Outcome
 from archive.services import comparing, duplicates
 from archive.services.comparing import Difference
@@ -203,9 +203,9 @@ def _displace(connection: Connection, incoming: Incoming, settled_by: str) -> No
     """What has the SOP Instance UID goes from where it stands, and is kept aside."""
     former = recording.find_former(connection, incoming.instance.SOPInstanceUID)
     place = former.stored
-    deletions.delete(
-        connection, Scope((place.StudyInstanceUID,), (place.SeriesInstanceUID,), (place.SOPInstanceUID,))
-    )
+    scope = Scope((place.StudyInstanceUID,), (place.SeriesInstanceUID,), (place.SOPInstanceUID,))
+    if deletions.delete(connection, scope) != [place.blob_key]:
+        raise Raced  # another version has taken its place since: its bytes are not to be lost
     outcome = duplicates.record(connection, incoming)
     if outcome is not Outcome.STORED:
         raise InstanceConflict(f"{REASONS[outcome]}: {_NEXT_STEPS.get(outcome, 'look at it again')}")
