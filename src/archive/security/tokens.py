@@ -7,6 +7,7 @@ are required. The key files are read again when they have changed, so keys are r
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -65,17 +66,21 @@ class Tokens:
                 "no key of ours is its key", "add its key to tokens.jwks_file or tokens.key_file"
             )
         for key in fitting[:-1]:
-            try:
+            with contextlib.suppress(jwt.InvalidSignatureError):
                 return self._verified(token, key)
-            except jwt.InvalidSignatureError:
-                continue
+        return self._verified(token, fitting[-1], whatever=True)
+
+    def _verified(self, token: bytes, key: _Key, *, whatever: bool = False) -> str:
+        """Whom it speaks of. Raises TokenRefused; InvalidSignatureError where another key may yet be its key."""
         try:
-            return self._verified(token, fitting[-1])
-        except jwt.InvalidTokenError as error:
+            return str(self._claims(token, key)["sub"])
+        except (jwt.InvalidTokenError, OverflowError, RecursionError) as error:
+            if isinstance(error, jwt.InvalidSignatureError) and not whatever:
+                raise
             raise TokenRefused(*_worded(error)) from None
 
-    def _verified(self, token: bytes, key: _Key) -> str:
-        claims = jwt.decode(
+    def _claims(self, token: bytes, key: _Key) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
             token,
             key.key,
             algorithms=[key.algorithm],
@@ -84,7 +89,7 @@ class Tokens:
             leeway=self._settings.leeway_seconds,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
-        return str(claims["sub"])
+        return claims
 
     def _current(self) -> tuple[_Key, ...]:
         """The keys, read again if a file is another than last time. Raises TokenRefused when one cannot be read."""
@@ -99,7 +104,7 @@ class Tokens:
                     self._seen = seen
             except OSError as error:
                 raise _misconfigured(f"a key file cannot be read ({error.strerror})") from None
-            except (ValueError, TypeError, jwt.PyJWTError):
+            except (ValueError, TypeError, LookupError, AttributeError, jwt.PyJWTError):
                 raise _misconfigured("a key file holds no keys of the kind that was expected") from None
             return self._keys
 
@@ -132,7 +137,7 @@ def _from_jwks(settings: TokenSettings) -> tuple[_Key, ...]:
 def _header(token: bytes) -> dict[str, Any]:
     try:
         header: dict[str, Any] = jwt.get_unverified_header(token)
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, RecursionError):
         raise TokenRefused("it is no token", "let it give a signed JSON Web Token") from None
     return header
 
@@ -144,7 +149,7 @@ def _fits(key: _Key, header: dict[str, Any]) -> bool:
     return header.get("alg") == key.algorithm and (not named or not key.id or named == key.id)
 
 
-def _worded(error: jwt.InvalidTokenError) -> tuple[str, str]:
+def _worded(error: Exception) -> tuple[str, str]:
     """Reason and remedy in our own words: those of the library quote the token."""
     for kind, reason, remedy in _REASONS:
         if isinstance(error, kind):
