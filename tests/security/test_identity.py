@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from archive.dicom.errors import CallerRefused
 from archive.network.caller import JWT, SAML, USER, USER_AND_PASSCODE, Caller, UserIdentity
+from archive.security import identity as identity_checks
 from archive.security.ae_titles import AETitle
 from archive.security.identity import FAILURES, WAIT_SECONDS, Identities, password_hash
 from archive.security.rules import Rules
@@ -140,6 +144,25 @@ def test_a_key_set_chooses_by_id_and_each_key_has_its_algorithm(tmp_path: Path) 
         refused(made, wrong)
 
 
+def test_a_key_without_an_id_may_be_any_of_several(tmp_path: Path) -> None:
+    """What is wrong with a token is said whichever of the keys it was made with; nothing but TokenRefused comes."""
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"keys": [jwk(OTHER, "old"), jwk(KEY, "new")]}))
+    made = tokens(jwks_file=str(path))
+    for key in (OTHER, KEY):
+        assert "expired" in refused(made, token(key, exp=1)).reason
+        assert refused(made, token(key, exp=float("inf"))).remedy
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"keys": [1]}', '{"keys": null}', "[]", "", '{"keys": [{"kty": []}]}']
+)
+def test_a_key_set_that_is_none_is_told_of(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(text)
+    assert "no keys" in refused(tokens(jwks_file=str(path)), token()).reason
+
+
 def test_keys_are_rolled_over_without_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps({"keys": [jwk(KEY, "1")]}))
@@ -244,6 +267,32 @@ def test_guessing_has_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(identities, PASSWORD, RIGHT) == b""
     with pytest.raises(CallerRefused, match="wrong"):
         check(identities, PASSWORD, wrong)
+
+
+def test_guessing_with_many_connections_at_a_time_has_to_wait_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each waits for its turn; when that comes, those before it have used up the patience."""
+    begun, computed = threading.Barrier(4 * FAILURES), []
+
+    def slow(*_: object) -> bool:
+        computed.append(1)
+        time.sleep(0.05)
+        return False
+
+    monkeypatch.setattr(identity_checks, "_verifies", slow)
+    identities = Identities(tokens(), Clock())
+
+    def guess(_: int) -> int:
+        begun.wait(30)
+        with pytest.raises(CallerRefused) as caught:
+            check(identities, PASSWORD, UserIdentity(USER_AND_PASSCODE, b"ct", b"wrong"))
+        return caught.value.result
+
+    with ThreadPoolExecutor(begun.parties) as threads:
+        results = list(threads.map(guess, range(begun.parties)))
+    assert len(computed) <= FAILURES + 1
+    assert results.count(2) == len(results) - len(computed)
 
 
 def test_a_hash_that_is_none_lets_nobody_in() -> None:

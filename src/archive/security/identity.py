@@ -64,11 +64,13 @@ class Identities:
             return None
         who = (entry.title, caller.address)
         self._check_patience(who)
-        try:
-            self._check(caller.identity, entry)
-        except CallerRefused:
-            self._remember(who)
-            raise
+        with self._room:
+            self._check_patience(who)  # of many at a time, others have failed while this one waited
+            try:
+                self._check(caller.identity, entry)
+            except CallerRefused:
+                self._remember(who)
+                raise
         with self._lock:
             self._failed.pop(who, None)
         return b""
@@ -83,8 +85,7 @@ class Identities:
         if identity is None or identity.kind != USER_AND_PASSCODE:
             raise _refused("the AE has to give a user name and password", "let it give user identity type 2")
         user = hmac.compare_digest(identity.primary, entry.rules.user.encode())
-        with self._room:
-            right = _verifies(entry.rules.password_hash, identity.secondary)
+        right = _verifies(entry.rules.password_hash, identity.secondary)
         if not (user and right):
             remedy = command("set", entry.title, "--user", "NAME", "--set-password")
             remedy = f"correct them at the sender, or {remedy}"
