@@ -7,10 +7,12 @@ possible before the first byte went out leaves room for the next. `transfer` sen
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
+import structlog
 from pynetdicom.dimse_primitives import C_STORE
 
 from archive.dicom.errors import ArchiveError, AssociationAborted, NotAcceptable, PeerFailure
@@ -25,6 +27,8 @@ NO_CONTEXT = 0x0122
 NO_BYTES = 0x0110
 NO_STATUS = 0x0110
 NO_ASSOCIATION = 0xA702
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,10 @@ def store(
                 continue
             except ArchiveError as missing:
                 return Outcome(instance, NO_BYTES, missing.reason)
-            _send(association, context, _command(instance, request, message_id), pieces)
+            except Exception as fault:  # noqa: BLE001 - a fault of ours with one object must not cost those behind it
+                _log_fault(instance, fault)
+                return Outcome(instance, NO_BYTES, "internal error: see the log of the archive")
+            _send(association, context, instance, _command(instance, request, message_id), pieces)
         answer = _response(association, message_id)
         if answer.Status is None:
             return Outcome(instance, NO_STATUS, "the receiver answered without a status")
@@ -129,14 +136,36 @@ def _command(instance: StoredInstance, request: StoreRequest, message_id: int) -
     )
 
 
-def _send(association: Association, context: Context, command: C_STORE, pieces: Iterable[bytes]) -> None:
+def _send(
+    association: Association,
+    context: Context,
+    instance: StoredInstance,
+    command: C_STORE,
+    pieces: Iterable[bytes],
+) -> None:
     """A data set that breaks off half way cannot be taken back: `send` aborts the association."""
+    broken = "the stored bytes cannot be read, or converted, to their end"
     try:
         association.send(context.id, command, pieces)
     except PeerFailure:
         raise
     except ArchiveError as damage:
-        raise AssociationAborted("the stored bytes cannot be read, or converted, to their end") from damage
+        raise AssociationAborted(broken) from damage
+    except Exception as fault:
+        _log_fault(instance, fault)
+        raise AssociationAborted(broken) from fault
+
+
+def _log_fault(instance: StoredInstance, fault: Exception) -> None:
+    """The type and the place, never the message: it may quote a value of the object."""
+    place = traceback.extract_tb(fault.__traceback__)[-1]
+    _log.error(
+        "internal error",
+        SOPInstanceUID=instance.SOPInstanceUID,
+        type=type(fault).__name__,
+        file=place.filename,
+        line=place.lineno,
+    )
 
 
 def _response(association: Association, message_id: int) -> C_STORE:

@@ -87,9 +87,13 @@ class Transfer:
             numbers = range(self._working, 0 if self._stopped else until)
             self._working += len(numbers)
         for number in numbers:
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._work, args=(number,), name=f"transfer-{number}", daemon=True
-            ).start()
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more of them: those that there are do it
+                self._ended(number, "the archive has no thread left to send it")
 
     # --- in the threads ---
 
@@ -98,13 +102,16 @@ class Transfer:
         try:
             reason = self._send_batches(number)
         finally:
-            with self._changed:
-                self._working -= 1
-                if number in self._under_way:
-                    self._settled(number, self._under_way[number][0], reason)
-                if not self._working and not self._stopped:
-                    self._give_up(reason)
-                self._changed.notify_all()
+            self._ended(number, reason)
+
+    def _ended(self, number: int, reason: str) -> None:
+        with self._changed:
+            self._working -= 1
+            if number in self._under_way:
+                self._settled(number, self._under_way[number][0], reason)
+            if not self._working and not self._stopped:
+                self._give_up(reason)
+            self._changed.notify_all()
 
     def _send_batches(self, number: int) -> str:
         """Why this thread stopped before the end; empty if it did not."""
