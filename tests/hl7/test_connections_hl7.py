@@ -69,6 +69,17 @@ def test_bytes_that_are_no_mllp(door: Door) -> None:
         assert ended(connection)
 
 
+@pytest.mark.parametrize("between", [b"\x0b", b"\x1c\x0b", b"\x1c", b"\x1c\n\x0b"])
+def test_a_message_whose_end_was_lost_is_not_one_with_the_next(door: Door, between: bytes) -> None:
+    """The orders of the second would be those of the first one's patient."""
+    other = other_order(2).replace("4711", "4812").encode()
+    with door.connect() as connection:
+        connection.sendall(b"\x0b" + order().encode() + between + other + b"\x1c\r")
+        assert acknowledged(received(connection))[0] == "AE"
+        assert ended(connection)
+    assert door.entries() == []
+
+
 def test_a_message_without_end_is_cut_off(open_door: OpenDoor) -> None:
     door = open_door(hl7__maximum_message_bytes=2000)
     with door.connect() as connection:

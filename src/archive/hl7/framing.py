@@ -45,6 +45,9 @@ class Frames:
                     raise ObjectTooLarge(f"a message of more than {self._maximum_bytes} bytes")
                 return
             message = bytes(self._held[1:end])
+            if START in message or END in message:
+                # The end of one message was lost: its patient would be taken for that of the next.
+                raise CannotUnderstand("a message holds 0B or 1C: it is two messages, or half of one")
             del self._held[: end + 2]
             self._searched = 0
             yield message

@@ -39,6 +39,8 @@ STATES: Mapping[str, str] = {
 
 _PRIORITIES = {"S": "STAT", "A": "HIGH", "P": "HIGH", "C": "HIGH", "R": "ROUTINE", "T": "MEDIUM"}
 _SEXES = {"M": "M", "F": "F", "O": "O", "A": "O"}
+_ONCE = ("MSH", "PID", "PV1")
+"""A second one would be of another message, patient or visit, and nothing tells to whom the orders belong."""
 _PREGNANT, _DEFINITELY_PREGNANT = "B6", 3
 
 
@@ -55,14 +57,26 @@ class _Group:
 
 def orders(message: Message) -> list[Order]:
     """The orders of a message, in their order. Raises MissingValue, CannotUnderstand."""
+    _check_whole(message)
     shared = _patient(message) | _visit(message)
     groups = list(_groups(message))
     if not groups:
         raise MissingValue("the message has no ORC: which order is it about?")
-    made = [order for group in groups for order in _orders(group, shared)]
-    if not made:
-        raise MissingValue("the order has no OBR: what is to be done?")
-    return made
+    return [order for group in groups for order in _orders(group, shared)]
+
+
+def _check_whole(message: Message) -> None:
+    """One patient, and nothing that belongs to no order. Raises CannotUnderstand."""
+    for name in _ONCE:
+        if sum(1 for _ in message.all(name)) > 1:
+            raise CannotUnderstand(
+                f"the message has several {name}: whose are its orders? Send one message for each"
+            )
+    for segment in message.segments:
+        if segment.name == "ORC":
+            return
+        if segment.name in ("OBR", "IPC"):
+            raise CannotUnderstand(f"{segment.name} stands before ORC: which order is it about?")
 
 
 def _groups(message: Message) -> Iterator[_Group]:
@@ -105,7 +119,9 @@ def _orders(group: _Group, shared: Attributes) -> Iterator[Order]:
     if control is Control.STATE and not state:
         raise CannotUnderstand("ORC-5 is no order status that is known here (HL7 table 0038)")
     steps = list(_imaging_steps(group) if group.imaging else _steps(group))
-    if not steps and control is not Control.ENTER:
+    if not steps:
+        if control is Control.ENTER:
+            raise MissingValue("the order has no OBR: what is to be done?")
         steps = [({}, {})]
     for procedure, step in steps:
         whole = shared | _order(group) | procedure | {"ScheduledProcedureStepSequence": [step]}
