@@ -61,6 +61,26 @@ def test_there_has_to_be_something_to_replace(database: Database) -> None:
         put_in_place(connection, instance(), "a")
 
 
+@pytest.mark.parametrize("moved", ["SeriesInstanceUID", "StudyInstanceUID", "SOPClassUID", "PatientID", ""])
+def test_what_has_changed_since_it_was_judged_is_not_replaced(database: Database, moved: str) -> None:
+    """It is judged anew: it may stand in another study by now, which nothing but a person may take it from; or be the
+    very same object, of which nothing is to be kept aside."""
+    first = instance(PatientID="A")
+    uids = first.StudyInstanceUID, first.SeriesInstanceUID, first.SOPInstanceUID
+    record(database, first, "a")
+    second = instance(*uids, PatientID="B") if moved == "PatientID" else first
+    if moved not in ("PatientID", ""):
+        second = replace(first, **{moved: "1.2.3"})
+    record(database, instance("1.2.3", PatientID="A"), "c")
+    key = "b" if moved else "a"
+    with database.read() as connection, pytest.raises(Raced):
+        put_in_place(connection, second, key)
+    with database.read() as connection:
+        found = instances.find_instance(connection, first.SOPInstanceUID)
+    assert found is not None
+    assert (found.blob_key, found.SeriesInstanceUID) == ("a", first.SeriesInstanceUID)
+
+
 @pytest.mark.parametrize(
     ("changed", "outcome"),
     [

@@ -85,16 +85,23 @@ def replace(
     sha256: str,
     source: Source,
     received_sha256: str = "",
+    *,
+    instead_of: Outcome = Outcome.OTHER_CONTENT,
 ) -> Former:
-    """Put an object in the place of the version that is stored (after `OTHER_CONTENT`); what that was.
+    """Put an object in the place of the version that is stored; what that was. `instead_of` is what `record` has found
+    in its way; where that is something else by now, this is Raced.
 
     Its bytes are pointed to by nothing then, so the caller sees to them in the same transaction. What study and
     series say stays, and is completed as by any further object."""
-    place = _find_place(connection, instance)
     # In the order in which a deletion locks: it must not take away what it has not seen.
-    lock = sa.select(study.c.id).where(study.c.id == place.study_id).with_for_update()
-    if place.instance_id is None or connection.execute(lock).first() is None:
+    before = _find_place(connection, instance)
+    lock = sa.select(study.c.id).where(study.c.id == before.study_id).with_for_update()
+    if connection.execute(lock).first() is None:
         raise Raced
+    place = _find_place(connection, instance)
+    if _in_the_way(connection, place, instance, received_sha256 or sha256) is not instead_of:
+        raise Raced
+    assert place.instance_id is not None
     former = find_former(connection, instance.SOPInstanceUID)
     study_id = _complete_study(connection, place, instance)
     series_id = _complete_series(connection, place, instance, study_id)

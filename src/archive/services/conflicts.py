@@ -194,7 +194,7 @@ def _reader(one: Conflict, blob: Blob, digest: Any = None) -> DataSetReader:
 
 def _take_over(connection: Connection, incoming: Incoming, settled_by: str) -> None:
     """The same object is stored meanwhile: its bytes were not read now, those of the copy were."""
-    former = duplicates.take_place(connection, incoming)
+    former = duplicates.take_place(connection, incoming, Outcome.ALREADY_THERE)
     duplicates.release_same(connection, incoming, settled_by)
     abandon(connection, former.stored.blob_key, GRACE_SECONDS)
 

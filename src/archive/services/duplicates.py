@@ -204,7 +204,7 @@ def record(connection: Connection, one: Incoming) -> Outcome:
     )
 
 
-def take_place(connection: Connection, one: Incoming) -> Former:
+def take_place(connection: Connection, one: Incoming, instead_of: Outcome = Outcome.OTHER_CONTENT) -> Former:
     """Put an object in the place of the version that is stored; what that was, to which nothing points then."""
     return recording.replace(
         connection,
@@ -214,4 +214,5 @@ def take_place(connection: Connection, one: Incoming) -> Former:
         one.sha256,
         one.source,
         one.received_otherwise,
+        instead_of=instead_of,
     )
