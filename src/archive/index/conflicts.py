@@ -140,7 +140,7 @@ def hold(
     settled_at = time.time() if state in SETTLED else 0.0
     decided: dict[str, Any] = {"state": state, "settled_at": settled_at, "settled_by": settled_by}
     if same is not None:
-        reason, decided = same.reason, {} if state is State.OPEN else decided
+        reason, decided = same.reason, decided if state is State.REPLACED else {}
     identity = {
         **_uids(stored, stored.SOPClassUID),
         "sha256": copy.received_sha256,
@@ -151,13 +151,12 @@ def hold(
 
 def held(connection: Connection, sop_instance_uid: str, received_sha256: str) -> Conflict | None:
     """The record that holds the bytes of this object, if they are held."""
-    found = (
-        sa.select(*_COLUMNS)
-        .where(conflict.c.SOPInstanceUID == rows.uid(sop_instance_uid))
-        .where(conflict.c.sha256 == received_sha256, _HELD)
+    # Those too that hold nothing: another may be about to give one of them its bytes.
+    known = sa.select(*_COLUMNS).where(
+        conflict.c.SOPInstanceUID == rows.uid(sop_instance_uid), conflict.c.sha256 == received_sha256
     )
-    row = connection.execute(found.with_for_update()).first()
-    return Conflict(*row) if row else None
+    found = [Conflict(*row) for row in connection.execute(known.order_by(conflict.c.id).with_for_update())]
+    return next((one for one in found if one.has_copy), None)
 
 
 def count_again(connection: Connection, conflict_id: int, source: Source) -> None:
@@ -221,10 +220,12 @@ def release_settled(connection: Connection, scope: Scope) -> list[str]:
 
 
 def expire(connection: Connection, settled_before: float, limit: int) -> list[str]:
-    """Let go of what was decided before a moment, so many at most; the keys of its bytes."""
+    """Let go of what was decided before a moment, so many at most; the keys of its bytes. What came again since then,
+    and was taken, stays as long as if it had been decided now."""
     old = (
         sa.select(conflict.c.id)
-        .where(conflict.c.state.in_(SETTLED), conflict.c.settled_at < settled_before, _HELD)
+        .where(conflict.c.state.in_(SETTLED), _HELD)
+        .where(conflict.c.settled_at < settled_before, conflict.c.last_at < settled_before)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
