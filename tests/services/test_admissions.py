@@ -20,10 +20,12 @@ from archive.dicom.errors import (
 )
 from archive.dicom.instance import Source
 from archive.network.caller import USER_AND_PASSCODE, Caller, UserIdentity
+from archive.security.admission import IPAddress
 from archive.security.identity import Identities, password_hash
 from archive.security.rules import Rules
 from archive.security.tokens import Tokens
 from archive.services.admission import Admissions
+from archive.services.host_names import HostNames
 from archive.services.refusals import REFUSALS_PER_SECOND, Instance, Refusals
 from archive.services.seats import Seats
 from archive.settings import TokenSettings
@@ -137,6 +139,21 @@ def test_a_seat_is_not_taken_by_who_is_refused(archive: Archive) -> None:
 def test_this_machine_may_be_a_stranger_too(archive: Archive) -> None:
     door, _ = admissions(archive, trust_this_machine=False)
     assert refuse(door, "ANY", "127.0.0.1").diagnostic == 3
+
+
+def test_an_association_waits_for_a_name_only_once(archive: Archive) -> None:
+    """Though the one answer is too old, or none has come, when the refusal is put into words."""
+    asked: list[str] = []
+
+    def resolve(name: str) -> frozenset[IPAddress]:
+        asked.append(name)
+        raise OSError
+
+    names = HostNames(resolve, iter(range(0, 100_000, 1000)).__next__)
+    archive.ae_titles.add("CT1", "ct1.example", 104)
+    door, _ = admissions(archive, host_names=names)
+    refuse(door, "CT1")
+    assert asked == ["ct1.example"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from archive.dicom.errors import CallerRefused
 from archive.network.caller import Caller
@@ -59,7 +60,7 @@ class Admissions:
         house = House(
             self._ae_titles.own_titles,
             self._ae_titles.meant(caller.calling_ae_title),
-            self._host_names.addresses,
+            cache(self._host_names.addresses),  # one association waits for a name only once
             self._trust_this_machine,
         )
         entry = decide(caller, house)
