@@ -71,6 +71,25 @@ def test_a_changed_order_keeps_what_it_does_not_say(here: Archive) -> None:
     assert text(step_of(found.data_set), rules.STEP_DESCRIPTION) == "Neck"
 
 
+def test_a_changed_order_keeps_its_numbers_and_who_gave_the_patient_id(here: Archive) -> None:
+    """Else it could not be cancelled by the other number, and an order from elsewhere would be taken for it."""
+    [key] = here.orders.apply([order(AccessionNumber="A", IssuerOfPatientID="HOSP")], "RIS")
+    [again] = here.orders.apply([order(**bare(FillerOrderNumberImagingServiceRequest=""))], "RIS")
+    assert again == key
+    found = facts(here.worklist.get(key).data_set)
+    assert (found.AccessionNumber, found.FillerOrderNumberImagingServiceRequest) == ("A", "F1")
+    with pytest.raises(OtherPatient):
+        here.orders.apply([order(**bare(IssuerOfPatientID="CLINIC"))], "RIS")
+
+
+def test_an_order_without_any_number_is_refused(here: Archive) -> None:
+    """Sent again, because its acknowledgment was lost, it would be two entries."""
+    nameless = bare(FillerOrderNumberImagingServiceRequest="", PlacerOrderNumberImagingServiceRequest="")
+    with pytest.raises(MissingValue, match="number"):
+        here.orders.apply([order(**nameless)], "RIS")
+    assert here.worklist.all() == []
+
+
 def test_several_steps_of_one_order(here: Archive) -> None:
     two = [order(**bare(Step_ScheduledProcedureStepDescription=name)) for name in ("One", "Two")]
     keys = here.orders.apply(two, "RIS")
@@ -158,3 +177,7 @@ def test_orders_tell_states(here: Archive) -> None:
     [key] = here.orders.apply([order(**bare())], "RIS")
     here.orders.apply([order(Control.STATE, "COMPLETED", **bare())], "RIS")
     assert here.worklist.get(key).state == "COMPLETED"
+    here.orders.apply([order(Control.STATE, "STARTED", **bare())], "RIS")
+    assert here.worklist.get(key).state == "COMPLETED", "told late that it has begun"
+    here.orders.apply([order(Control.STATE, "SCHEDULED", **bare())], "RIS")
+    assert here.worklist.get(key).state == "SCHEDULED", "it has to be done once more"

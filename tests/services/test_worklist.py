@@ -217,6 +217,19 @@ def test_another_patient_cannot_take_over_an_entry(here: Archive) -> None:
     assert (changed.state, facts(changed.data_set).AccessionNumber) == ("STARTED", "NEW")
 
 
+def test_other_content_keeps_the_ids_that_it_does_not_name(here: Archive) -> None:
+    """A modality may have asked already: its images would come under a study that nobody knows any more."""
+    of = written(IssuerOfPatientID="HOSP")
+    key = enter(here, of)
+    before = facts(here.worklist.get(key).data_set)
+    silent = written(
+        StudyInstanceUID="", RequestedProcedureID="", IssuerOfPatientID="", Step_ScheduledProcedureStepID=""
+    )
+    after = facts(here.worklist.replace(key, keyword_form.data_set(silent), "test").data_set)
+    for name in ("StudyInstanceUID", "RequestedProcedureID", "IssuerOfPatientID", "ScheduledProcedureStepID"):
+        assert getattr(after, name) == getattr(before, name), name
+
+
 def test_what_is_not_there(here: Archive) -> None:
     for call in (here.worklist.get, here.worklist.remove):
         with pytest.raises(NotFound):

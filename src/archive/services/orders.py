@@ -12,10 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archive.dicom.errors import InvalidValue, NoLongerChangeable, NotFound
+from archive.dicom.errors import InvalidValue, MissingValue, NoLongerChangeable, NotFound
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist import entries as rules
-from archive.dicom.worklist.entries import CANCELED, COMPLETED, DISCONTINUED, SCHEDULED, STARTED, Facts, text
+from archive.dicom.worklist.entries import (
+    CANCELED,
+    COMPLETED,
+    DISCONTINUED,
+    FINAL,
+    SCHEDULED,
+    STARTED,
+    Facts,
+    text,
+)
 from archive.index import worklist
 from archive.index.database import Database
 from archive.index.worklist import Entry
@@ -66,6 +75,11 @@ class Orders:
         asked = rules.facts(order.data_set)
         there = _entries(connection, asked)
         if order.control is Control.ENTER:
+            if not any(getattr(asked, name) for name in (*_ORDER_NUMBERS, "AccessionNumber")):
+                raise MissingValue(
+                    "the order has no number (filler's, placer's or accession number): sent again, it would be another",
+                    int(rules.PLACER, 16),
+                )
             entry = beside.entry(_named(there, asked), asked)
             brought = _completed(order.data_set, entry, _of_procedure(there, asked))
             [(data_set, _)] = rules.entries(brought, self._worklist.defaults())
@@ -156,9 +170,11 @@ def _completed(brought: DataSet, entry: Entry | None, sibling: Entry | None) -> 
     made, step = dict(brought), dict(rules.step_of(brought))
     known = entry or sibling
     if known is not None:
-        for tag in (rules.STUDY_UID, rules.PROCEDURE_ID):
+        for tag in (rules.STUDY_UID, rules.PROCEDURE_ID, rules.ISSUER):
             _keep(made, known.data_set, tag)
     if entry is not None:
+        for tag in (rules.ACCESSION, rules.PLACER, rules.FILLER):
+            _keep(made, entry.data_set, tag)
         if not text(step, rules.START_DATE):
             step.pop(rules.START_TIME, None)
         for tag in (rules.STEP_ID, rules.START_DATE, rules.START_TIME, rules.STATION):
@@ -177,9 +193,10 @@ def _entered(order: Order, entry: Entry | None) -> str:
 
 
 def _next_state(order: Order, entry: Entry) -> str:
-    """Raises NoLongerChangeable for what has happened already."""
+    """Raises NoLongerChangeable for what has happened already. That a step has begun, told late, does not bring back
+    one that has ended."""
     if order.control is Control.STATE:
-        return order.state
+        return entry.state if order.state == STARTED and entry.state in FINAL else order.state
     wanted = CANCELED if order.control is Control.CANCEL else DISCONTINUED
     if entry.state in (wanted, CANCELED):
         return entry.state

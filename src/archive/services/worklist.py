@@ -64,12 +64,14 @@ class Worklist:
     def replace(self, key: int, brought: DataSet, source: str) -> Entry:
         """Give an entry other content; what identifies patient, study and step stays. Raises NotFound and what `add`
         raises."""
-        [(data_set, state), *others] = rules.entries(brought, self.defaults())
-        if others:
-            raise InvalidValue("an entry is one scheduled procedure step", rules.SCHEDULED_STEP_SEQUENCE)
 
         def change(connection: Any) -> Entry:
             entry = _found(worklist.get(connection, key, lock=True))
+            [(data_set, state), *others] = rules.entries(
+                rules.identified(brought, entry.data_set), self.defaults()
+            )
+            if others:
+                raise InvalidValue("an entry is one scheduled procedure step", rules.SCHEDULED_STEP_SEQUENCE)
             self.revise(connection, entry, data_set, source)
             if state:
                 worklist.plan(connection, key, state, source)

@@ -91,6 +91,18 @@ def entries(brought: DataSet, defaults: Defaults) -> list[tuple[DataSet, str]]:
     return made
 
 
+def identified(brought: DataSet, before: DataSet) -> DataSet:
+    """Other content for an entry, which keeps the IDs that it does not name: modalities may have got them already."""
+    made = dict(brought)
+    for tag in (STUDY_UID, PROCEDURE_ID, ISSUER):
+        if not text(made, tag) and tag in before:
+            made[tag] = before[tag]
+    steps = [dict(step or {}) for step in brought.get(STEPS, {}).get("Value") or []]
+    if len(steps) == 1 and not text(steps[0], STEP_ID):
+        steps[0][STEP_ID] = step_of(before)[STEP_ID]
+    return {**made, STEPS: {"vr": "SQ", "Value": steps}}
+
+
 def facts(entry: DataSet) -> Facts:
     """The facts of a complete entry."""
     tags = (STUDY_UID, STEP_ID, PROCEDURE_ID, ACCESSION, PATIENT_ID, ISSUER, PLACER, FILLER, START_DATE)
