@@ -17,7 +17,7 @@ from archive.dicom.errors import OutOfResources
 from archive.index import outbox
 from archive.jobs import worker
 from archive.jobs.retry import RetryPolicy
-from archive.jobs.table import SPOOL_AGE_SECONDS
+from archive.jobs.table import SPOOL_AGE_SECONDS, Recurring
 from archive.settings import Settings
 
 HOUR = 3600.0
@@ -157,3 +157,18 @@ def test_the_loop_beats_sweeps_and_stops(archive: Archive) -> None:
     worker.run(archive, beat, stop)
     assert len(beats) >= 2
     assert not left.exists()
+
+
+def test_recurring_work_that_fails_unforeseen_keeps_nothing_else_from_being_done(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end every worker at its start, and no commitment would be told any more."""
+    ran, stop = [], threading.Event()
+
+    def fail(_: Archive) -> None:
+        raise ValueError("a fault of ours")
+
+    recurring = (Recurring("fails", HOUR, fail), Recurring("works", HOUR, lambda _: ran.append(1)))
+    monkeypatch.setattr(worker, "RECURRING", recurring)
+    worker.run(archive, lambda: stop.set() if ran else None, stop)
+    assert ran == [1]

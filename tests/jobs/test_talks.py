@@ -194,6 +194,30 @@ def test_an_index_that_is_away_ends_nothing(archive: Archive, monkeypatch: pytes
     assert talked.to == ["A"]
 
 
+def test_one_that_fails_unforeseen_ends_no_talk_with_others(archive: Archive) -> None:
+    """Whatever it is: who it is for cannot be told, or there is no further thread."""
+    talked = Talked()
+    jobs = talked.jobs
+    jobs["Tell"] = dataclasses.replace(
+        jobs["Tell"], destination=lambda _, payload: payload.get("to") or 1 / 0
+    )
+    threads = [RuntimeError("can't start new thread")]
+
+    def begin(work: Callable[[], None]) -> None:
+        if threads:
+            raise threads.pop()
+        work()
+
+    destinations = Destinations()
+    talks = worker.Talks(archive, jobs, destinations, begin)
+    put(archive, "", "A", "B")
+    assert talks.begin(time.time()) == 3
+    assert (talked.to, destinations.busy) == (["B"], 0)
+    later = time.time() + DAYS
+    assert talks.begin(later) == 2
+    assert talked.to == ["B", "A"]
+
+
 def test_destinations() -> None:
     now = [0.0]
     destinations = Destinations(lambda: now[0])

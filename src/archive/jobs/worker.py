@@ -126,7 +126,12 @@ class Talks:
             log.error("outbox not at hand", reason=error.reason)
             return 0
         for entry in due:
-            self._meet(entry, now)
+            try:
+                self._meet(entry, now)
+            except (
+                Exception
+            ) as error:  # as for a job: the talks go on, and this one comes due again with its lease
+                log.error("talk failed unforeseen", event_name=entry.event, job=entry.id, exc_info=error)
         return len(due)
 
     def part(self) -> None:
@@ -149,7 +154,12 @@ class Talks:
             _give_back(self._archive, [entry], now + pause)
             return
         self._claimed[entry.id] = entry
-        self._begin(partial(self._talk, entry, destination))
+        try:
+            self._begin(partial(self._talk, entry, destination))
+        except BaseException:  # no further thread is to be had
+            self._claimed.pop(entry.id, None)
+            self._destinations.leave(destination, failed=False)
+            raise
 
     def _talk(self, entry: outbox.Job, destination: str) -> None:
         failure = ""
@@ -253,3 +263,7 @@ def _recur(archive: Archive, due: dict[Recurring, float], now: float) -> None:
             each.run(archive)
         except ArchiveError as error:
             log.error("recurring work failed", work=each.name, reason=error.reason)
+        except (
+            Exception
+        ) as error:  # as for a job: it must not keep the worker from all others, at each start anew
+            log.error("recurring work failed unforeseen", work=each.name, exc_info=error)
