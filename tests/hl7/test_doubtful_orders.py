@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hl7_door import PID, PV1, Door, header, obr, orc, order, segment
+from hl7_door import PID, PV1, ZDS, Door, header, obr, orc, order, segment
 
 OTHER_PID = segment("PID", f3="4812^^^HOSP", f5="Roe^Max")
 OTHER_ZDS = segment("ZDS", f1="1.2.3.5")
@@ -23,6 +23,9 @@ def message(*segments: str) -> str:
         (message(PID, PV1, orc(), obr(), PV1, *SECOND), "several PV1"),
         (order(orc(), *SECOND), "no OBR"),
         (order(obr(), *SECOND), "OBR stands before ORC"),
+        (order(orc(), obr(), ZDS, OTHER_ZDS), "several ZDS"),
+        (order(orc(f7="^^^2026-12-31 14:30"), obr(), ZDS), "YYYYMMDD"),
+        (order(orc(f7="^^^202612"), obr(), ZDS), "YYYYMMDD"),
     ],
 )
 def test_orders_of_nobody_knows_whom(door: Door, whole: str, words: str) -> None:
@@ -30,3 +33,36 @@ def test_orders_of_nobody_knows_whom(door: Door, whole: str, words: str) -> None
     assert code == "AE"
     assert words in text
     assert door.entries() == []
+
+
+def codes(entry: dict[str, object]) -> list[str]:
+    protocol = entry["ScheduledProtocolCodeSequence"]
+    assert isinstance(protocol, list)
+    return [code["CodeValue"] for code in protocol]
+
+
+def test_one_step_in_several_pairs_of_orc_and_obr(door: Door) -> None:
+    """IHE RAD-4: a pair for each code of the protocol, with the same OBR-20."""
+    pairs = (orc(), obr(), orc(), obr(f4="CTH^CT head^L^P2^Contrast^LP"), ZDS)
+    for _ in range(2):
+        assert door.send(order(*pairs))[0] == "AA"
+    [entry] = door.entries()
+    assert codes(entry) == ["P1", "P2"]
+
+
+def test_steps_of_two_procedures_that_have_one_id_are_two(door: Door) -> None:
+    """Step IDs are often 1, 2, 3 within a procedure: the accession number of the second was lost."""
+    assert door.send(order(orc(), obr(f20="1"), obr(f18="ACC2", f19="RP2", f20="1")))[0] == "AA"
+    assert {one["AccessionNumber"]: codes(one) for one in door.entries()} == {"ACC1": ["P1"], "ACC2": ["P1"]}
+
+
+def test_the_study_of_one_order_is_not_that_of_the_next(door: Door) -> None:
+    assert door.send(order(orc(), obr(), ZDS, *SECOND))[0] == "AA"
+    one, other = door.entries()
+    assert one["StudyInstanceUID"] == "1.2.3.4" != other["StudyInstanceUID"]
+
+
+@pytest.mark.parametrize("segments", [(orc(), obr(), *SECOND, ZDS), (ZDS, orc(), obr(), *SECOND)])
+def test_the_study_of_all_orders(door: Door, segments: tuple[str, ...]) -> None:
+    assert door.send(order(*segments))[0] == "AA"
+    assert [one["StudyInstanceUID"] for one in door.entries()] == ["1.2.3.4"] * 2

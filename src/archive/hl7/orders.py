@@ -59,7 +59,7 @@ def orders(message: Message) -> list[Order]:
     """The orders of a message, in their order. Raises MissingValue, CannotUnderstand."""
     _check_whole(message)
     shared = _patient(message) | _visit(message)
-    groups = list(_groups(message))
+    groups = _groups(message)
     if not groups:
         raise MissingValue("the message has no ORC: which order is it about?")
     return [order for group in groups for order in _orders(group, shared)]
@@ -79,18 +79,48 @@ def _check_whole(message: Message) -> None:
             raise CannotUnderstand(f"{segment.name} stands before ORC: which order is it about?")
 
 
-def _groups(message: Message) -> Iterator[_Group]:
-    group: _Group | None = None
-    everywhere = list(message.all("ZDS"))
+def _groups(message: Message) -> list[_Group]:
+    """Where OBR-20 of the same order names the same step again behind an ORC of its own (RAD-4), it is one group."""
+    made: list[_Group] = []
+    for group in _with_study(message):
+        before = next((one for one in made if _is_one_step(one, group)), None)
+        if before is None:
+            made.append(group)
+        else:
+            before.details += group.details
+    return made
+
+
+def _with_study(message: Message) -> list[_Group]:
+    """The one ZDS of a message that stands at its end (RAD-4), or before its orders, is about all of it."""
+    found: list[_Group] = []
+    study: Segment | None = None
     for segment in message.segments:
         if segment.name == "ORC":
-            if group is not None:
-                yield _with_study(group, everywhere)
-            group = _Group(segment)
-        elif group is not None:
-            _take(group, segment)
-    if group is not None:
-        yield _with_study(group, everywhere)
+            found.append(_Group(segment))
+        elif found:
+            _take(found[-1], segment)
+        elif segment.name == "ZDS":
+            study = segment
+    if found and not any(group.study for group in found[:-1]):
+        study = found[-1].study or study
+        for group in found:
+            group.study = study
+    return found
+
+
+def _is_one_step(one: _Group, other: _Group) -> bool:
+    """Whether both groups are the same order, and have one more code of the same step."""
+    if one.imaging or other.imaging or len(other.details) != 1 or not one.details:
+        return False
+    same_order = all(one.control.get(at) == other.control.get(at) for at in (1, 2, 3, 5))
+    step = _step_key(other.details[0])
+    return same_order and bool(step[-1]) and step in map(_step_key, one.details)
+
+
+def _step_key(detail: Segment) -> tuple[str, str, str]:
+    """Accession number, procedure, step."""
+    return detail.get(18), detail.get(19), detail.get(20)
 
 
 def _take(group: _Group, segment: Segment) -> None:
@@ -101,14 +131,9 @@ def _take(group: _Group, segment: Segment) -> None:
     elif segment.name == "TQ1":
         group.timing = group.timing or segment
     elif segment.name == "ZDS":
+        if group.study is not None and group.study.get(1) != segment.get(1):
+            raise CannotUnderstand("an order has several ZDS: which study is it?")
         group.study = segment
-
-
-def _with_study(group: _Group, everywhere: list[Segment]) -> _Group:
-    """The one ZDS of a message, wherever it stands, is about all of it: RAD-4 has it at the end."""
-    if group.study is None and len(everywhere) == 1:
-        group.study = everywhere[0]
-    return group
 
 
 def _orders(group: _Group, shared: Attributes) -> Iterator[Order]:
@@ -136,12 +161,12 @@ Step = tuple[Attributes, Attributes]
 def _steps(group: _Group) -> Iterator[Step]:
     """Of HL7 v2.3.1: one for each OBR, or for several that name the same step."""
     made: list[Step] = []
-    by_id: dict[str, Attributes] = {}
+    by_id: dict[tuple[str, str, str], Attributes] = {}
     for detail in group.details:
         protocol = names.code(detail, 4, 4)
         step_id = detail.get(20)
-        if step_id and step_id in by_id:
-            by_id[step_id]["ScheduledProtocolCodeSequence"] += protocol
+        if step_id and _step_key(detail) in by_id:
+            by_id[_step_key(detail)]["ScheduledProtocolCodeSequence"] += protocol
             continue
         step = _timing(group, detail) | {
             "Modality": detail.get(24).upper(),
@@ -150,7 +175,7 @@ def _steps(group: _Group) -> Iterator[Step]:
             "ScheduledProtocolCodeSequence": protocol,
             "ScheduledPerformingPhysicianName": names.physician(detail, 34),
         }
-        by_id[step_id] = step
+        by_id[_step_key(detail)] = step
         study = {"StudyInstanceUID": group.study.get(1) if group.study else ""}
         identity = {"AccessionNumber": detail.get(18), "RequestedProcedureID": detail.get(19)}
         made.append((_procedure(detail) | identity | study, step))
@@ -218,7 +243,12 @@ def _order(group: _Group) -> Attributes:
 def _timing(group: _Group, detail: Segment | None) -> Attributes:
     """From TQ1-7, else ORC-7.4, else OBR-27.4."""
     said = (group.timing.get(7) if group.timing else "") or group.control.get(7, 4)
-    day, time = names.moment(said or (detail.get(27, 4) if detail else ""))
+    said = said or (detail.get(27, 4) if detail else "")
+    day, time = names.moment(said)
+    if said and not day:
+        raise CannotUnderstand(
+            "the time of the order (TQ1-7, ORC-7.4, OBR-27.4) is none: it has to be YYYYMMDD[HHMM[SS]]"
+        )
     return {"ScheduledProcedureStepStartDate": day, "ScheduledProcedureStepStartTime": time}
 
 
