@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 
@@ -129,6 +130,19 @@ def test_more_connections_than_there_may_be(open_door: OpenDoor) -> None:
             time.sleep(0.05)
     else:
         pytest.fail("a place that was left is not free")
+
+
+def test_a_machine_without_threads_left(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender tries again; the door stays open."""
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched, door.connect() as refused:
+        patched.setattr(threading.Thread, "start", no_thread)
+        assert ended(refused)
+    assert door.worker.is_alive()
+    assert door.send(order())[0] == "AA"
 
 
 def test_who_may_send() -> None:

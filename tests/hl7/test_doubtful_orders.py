@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hl7_door import PID, PV1, ZDS, Door, header, obr, orc, order, segment
+from hl7_door import PID, PV1, ZDS, Door, header, obr, orc, order, segment, sent
 
 OTHER_PID = segment("PID", f3="4812^^^HOSP", f5="Roe^Max")
 OTHER_ZDS = segment("ZDS", f1="1.2.3.5")
@@ -24,6 +24,7 @@ def message(*segments: str) -> str:
         (order(orc(), *SECOND), "no OBR"),
         (order(obr(), *SECOND), "OBR stands before ORC"),
         (order(orc(), obr(), ZDS, OTHER_ZDS), "several ZDS"),
+        (order().replace("4711^", "4711&2^"), "PID-3.1 holds a separator"),
         (order(orc(f7="^^^2026-12-31 14:30"), obr(), ZDS), "YYYYMMDD"),
         (order(orc(f7="^^^202612"), obr(), ZDS), "YYYYMMDD"),
     ],
@@ -66,3 +67,17 @@ def test_the_study_of_one_order_is_not_that_of_the_next(door: Door) -> None:
 def test_the_study_of_all_orders(door: Door, segments: tuple[str, ...]) -> None:
     assert door.send(order(*segments))[0] == "AA"
     assert [one["StudyInstanceUID"] for one in door.entries()] == ["1.2.3.4"] * 2
+
+
+def test_windows_1252_that_is_said_to_be_latin_1(door: Door) -> None:
+    code, _, text = door.send(order(charset="8859/1").replace("Doe", "\x8aoe"), "latin-1")
+    assert (code, door.entries()) == ("AE", [])
+    assert "PatientName holds control characters" in text
+
+
+@pytest.mark.parametrize("kind", ["ORM^O01\\C", "ORM^\\C2842\\", "ORM^O01\\XFF\\"])
+def test_the_answer_names_a_message_whose_type_cannot_be_read(door: Door, kind: str) -> None:
+    """And the connection goes on."""
+    with door.connect() as connection:
+        assert sent(connection, order(kind=kind))[:2] in (("AE", "M1"), ("AR", "M1"))
+        assert sent(connection, order())[0] == "AA"

@@ -32,7 +32,7 @@ def acknowledgment(message: Message | None, outcome: Outcome) -> bytes:
     text = _escaped(outcome.reason[:_LONGEST_TEXT], marks)
     control_id = _raw(message, 10)
     now = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
-    event = message.header.get(9, 2) if message else ""
+    event = _event(message, component)
     header = [
         "MSH",
         marks[1:],
@@ -67,6 +67,12 @@ def _raw(message: Message | None, field: int) -> str:
     if message is None or field >= len(message.header.fields):
         return ""
     return str(message.header.fields[field])
+
+
+def _event(message: Message | None, component: str) -> str:
+    """The trigger event (MSH-9.2) as it was sent: it may hold what cannot be unescaped."""
+    parts = _raw(message, 9).split(component)
+    return parts[1] if len(parts) > 1 else ""
 
 
 def _escaped(text: str, marks: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from archive.dicom.errors import CannotUnderstand
 from archive.hl7.message import Segment
 
 _GROUPS = {"": "Alphabetic", "A": "Alphabetic", "I": "Ideographic", "P": "Phonetic"}
@@ -70,5 +71,10 @@ def place(segment: Segment, field: int) -> str:
 
 
 def identifier(segment: Segment, field: int) -> tuple[str, str]:
-    """An identifier and who gave it (CX): the namespace, else the universal ID."""
+    """An identifier and who gave it (CX): the namespace, else the universal ID. Raises CannotUnderstand for one that is
+    cut by a separator which is not escaped: its first part may be another patient's."""
+    if segment.has_subcomponents(field):
+        raise CannotUnderstand(
+            f"{segment.name}-{field}.1 holds a separator: in an identifier it has to be escaped"
+        )
     return segment.get(field), segment.get(field, 4) or segment.get(field, 4, 2)

@@ -72,7 +72,12 @@ def _accept(
     thread = threading.Thread(
         target=_attend, args=(archive, connection, address, stop), name="hl7", daemon=True
     )
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        _log.warning("sender refused", sender=address, reason="no thread can be started")
+        connection.close()
+        return
     running.append(thread)
 
 

@@ -21,8 +21,9 @@ DataSet = Mapping[str, Mapping[str, Any]]
 _LONGEST = {"AE": 16, "CS": 16, "SH": 16, "LO": 64, "PN": 64, "ST": 1024, "LT": 10240}
 _LINES = frozenset({"ST", "LT", "UT"})
 """VRs in which a line may end, and a backslash is a character of the text."""
-_CONTROL = re.compile("[\0-\x1f\x7f]")
-_CONTROL_BUT_LINES = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f]")
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
+_CONTROL_BUT_LINES = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+"""With those of C1: they come of text in windows-1252 that is said to be in ISO 8859-1."""
 _CODE = re.compile(r"[A-Z0-9 _]*", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
 
