@@ -57,6 +57,12 @@ def test_several_values_only_where_a_list_is_allowed() -> None:
         matching("LO", ("a", "b"))
 
 
+def test_no_wildcard_in_a_list() -> None:
+    """Taken literally, it would match nothing, and the answer would lack what was asked for without a word."""
+    with pytest.raises(InvalidQuery):
+        matching("CS", ("CT", "M*"))
+
+
 @given(st.sampled_from(["DA", "TM", "DT", "PN", "UI", "CS", "IS"]), st.text(max_size=80))
 def test_any_text_is_a_kind_of_matching_or_refused(vr: str, text: str) -> None:
     with contextlib.suppress(InvalidQuery):

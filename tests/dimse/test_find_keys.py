@@ -292,7 +292,9 @@ def test_record_keys_are_no_keys_of_other_models() -> None:
     assert found.unsupported_keys == ((0x0008041C,),)
 
 
-@pytest.mark.parametrize(("tag", "value"), [(0x00420011, b"abcd"), (0x0008041B, b"abcdefgh")])
+@pytest.mark.parametrize(
+    ("tag", "value"), [(0x00420011, b"abcd"), (0x0008041B, b"abcdefgh"), (0x00091010, b"abcd")]
+)
 def test_bytes_that_are_no_values_do_not_restrict_and_are_said(tag: int, value: bytes) -> None:
     """Status FF01 (PS3.4 Table C.4-1)."""
     level = b"\x08\x00\x52\x00CS\x06\x00IMAGE "

@@ -155,7 +155,7 @@ def _data_set(cursor: _Cursor, end: int | None, depth: int) -> dict[int, _Raw]:
             raise CannotUnderstand("the Identifier has an item outside of a sequence")
         if tag in elements:
             raise InvalidQuery("an attribute is in the Identifier twice (PS3.5 7.1)", tag)
-        if vr == "SQ" or length == _UNDEFINED or (vr == "UN" and _known_vr(tag) == "SQ"):
+        if vr == "SQ" or length == _UNDEFINED or (vr == "UN" and _known_vr(tag, vr) == "SQ"):
             explicit_items = vr != "UN" and not cursor.implicit
             elements[tag] = _Raw("SQ", items=_items(cursor, length, depth + 1, implicit=not explicit_items))
         else:
@@ -193,7 +193,7 @@ def _decoded(raw: Mapping[int, _Raw], outer_set: tuple[str, ...]) -> dict[int, R
 def _element(tag: int, raw: _Raw, charset: tuple[str, ...], decode: charsets.Decoder) -> RequestElement:
     if raw.items is not None:
         return _sequence(tag, [_decoded(item, charset) for item in raw.items])
-    vr = raw.vr if raw.vr in _TEXTS or raw.vr in _NUMBERS else _known_vr(tag)
+    vr = raw.vr if raw.vr in _TEXTS or raw.vr in _NUMBERS else _known_vr(tag, raw.vr)
     if len(raw.value) > _LONGEST_VALUE and vr != "UI":
         raise InvalidQuery(f"a key of VR {vr} with {len(raw.value)} bytes in the Identifier", tag)
     if b"\0" in raw.value.rstrip(b"\0 ") and vr in _TEXTS:
@@ -206,9 +206,9 @@ def _element(tag: int, raw: _Raw, charset: tuple[str, ...], decode: charsets.Dec
     return RequestElement(vr, raw=raw.value if vr == "OB" or raw.value.strip(b"\0 ") else b"")
 
 
-def _known_vr(tag: int) -> str:
-    """That of PS3.6, for a VR that does not say what the values are; UN for a private attribute."""
-    return "UN" if tag >> 16 & 1 else public_vr(tag, Choice())
+def _known_vr(tag: int, sent: str) -> str:
+    """That of PS3.6 for a VR that does not say what the values are; of a private attribute nobody knows another."""
+    return sent if tag >> 16 & 1 else public_vr(tag, Choice())
 
 
 def _sequence(tag: int, items: list[dict[int, RequestElement]]) -> RequestElement:

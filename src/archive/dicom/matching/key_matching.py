@@ -29,8 +29,8 @@ _LIKE_AN_OFFSET = re.compile(r"[+-]\d{4}$", re.ASCII)
 def matching(vr: str, values: tuple[str, ...]) -> Matching:
     """The kind of matching that these values ask for.
 
-    Raises InvalidQuery for control characters, malformed dates, times and numbers, and several values where one is
-    allowed."""
+    Raises InvalidQuery for control characters, malformed dates, times and numbers, several values where one is
+    allowed, and wildcards among several."""
     present = tuple(value for value in values if value)
     if vr == "UN":
         return AsGiven(present) if any(value.strip("*") for value in present) else Universal()
@@ -41,6 +41,8 @@ def matching(vr: str, values: tuple[str, ...]) -> Matching:
     if len(present) > 1:
         if vr not in _LISTS:
             raise InvalidQuery(f"several values in one key of VR {vr}")
+        if vr == "CS" and any(is_pattern(value) for value in present):
+            raise InvalidQuery("a key with several values has wildcards (PS3.4 C.2.2.2.8)")
         return UIDList(present)
     return _of_one_value(vr, present[0])
 
