@@ -13,7 +13,10 @@ from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.dicom.receiving.commitment import Reference
 from archive.index import commitments
 from archive.jobs import worker
+from archive.security.rules import Rules
 from archive.services import commitment
+from archive.services.conflicts import Decision
+from held import SCANNER, store, version_of
 from objects import part10, secondary_capture
 
 SOURCE = Source("DICOMweb", "127.0.0.1")
@@ -54,6 +57,32 @@ def test_what_is_not_there_or_is_something_else_is_not(archive: Archive) -> None
     elsewhere = replace(reference(one, nested=True), SeriesInstanceUID=new_uid())
     unknown = Reference(one.SOPClassUID, new_uid())
     assert reasons(archive, other_class, elsewhere, unknown) == [0x0119, 0x0112, 0x0112]
+
+
+def test_who_has_a_version_waiting_for_a_decision_is_promised_nothing_yet(archive: Archive) -> None:
+    """It would delete that version on the promise, though what is stored is another one. Others are promised theirs."""
+    doubter = replace(SCANNER, calling_ae_title="DOUBTER")
+    archive.ae_titles.add("DOUBTER", "192.0.2.1", 104, Rules(duplicates="conflict"))
+    first, other = secondary_capture(), secondary_capture()
+    store(archive, first)
+    store(archive, other, doubter)
+    number = store(archive, version_of(first), doubter).conflict_id
+    asked = [Reference(one.SOPClassUID, one.SOPInstanceUID) for one in (first, other)]
+
+    def told(source: Source, *, at_once: bool) -> list[int]:
+        uid = new_uid()
+        if at_once:
+            archive.commitment.request(uid, asked, source)
+        else:
+            archive.commitment.begin(uid, asked, source)
+            worker.work(archive)
+        return [one.failure_reason for one in archive.commitment.result(uid) or ()]
+
+    for at_once in (True, False):
+        assert told(doubter, at_once=at_once) == [0x0110, 0]
+        assert told(SCANNER, at_once=at_once) == [0, 0]
+    archive.conflicts.decide(number, Decision.ACCEPT, "test")
+    assert told(doubter, at_once=True) == [0, 0]
 
 
 @pytest.mark.parametrize("damage", ["turned", "cut", "lost"])

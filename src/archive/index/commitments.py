@@ -65,6 +65,13 @@ def get(connection: Connection, key: int) -> State | None:
     return _state(connection, commitment.c.id == key)
 
 
+def sender(connection: Connection, key: int) -> Source:
+    """Who has made the request of this key."""
+    columns = commitment.c
+    found = sa.select(columns.door, columns.address, columns.calling_ae_title, columns.called_ae_title)
+    return Source(*connection.execute(found.where(columns.id == key)).one())
+
+
 def references(connection: Connection, state: State, number: int) -> list[Reference]:
     """The next items without a verdict, at most `number`."""
     statement = (

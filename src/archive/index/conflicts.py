@@ -22,7 +22,7 @@ from archive.index import kept, rows
 from archive.index.database import Connection, Raced
 from archive.index.schema import conflict, instance_detail, series, study
 from archive.index.schema import instance as instance_table
-from archive.index.sql import insert_unless_there
+from archive.index.sql import among, insert_unless_there
 
 
 class State(enum.StrEnum):
@@ -163,6 +163,19 @@ def count_again(connection: Connection, conflict_id: int, source: Source) -> Non
     """The same object has come once more."""
     values = {"times": conflict.c.times + 1, "last_at": time.time(), **rows.source(source)}
     connection.execute(sa.update(conflict).where(conflict.c.id == conflict_id).values(values))
+
+
+def undecided(connection: Connection, sender: Source, sop_instance_uids: Iterable[str]) -> set[str]:
+    """Those of the UIDs under which something of this sender is held that nobody has decided about."""
+    told = rows.source(sender)
+    names = ("calling_ae_title",) if sender.calling_ae_title else ("calling_ae_title", "address")
+    uids = [rows.uid(uid) for uid in sop_instance_uids]
+    found = sa.select(conflict.c.SOPInstanceUID).where(
+        among(conflict.c.SOPInstanceUID, uids),
+        conflict.c.state == State.OPEN,
+        *(conflict.c[name] == told[name] for name in names),
+    )
+    return set(connection.execute(found).scalars())
 
 
 def find(connection: Connection, conflict_id: int, *, lock: bool = False) -> Conflict | None:

@@ -2,6 +2,7 @@
 
 An instance is committed to when it is stored under the UIDs that were named and the SHA-256 of its bytes, read now from
 the store, is the one that was noted when it came in. Whatever keeps us from seeing that is a failure, never a promise.
+So is another version that the same sender brought and about which nobody has decided yet: it may mean that one.
 
 A few small objects are read at once. For more, the request is entered into the index together with a job, which checks
 some items, notes how far it came, and leaves a job for the rest: no restart loses it, and no worker is away for long.
@@ -15,7 +16,7 @@ import hashlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from archive.dicom.errors import Gone, NotFound, OutOfResources, TransactionInUse
@@ -29,7 +30,7 @@ from archive.dicom.receiving.commitment import (
     Reference,
     Verdict,
 )
-from archive.index import commitments, instances, outbox, reports
+from archive.index import commitments, conflicts, instances, outbox, reports
 from archive.index.commitments import State
 from archive.index.database import Database
 from archive.storage.base import BlobStore
@@ -80,7 +81,7 @@ class Commitment:
         if len(references) > AT_ONCE_ITEMS or size > AT_ONCE_BYTES:
             self.begin(transaction_uid, references, source)
             return None
-        verdicts = _result(self._verdicts(references, found))
+        verdicts = _result(self._verdicts(references, found, self._undecided(references, source)))
         self._enter(transaction_uid, references, source, verdicts)
         return verdicts
 
@@ -165,10 +166,11 @@ class Commitment:
         with self._database.read() as connection:
             asked = commitments.references(connection, state, ITEMS_PER_TRANSACTION)
             patient = time.time() < reports.wait_until(connection, state.id)
+            source = commitments.sender(connection, state.id)
         found = self._find(asked)
         there = list(itertools.takewhile(lambda one: _is_there(one, found.get(one.SOPInstanceUID)), asked))
         ready = there if patient else asked
-        verdicts = yield from self._verdicts(ready, found, deadline)
+        verdicts = yield from self._verdicts(ready, found, self._undecided(ready, source), deadline)
         waits = len(verdicts) == len(ready) < len(asked)
         late = waits or self._clock() >= deadline
 
@@ -185,12 +187,18 @@ class Commitment:
         return None if late else after
 
     def _verdicts(
-        self, asked: Sequence[Reference], found: Mapping[str, StoredInstance], deadline: float = math.inf
+        self,
+        asked: Sequence[Reference],
+        found: Mapping[str, StoredInstance],
+        undecided: Collection[str],
+        deadline: float = math.inf,
     ) -> Generator[None, None, Verdicts]:
         """The verdicts of as many as can be checked until then, of one at least."""
         verdicts: Verdicts = []
         for one in asked:
-            verdicts.append(Verdict(one, (yield from self._reason(one, found.get(one.SOPInstanceUID)))))
+            reason = yield from self._reason(one, found.get(one.SOPInstanceUID))
+            doubtful = reason == COMMITTED and one.SOPInstanceUID in undecided
+            verdicts.append(Verdict(one, PROCESSING_FAILURE if doubtful else reason))
             if self._clock() >= deadline:
                 break
         return verdicts
@@ -200,6 +208,10 @@ class Commitment:
         with self._database.read() as connection:
             found = list(instances.instances(connection, Scope(sop_instance_uids=uids)))
         return {stored.SOPInstanceUID: stored for stored in found}
+
+    def _undecided(self, references: Sequence[Reference], source: Source) -> set[str]:
+        with self._database.read() as connection:
+            return conflicts.undecided(connection, source, [one.SOPInstanceUID for one in references])
 
     def _reason(self, reference: Reference, stored: StoredInstance | None) -> Generator[None, None, int]:
         """Failure Reason, or COMMITTED."""
