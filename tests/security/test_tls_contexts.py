@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.dicom.errors import ConfigurationError
+from archive.dicom.errors import ConfigurationError, SecurityFailure
 from archive.security import tls
 from archive.settings import TLSSettings
 from certificates import Authority, Proof, rsa_key
@@ -203,6 +203,22 @@ def test_files_that_vanish_or_break_leave_the_old_context(archive: TLSSettings, 
 def _replace(source: Path, target: str) -> None:
     shutil.copy(source, f"{target}.new")
     os.replace(f"{target}.new", target)
+
+
+def test_a_worker_that_starts_amid_a_renewal_has_tls_when_that_is_done(
+    archive: TLSSettings, authority: Authority
+) -> None:
+    """The certificate is new, its key has yet to follow: no reason to serve nobody, without TLS either."""
+    renewed = authority.proof("renewed")
+    _replace(renewed.chain, archive.certificate)
+    with pytest.raises(ConfigurationError):
+        tls.server(archive)
+    contexts = tls.server(archive, at_once=False)
+    with pytest.raises(SecurityFailure, match="certificate"):
+        contexts()
+    _replace(renewed.key, archive.key)
+    peer = client(settings_of(authority, authority.proof("peer")))
+    assert meet(contexts(), peer)[2] == "renewed"
 
 
 def test_a_revoked_certificate_is_refused_once_the_list_says_so(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import structlog
 
-from archive.dicom.errors import ConfigurationError
+from archive.dicom.errors import ConfigurationError, SecurityFailure
 from archive.network.requestor import Protection
 from archive.settings import TLSSettings
 
@@ -62,10 +62,13 @@ _CLIENT_CERTIFICATES: Mapping[str, ssl.VerifyMode] = {
 }
 
 
-def server(settings: TLSSettings) -> Callable[[], ssl.SSLContext]:
-    """What a listener asks for its context. Raises ConfigurationError naming the setting that is wrong."""
+def server(settings: TLSSettings, *, at_once: bool = True) -> Callable[[], ssl.SSLContext]:
+    """What a listener asks for its context. Raises ConfigurationError naming the setting that is wrong; without
+    `at_once` only who asks for the context then gets SecurityFailure, until the files are right."""
     files = (settings.certificate, settings.key, settings.client_ca, settings.crl)
-    return Reloading(lambda: _server_context(settings), [Path(file) for file in files if file])
+    return Reloading(
+        lambda: _server_context(settings), [Path(file) for file in files if file], at_once=at_once
+    )
 
 
 def towards(settings: TLSSettings, host: str, certificate: str) -> Protection:
@@ -78,6 +81,8 @@ def towards(settings: TLSSettings, host: str, certificate: str) -> Protection:
 
 LONGEST_LIFE = 300.0
 """Seconds that a server's context, and with it a session that may be resumed, lives at most."""
+_RETRY_SECONDS = 1.0
+"""Between attempts where there has been no context yet."""
 
 
 class Reloading:
@@ -88,21 +93,29 @@ class Reloading:
         make: Callable[[], ssl.SSLContext],
         files: Sequence[Path],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        at_once: bool = True,
     ) -> None:
         self._make = make
         self._files = files
         self._clock = clock
         self._lock = threading.Lock()
         self._state, self._made = self._look(), clock()
-        self._context = make()
+        self._context: ssl.SSLContext | None = None
+        if at_once:
+            self._context = make()
+        else:
+            self._renew(changed=False)
 
     def __call__(self) -> ssl.SSLContext:
         with self._lock:
             state, now = self._look(), self._clock()
             changed = state != self._state
-            if changed or now - self._made >= LONGEST_LIFE:
+            if changed or now - self._made >= (LONGEST_LIFE if self._context else _RETRY_SECONDS):
                 self._state, self._made = state, now
                 self._renew(changed)
+            if self._context is None:
+                raise SecurityFailure("TLS failed: our own certificate cannot be used; the log says why")
             return self._context
 
     def _renew(self, changed: bool) -> None:

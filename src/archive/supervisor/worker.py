@@ -37,8 +37,10 @@ def _dimse(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: thread
     from archive.network.acceptor import Listener
     from archive.security import tls
 
+    # The supervisor has seen the files be right. A worker that starts amid their renewal still serves without TLS.
     plain, *secured = listeners
-    served = [Listener(plain), *(Listener(each, tls.server(archive.settings.tls)) for each in secured)]
+    contexts = tls.server(archive.settings.tls, at_once=False) if secured else None
+    served = [Listener(plain), *(Listener(each, contexts) for each in secured)]
     server.run(archive, served, beat, stop)
 
 
