@@ -5,6 +5,7 @@ Each ends with an ordinary association, as "the server goes on" is half of every
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import tracemalloc
@@ -14,11 +15,14 @@ from pynetdicom.dimse_primitives import C_ECHO
 
 from archive.network import pdu
 from archive.network.association import Association, Limits
+from archive.network.caller import Caller
 from archive.network.commands import encode_command, request_of, response_to
 from archive.network.transport import Deadlines
 from association_peers import (
     PATIENCE,
     VERIFICATION,
+    Guest,
+    Policy,
     RawPeer,
     associate_request,
     p_data_pdus,
@@ -49,6 +53,62 @@ def test_d1_over_the_cap_the_oldest_silent_connection_of_that_address_goes(servi
     for peer in [bystander, *silent[2:]]:
         peer.associate()
         peer.close()
+
+
+def test_threads_that_wait_for_the_policy_do_not_pile_up(serving: Serving) -> None:
+    """Closing the oldest connection ends no thread that waits for the index or a name server: beyond that many of one
+    address the next connection is closed at once, and the other addresses are served."""
+    answered, admitted = threading.Event(), Policy()
+
+    class Slow(Policy):
+        def admit(self, caller: Caller) -> Guest:
+            assert caller.address != "127.0.0.1" or answered.wait(PATIENCE)
+            return admitted.admit(caller)
+
+    before = threading.active_count()
+    server = serving(policy=Slow(), maximum_associations=2, maximum_waiting=3)
+    peers = [server.connect() for _ in range(30)]
+    try:
+        for peer in peers:
+            with contextlib.suppress(OSError):
+                peer.send(associate_request())
+        peers[-1].wait_for_close()
+        assert threading.active_count() - before <= 2 + 2 * 3 + 1
+        assert stores_one(server, "127.0.0.2")
+    finally:
+        answered.set()
+    for peer in peers:
+        peer.close()
+    deadline = time.monotonic() + PATIENCE
+    while threading.active_count() - before > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert stores_one(server)
+
+
+def test_without_threads_the_oldest_silent_connection_goes(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next real caller finds room then, and the accept loop goes on."""
+    server = serving(deadlines=Deadlines(association=60.0))
+    silent = server.connect()
+    policy, attempts = server.policy, []
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        attempts.append(thread.name)
+        if thread.name == "association" and len(attempts) == 1:
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    with server.connect("127.0.0.2") as known:
+        known.associate()  # so the silent one is there by now
+    monkeypatch.setattr(threading.Thread, "start", start)
+    for peer in (server.connect("127.0.0.2"), silent):
+        peer.wait_for_close()
+        peer.close()
+    assert stores_one(server)
+    assert len(policy.seen) == 2
 
 
 @pytest.mark.parametrize("sent", [0, 1, 5, 6, 7, 100])

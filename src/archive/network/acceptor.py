@@ -17,6 +17,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -122,11 +123,15 @@ def _accept(listener: Listener, floor: _Floor, attend: Callable[[_Visitor], None
         return
     # an IPv4 peer of a socket that listens on both families is still an IPv4 peer
     visitor = _Visitor(connection, address[0].removeprefix("::ffff:"), listener.secure)
-    floor.enter(visitor)
+    if not floor.enter(visitor):
+        connection.close()
+        return
     try:
         threading.Thread(target=attend, args=(visitor,), name="association", daemon=True).start()
     except RuntimeError:  # no more threads
+        _log.warning("no_room_for_connections", error="RuntimeError")
         floor.leave(visitor)
+        floor.evict_oldest()
         connection.close()
 
 
@@ -149,13 +154,21 @@ class _Floor:
         self._changed = threading.Condition()
         self._waiting: dict[_Visitor, None] = {}
         self._associated: dict[_Visitor, None] = {}
+        self._present: Counter[str] = Counter()
+        self._most = settings.maximum_associations + 2 * settings.maximum_waiting
 
-    def enter(self, visitor: _Visitor) -> None:
+    def enter(self, visitor: _Visitor) -> bool:
+        """False where the address holds too many threads: one that waits for the index, or for a name, ends only after
+        that, though its connection has been closed."""
         with self._changed:
+            if self._present[visitor.address] >= self._most:
+                return False
+            self._present[visitor.address] += 1
             self._waiting[visitor] = None
             same = [other for other in self._waiting if other.address == visitor.address]
             if len(same) > self.settings.maximum_waiting:
                 self._evict(same[0])
+            return True
 
     def evict_oldest(self) -> None:
         with self._changed:
@@ -174,6 +187,9 @@ class _Floor:
         with self._changed:
             self._waiting.pop(visitor, None)
             self._associated.pop(visitor, None)
+            self._present[visitor.address] -= 1
+            if self._present[visitor.address] <= 0:
+                del self._present[visitor.address]
             self._changed.notify_all()
 
     def drain(self, heartbeat: Callable[[], None]) -> None:
