@@ -85,6 +85,20 @@ def test_who_has_a_version_waiting_for_a_decision_is_promised_nothing_yet(archiv
     assert told(doubter, at_once=True) == [0, 0]
 
 
+def test_who_has_stored_since_what_waits_for_a_decision_is_promised_it(archive: Archive) -> None:
+    doubter = replace(SCANNER, calling_ae_title="DOUBTER")
+    archive.ae_titles.add("DOUBTER", "192.0.2.1", 104, Rules(duplicates="conflict"))
+    first = secondary_capture()
+    store(archive, first)
+    second = version_of(first)
+    assert store(archive, second, doubter).kept_aside
+    archive.deletion.delete(Scope((first.StudyInstanceUID,)))
+    assert not store(archive, second, doubter).kept_aside
+    asked = [Reference(first.SOPClassUID, first.SOPInstanceUID)]
+    verdicts = archive.commitment.request(new_uid(), asked, doubter)
+    assert [one.failure_reason for one in verdicts or ()] == [0]
+
+
 @pytest.mark.parametrize("damage", ["turned", "cut", "lost"])
 def test_bytes_that_are_not_what_came_in_are_not_committed_to(archive: Archive, damage: str) -> None:
     one = stored(archive)

@@ -166,13 +166,19 @@ def count_again(connection: Connection, conflict_id: int, source: Source) -> Non
 
 
 def undecided(connection: Connection, sender: Source, sop_instance_uids: Iterable[str]) -> set[str]:
-    """Those of the UIDs under which something of this sender is held that nobody has decided about."""
+    """Those of the UIDs under which something of this sender is held that nobody has decided about, unless the same has
+    been stored since."""
     told = rows.source(sender)
     names = ("calling_ae_title",) if sender.calling_ae_title else ("calling_ae_title", "address")
     uids = [rows.uid(uid) for uid in sop_instance_uids]
+    same = sa.exists().where(
+        instance_table.c.SOPInstanceUID == conflict.c.SOPInstanceUID,
+        conflict.c.sha256.in_([instance_table.c.sha256, instance_table.c.received_sha256]),
+    )
     found = sa.select(conflict.c.SOPInstanceUID).where(
         among(conflict.c.SOPInstanceUID, uids),
         conflict.c.state == State.OPEN,
+        ~same,
         *(conflict.c[name] == told[name] for name in names),
     )
     return set(connection.execute(found).scalars())
