@@ -129,6 +129,13 @@ def test_several_steps_become_as_many_entries_of_one_study() -> None:
         made(whole)
 
 
+def test_no_more_steps_than_a_transaction_can_take() -> None:
+    whole = written()
+    whole["ScheduledProcedureStepSequence"] = [{"Modality": "CT", "ScheduledStationAETitle": "CT1"}] * 101
+    with pytest.raises(InvalidValue, match="more than 100 items"):
+        made(whole)
+
+
 def test_the_state_is_apart_from_the_entry() -> None:
     [(entry, state)] = made(written(Step_ScheduledProcedureStepStatus="ARRIVED"))
     assert state == "ARRIVED"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 
+from archive.dicom.matching.item_matching import DataSetTest
 from archive.dicom.worklist import keyword_form
 from archive.network.commands import request_of
 from archive.network.requestor import Proposal
@@ -281,6 +283,31 @@ def test_cancel_and_limit(tmp_path: Path) -> None:
             while not statuses or statuses[-1] == 0xFF00:
                 statuses.append(response(association).command.Status)
         assert statuses[-1] in (0xFE00, 0xA700)
+
+
+def test_cancel_while_nothing_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long worklist of which nothing is wanted is not read to its end."""
+    monkeypatch.setattr("archive.services.worklist.BATCH", 1)
+    with open_door(tmp_path / "data") as door:
+        for _ in range(40):
+            enter(door)
+        held = threading.Event()
+        test = DataSetTest.passes
+
+        def passes(self: DataSetTest, *asked: Any) -> bool:
+            held.wait(20)
+            return test(self, *asked)
+
+        monkeypatch.setattr(DataSetTest, "passes", passes)
+        with door.open(Proposal(FIND, (ExplicitVRLittleEndian,))) as association:
+            context = context_id(association, FIND)
+            data = encode(keys(AccessionNumber="NOBODY"), False, True)
+            association.send(
+                context, request_of(C_FIND, MessageID=7, AffectedSOPClassUID=FIND, Priority=0), [data]
+            )
+            cancel(association, context, 7)
+            held.set()
+            assert response(association).command.Status == 0xFE00
 
 
 def test_a_right_of_its_own(filled: Door) -> None:

@@ -26,6 +26,7 @@ def message(*segments: str) -> str:
         (order(orc(), obr(), ZDS, OTHER_ZDS), "several ZDS"),
         (order().replace("4711^", "4711&2^"), "PID-3.1 holds a separator"),
         (order(orc(f7="^^^2026-12-31 14:30"), obr(), ZDS), "YYYYMMDD"),
+        (order(orc(), *(obr(f20=f"S{number}") for number in range(101))), "more than 100 steps"),
         (order(orc(f7="^^^202612"), obr(), ZDS), "YYYYMMDD"),
     ],
 )

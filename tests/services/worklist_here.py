@@ -35,7 +35,7 @@ def worklist_archive(folder: Path, index_url: str, **worklist: Any) -> Iterator[
 def ask(archive: Archive, *keys: Key, **options: Any) -> list[str]:
     """The accession numbers of what is offered."""
     query = Query(Level.IMAGE, keys, combined=True, **options)
-    return [text(one, rules.ACCESSION) for one in archive.worklist.find(query, 1000)]
+    return [text(one, rules.ACCESSION) for one in archive.worklist.find(query, 1000) if one is not None]
 
 
 def begin(archive: Archive, of: dict[str, Any], uid: str = "1.9", **attributes: Any) -> None:

@@ -55,13 +55,17 @@ def answer(exchange: Exchange) -> Status:
     pending = Status(PENDING_WITH_UNSUPPORTED_KEYS if asked.unsupported_keys else PENDING)
     character_set = identifier.specific_character_set or _own_character_set(exchange)
     with closing(exchange.archive.worklist.find(asked.query, limit + 1)) as found:
-        for number, entry in enumerate(found):
+        sent = 0
+        for entry in found:
             if exchange.cancelled:
                 return exchange.respond(Status(CANCELLED))
-            if number == limit:
+            if entry is None:
+                continue
+            if sent == limit:
                 raise OutOfResources(f"more than {limit} matches: narrow the query")
             data = encoded_attributes(entry, identifier.elements, character_set, implicit=exchange.implicit)
             exchange.respond(pending, data)
+            sent += 1
     return exchange.respond(Status(SUCCESS))
 
 

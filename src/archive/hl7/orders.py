@@ -37,6 +37,9 @@ STATES: Mapping[str, str] = {
 }
 """ORC-5 (HL7 table 0038)."""
 
+MAXIMUM_ORDERS = 100
+"""Steps of one message: it is one transaction, for which all who store wait."""
+
 _PRIORITIES = {"S": "STAT", "A": "HIGH", "P": "HIGH", "C": "HIGH", "R": "ROUTINE", "T": "MEDIUM"}
 _SEXES = {"M": "M", "F": "F", "O": "O", "A": "O"}
 _ONCE = ("MSH", "PID", "PV1")
@@ -62,7 +65,10 @@ def orders(message: Message) -> list[Order]:
     groups = _groups(message)
     if not groups:
         raise MissingValue("the message has no ORC: which order is it about?")
-    return [order for group in groups for order in _orders(group, shared)]
+    made = [order for group in groups for order in _orders(group, shared)]
+    if len(made) > MAXIMUM_ORDERS:
+        raise CannotUnderstand(f"the message has more than {MAXIMUM_ORDERS} steps: send several messages")
+    return made
 
 
 def _check_whole(message: Message) -> None:

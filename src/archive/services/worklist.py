@@ -106,8 +106,9 @@ class Worklist:
         if not self._database.write(lambda connection: worklist.remove(connection, key)):
             raise _nothing()
 
-    def find(self, query: Query, limit: int) -> Generator[DataSet, None, None]:
-        """The entries that a modality asks for, as they are offered, at most `limit`. Raises InvalidQuery."""
+    def find(self, query: Query, limit: int) -> Generator[DataSet | None, None, None]:
+        """The entries that a modality asks for, as they are offered, at most `limit`; None now and then while nothing
+        is, so that whoever takes them can look whether they are still wanted. Raises InvalidQuery."""
         keys = [key for key in query.keys if not isinstance(key.matching, Universal)]
         test = DataSetTest(query, keys)
         named = any(key.path == _STATE for key in keys)
@@ -124,6 +125,7 @@ class Worklist:
                     found += 1
                 if found == limit:
                     return
+            yield None
 
     def expire(self) -> int:
         """Forget what is done with, or was never done, after the days that the settings say; how many."""

@@ -46,6 +46,8 @@ _TYPE_1 = (PATIENT_NAME, PATIENT_ID, STUDY_UID, PROCEDURE_ID)
 _TYPE_1_OF_THE_STEP = (MODALITY, STATION, START_DATE, START_TIME, STEP_ID)
 
 ANY_MODALITY = "*"
+MAXIMUM_STEPS = 100
+"""Of one study at a time; a procedure has a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ def entries(brought: DataSet, defaults: Defaults) -> list[tuple[DataSet, str]]:
     if not steps:
         raise MissingValue(
             "ScheduledProcedureStepSequence has no item: what is to be done, and when?", int(STEPS, 16)
+        )
+    if len(steps) > MAXIMUM_STEPS:
+        raise InvalidValue(
+            f"ScheduledProcedureStepSequence has more than {MAXIMUM_STEPS} items", int(STEPS, 16)
         )
     shared = {tag: element for tag, element in brought.items() if tag not in _NOT_KEPT}
     _fill(shared, STUDY_UID, defaults.new_uid)
