@@ -57,6 +57,19 @@ def test_accepting_puts_the_copy_in_the_place_of_what_is_stored(archive: Archive
     check(archive)
 
 
+def test_of_several_versions_that_are_accepted_the_newest_is_shown(archive: Archive) -> None:
+    first = secondary_capture()
+    later = [version_of(first, PatientComments=f"version {number}") for number in range(3)]
+    for one in (first, *later):
+        store(archive, one)
+    decided, failed = archive.conflicts.decide_all(
+        archive.conflicts.open_in(first.StudyInstanceUID, 10), Decision.ACCEPT, "test"
+    )
+    assert (len(decided), failed) == (3, {})
+    assert stored(archive) == {first.SOPInstanceUID: digest(later[-1])}
+    check(archive)
+
+
 def test_accepting_can_be_taken_back(archive: Archive) -> None:
     first, second, number = conflicting(archive)
     for shown, held in ((second, first), (first, second), (second, first)):

@@ -9,7 +9,7 @@ import typer
 
 from archive.cli import opening, tables
 from archive.cli.opening import ConfigOption, DataOption
-from archive.services.conflicts import WAITING, Conflict, Decision, State
+from archive.services.conflicts import WAITING, Conflict, Decision
 
 app = typer.Typer(
     invoke_without_command=True, help="Objects whose identifiers are taken: show them, and decide about them."
@@ -96,8 +96,8 @@ def _decide(decision: Decision, numbers: list[int] | None, study: str, config_fi
     if not numbers and not study:
         raise typer.BadParameter("name conflicts by their numbers, or a study with --study")
     with opening.archive(opening.settings(config_file, data=data)) as opened:
-        found = opened.conflicts.last(MOST_OF_A_STUDY, (State.OPEN,), study) if study else ()
-        wanted = [*(numbers or ()), *(one.id for one in found)]
+        found = opened.conflicts.open_in(study, MOST_OF_A_STUDY) if study else []
+        wanted = [*(numbers or ()), *found]
         decided, failed = opened.conflicts.decide_all(wanted, decision, _SETTLED_BY)
     for number, reason in failed.items():
         typer.echo(f"archive: conflict {number}: {reason}", err=True)

@@ -67,6 +67,11 @@ class Conflicts:
         with self._database.read() as connection:
             return conflicts.conflicts(connection, limit, states, study_instance_uid)
 
+    def open_in(self, study_instance_uid: str, limit: int) -> list[int]:
+        """The numbers of what nobody has decided about in a study, in the order in which they came: so of several
+        versions of an instance that are accepted the newest is shown in the end."""
+        return [one.id for one in reversed(self.last(limit, (State.OPEN,), study_instance_uid))]
+
     def get(self, number: int) -> Conflict:
         """Raises NotFound."""
         with self._database.read() as connection:

@@ -102,7 +102,7 @@ def _numbers(archive: Archive, wanted: dict[str, Any]) -> list[int]:
         raise RequestRefused("name either conflicts, by their numbers, or a study")
     if study:
         check_uid(study, _STUDY_INSTANCE_UID)
-        return [each.id for each in archive.conflicts.last(MOST_OF_A_STUDY, (State.OPEN,), study)]
+        return archive.conflicts.open_in(study, MOST_OF_A_STUDY)
     if len(numbers) > MOST or not all(type(n) is int and 0 <= n <= _LARGEST_NUMBER for n in numbers):
         raise RequestRefused(f"conflicts are at most {MOST} whole numbers")
     return list(dict.fromkeys(numbers))
