@@ -58,31 +58,31 @@ def test_d1_over_the_cap_the_oldest_silent_connection_of_that_address_goes(servi
 def test_threads_that_wait_for_the_policy_do_not_pile_up(serving: Serving) -> None:
     """Closing the oldest connection ends no thread that waits for the index or a name server: beyond that many of one
     address the next connection is closed at once, and the other addresses are served."""
-    answered, admitted = threading.Event(), Policy()
+    answered, entered = threading.Event(), threading.Semaphore(0)
 
     class Slow(Policy):
         def admit(self, caller: Caller) -> Guest:
+            entered.release()
             assert caller.address != "127.0.0.1" or answered.wait(PATIENCE)
-            return admitted.admit(caller)
+            return super().admit(caller)
 
-    before = threading.active_count()
     server = serving(policy=Slow(), maximum_associations=2, maximum_waiting=3)
-    peers = [server.connect() for _ in range(30)]
+    peers = []
     try:
-        for peer in peers:
+        for _ in range(2 + 2 * 3):
+            peers.append(server.connect())
+            peers[-1].send(associate_request())
+            assert entered.acquire(timeout=PATIENCE)
+        with server.connect() as one_too_many:
             with contextlib.suppress(OSError):
-                peer.send(associate_request())
-        peers[-1].wait_for_close()
-        assert threading.active_count() - before <= 2 + 2 * 3 + 1
+                one_too_many.send(associate_request())
+            one_too_many.wait_for_close()
+        assert not entered.acquire(blocking=False)
         assert stores_one(server, "127.0.0.2")
     finally:
         answered.set()
     for peer in peers:
         peer.close()
-    deadline = time.monotonic() + PATIENCE
-    while threading.active_count() - before > 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
     assert stores_one(server)
 
 
