@@ -103,6 +103,7 @@ def test_every_rule(empty_door: Door) -> None:
         ("CT1", {"rules": {"addresses": ["nowhere"]}}, "addresses: "),
         ("CT1", {"rules": {"identity": "password"}}, "identity: "),
         ("CT1", {"rules": {"password_hash": "x"}}, "unknown member"),
+        ("CT1", {"rules": {"identity": "password", "user": "ct", "password": ""}}, "password: an empty one"),
         ("TOO LONG FOR A TITLE", {}, "1 to 16"),
         ("A\\B", {}, "1 to 16"),
     ],

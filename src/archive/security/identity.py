@@ -16,7 +16,7 @@ from collections.abc import Callable
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from archive.dicom.errors import CallerRefused
+from archive.dicom.errors import CallerRefused, InvalidEntry
 from archive.network.caller import JWT, USER_AND_PASSCODE, Caller, UserIdentity
 from archive.security.admission import (
     ACSE,
@@ -43,7 +43,9 @@ _Who = tuple[str, str]
 
 
 def password_hash(password: str) -> str:
-    """What is kept of a password (argon2id, RFC 9106)."""
+    """What is kept of a password (argon2id, RFC 9106). Raises InvalidEntry for one that is none."""
+    if not password:
+        raise InvalidEntry("password: an empty one would keep nobody out")
     return _HASHER.hash(password)
 
 
