@@ -57,10 +57,31 @@ def test_another_machine_is_not_this_one() -> None:
     assert not allowed(Http(), asked("GET", ""))
 
 
-@pytest.mark.parametrize("header", ["forwarded", "via", "x_forwarded_for", "x_forwarded_host", "x_real_ip"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "forwarded",
+        "via",
+        "x_forwarded_for",
+        "x_forwarded_host",
+        "x_forwarded_proto",
+        "x_forwarded_server",
+        "x_forwarded",
+        "x_original_forwarded_for",
+        "x_real_ip",
+        "x_client_ip",
+        "client_ip",
+        "true_client_ip",
+        "cf_connecting_ip",
+        "x_cluster_client_ip",
+        "x_envoy_external_address",
+    ],
+)
 def test_a_proxy_that_the_settings_do_not_name_is_seen(header: str) -> None:
     """It connects from this machine, for somebody who is not here."""
     assert not allowed(Http(), asked("GET", **{header: "192.0.2.1"}))
+    with_underscores = dataclasses.replace(asked(), headers={header: "192.0.2.1"})
+    assert not allowed(Http(), with_underscores)
 
 
 @pytest.mark.parametrize(

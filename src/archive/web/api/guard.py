@@ -8,6 +8,7 @@ answers (`http.cors_origins`): any program of this machine can serve a page, and
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
 
-_BY_PROXIES = frozenset(("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"))
+_BY_PROXIES = re.compile(
+    r"forwarded|via|x-forwarded.*|x-original-.*|x-real-ip|x-proxyuser-ip"
+    r"|(x-|true-|cf-|x-cluster-|x-envoy-)?(client|connecting|external)-(ip|address)"
+)
 """Headers of a proxy that nobody has told us of: whoever asks through it is not here."""
 
 Handler = Callable[[Any, Asked], Any]
@@ -54,7 +58,7 @@ def check(http: Http, asked: Asked) -> None:
 def _from_this_machine(http: Http, asked: Asked) -> bool:
     if http.behind_proxy or http.public_url or not http.listen.is_loopback:
         return False
-    if _BY_PROXIES & asked.headers.keys():
+    if any(_BY_PROXIES.fullmatch(name.replace("_", "-")) for name in asked.headers):
         return False
     try:
         return ipaddress.ip_address(asked.peer_address).is_loopback
