@@ -166,7 +166,9 @@ def test_what_an_entry_asks_of_the_connection(
     assert (error.result, error.source, error.diagnostic) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("wanted", ["ct1", "CT1.example.org", "sha256:" + "ab" * 32])
+@pytest.mark.parametrize(
+    "wanted", ["ct1", "CT1.example.org", "sha256:" + "ab" * 32, "SHA256:" + "AB:" * 31 + "AB"]
+)
 def test_the_certificate_of_the_entry(wanted: str) -> None:
     entry = ruled(certificate=wanted, require_tls=True)
     assert asked("CT1", "ARCHIVE", "192.0.2.7", entry, secured=True, certificate=CERTIFICATE) == entry

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from archive.dicom.errors import CallerRefused
-from archive.network.caller import Caller, Certificate
+from archive.network.caller import Caller
 from archive.security.ae_titles import AETitle
 from archive.security.remedies import command, option
 from archive.security.titles import escaped, is_title, normalise, same_bytes
@@ -158,21 +158,12 @@ def _check_connection(caller: Caller, entry: AETitle) -> None:
     if (rules.require_tls or rules.certificate) and not caller.secured:
         remedy = f"let it call over TLS, or {_set(entry, '--no-require-tls', '--certificate', '')}"
         raise _refused("the AE has to call over TLS", remedy, NO_REASON)
-    if rules.certificate and not _shows(caller.certificate, rules.certificate):
-        shown = caller.certificate
+    shown = caller.certificate
+    if rules.certificate and not (shown and shown.is_known_as(rules.certificate)):
         if shown is None:
             raise _refused("the AE shows no certificate", "let it show its client certificate", NO_REASON)
         remedy = f"if it is its own: {_set(entry, '--certificate', f'sha256:{shown.sha256}')}"
         raise _refused("the AE shows another certificate than its own", remedy, NO_REASON)
-
-
-def _shows(certificate: Certificate | None, wanted: str) -> bool:
-    if certificate is None:
-        return False
-    if wanted.startswith("sha256:"):
-        return f"sha256:{certificate.sha256}" == wanted
-    dns_names = {name.lower() for name in certificate.names}
-    return wanted == certificate.subject or wanted.lower() in dns_names
 
 
 def _refused(reason: str, remedy: str, diagnostic: int = CALLING_NOT_RECOGNIZED) -> CallerRefused:
