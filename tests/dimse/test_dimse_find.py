@@ -208,7 +208,10 @@ def test_a_long_list_of_uids(filled: Door) -> None:
 
 @pytest.mark.parametrize(("keys", "says"), [(2000, "more than 1000 elements"), (1_000_000, "longer than")])
 def test_an_identifier_of_countless_keys(filled: Door, keys: int, says: str) -> None:
-    raw = encoded(data_set("STUDY"), implicit=True) + b"\x09\0\x01\0\0\0\0\0" * keys
+    empty = b"".join(
+        b"\x09\0" + (number & 0xFFFF).to_bytes(2, "little") + bytes(4) for number in range(1, keys)
+    )
+    raw = encoded(data_set("STUDY"), implicit=True) + empty
     with filled.open(Proposal(STUDY_ROOT, (ImplicitVRLittleEndian,))) as association:
         for number in (1, 2):
             find(association, raw, number)
