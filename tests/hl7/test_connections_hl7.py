@@ -138,9 +138,10 @@ def test_a_machine_without_threads_left(door: Door, monkeypatch: pytest.MonkeyPa
     def no_thread(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patched, door.connect() as refused:
+    with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_thread)
-        assert ended(refused)
+        with door.connect() as refused:
+            assert ended(refused)
     assert door.worker.is_alive()
     assert door.send(order())[0] == "AA"
 

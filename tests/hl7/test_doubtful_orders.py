@@ -82,3 +82,20 @@ def test_the_answer_names_a_message_whose_type_cannot_be_read(door: Door, kind: 
     with door.connect() as connection:
         assert sent(connection, order(kind=kind))[:2] in (("AE", "M1"), ("AR", "M1"))
         assert sent(connection, order())[0] == "AA"
+
+
+def test_two_systems_that_count_alike(door: Door) -> None:
+    """ORC-2.2 says who gave the number: the order of one is not changed or cancelled by the other, nor refused because
+    that of the other is somebody else's."""
+    detail = obr(f18="", f19="", f20="")
+    assert door.send(message(PID, orc(f2="7^RISA", f3=""), detail))[0] == "AA"
+    assert door.send(message(PID, orc(f2="7^RISB^1.2.4^ISO", f3=""), detail))[0] == "AA"
+    assert door.send(message(OTHER_PID, orc(f2="7^RISC", f3=""), detail))[0] == "AA"
+    assert door.send(message(PID, orc("CA", f2="7^RISB", f3="")))[0] == "AA"
+    found = {one["OrderPlacerIdentifierSequence"][0]["LocalNamespaceEntityID"]: one for one in door.entries()}
+    assert [found[name]["state"] for name in ("RISA", "RISB", "RISC")] == [
+        "SCHEDULED",
+        "CANCELED",
+        "SCHEDULED",
+    ]
+    assert found["RISC"]["PatientID"] == "4812"

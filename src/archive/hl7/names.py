@@ -10,6 +10,8 @@ from archive.hl7.message import Segment
 
 _GROUPS = {"": "Alphabetic", "A": "Alphabetic", "I": "Ideographic", "P": "Phonetic"}
 _LONGEST = 64
+_UNIVERSAL = frozenset({"DNS", "EUI64", "ISO", "URI", "UUID", "X400", "X500"})
+"""Universal Entity ID Type (PS3.3 10.14)."""
 _MOMENT = re.compile(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?(?:\.\d{1,6})?(?:[+-]\d{4})?", re.ASCII)
 
 
@@ -78,3 +80,14 @@ def identifier(segment: Segment, field: int) -> tuple[str, str]:
             f"{segment.name}-{field}.1 holds a separator: in an identifier it has to be escaped"
         )
     return segment.get(field), segment.get(field, 4) or segment.get(field, 4, 2)
+
+
+def giver(segment: Segment, field: int) -> list[dict[str, str]]:
+    """Who gave an entity identifier (EI), as the items of an Order Placer or Order Filler Identifier Sequence: one, or
+    none."""
+    named = {"LocalNamespaceEntityID": segment.get(field, 2)}
+    kind = segment.get(field, 4).upper()
+    if kind in _UNIVERSAL and segment.get(field, 3):
+        named |= {"UniversalEntityID": segment.get(field, 3), "UniversalEntityIDType": kind}
+    said = {word: value for word, value in named.items() if value}
+    return [said] if said else []

@@ -236,11 +236,12 @@ def _order(group: _Group) -> Attributes:
         or control.get(7, 6)
         or (detail.get(27, 6) if detail is not control else "")
     )
+    placer, filler = (control if control.get(at) else detail for at in (2, 3))
     return {
-        "PlacerOrderNumberImagingServiceRequest": control.get(2)
-        or (detail.get(2) if detail is not control else ""),
-        "FillerOrderNumberImagingServiceRequest": control.get(3)
-        or (detail.get(3) if detail is not control else ""),
+        "PlacerOrderNumberImagingServiceRequest": placer.get(2),
+        "OrderPlacerIdentifierSequence": names.giver(placer, 2) if placer.get(2) else [],
+        "FillerOrderNumberImagingServiceRequest": filler.get(3),
+        "OrderFillerIdentifierSequence": names.giver(filler, 3) if filler.get(3) else [],
         "RequestingService": names.label(control.get(17, 2) or control.get(17)),
         "RequestedProcedurePriority": _PRIORITIES.get(priority[:1], ""),
     }

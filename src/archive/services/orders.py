@@ -73,7 +73,7 @@ class Orders:
 
     def _apply(self, connection: Any, order: Order, beside: _Beside, source: str) -> list[int]:
         asked = rules.facts(order.data_set)
-        there = _entries(connection, asked)
+        there = _entries(connection, order)
         if order.control is Control.ENTER:
             if not any(getattr(asked, name) for name in (*_ORDER_NUMBERS, "AccessionNumber")):
                 raise MissingValue(
@@ -125,13 +125,14 @@ def _numbers(facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _entries(connection: Any, asked: Facts) -> list[Entry]:
+def _entries(connection: Any, order: Order) -> list[Entry]:
     """All entries of the order, by the first of its numbers that any has. Raises OtherPatient."""
+    asked = rules.facts(order.data_set)
     worklist.hold(connection, *(getattr(asked, name) for name in (*_ORDER_NUMBERS, "AccessionNumber")))
     for name in (*_ORDER_NUMBERS, "AccessionNumber"):
         value = getattr(asked, name)
         found = worklist.with_number(connection, name, value) if value else []
-        there = [entry for entry in found if not _of_another_order(rules.facts(entry.data_set), asked)]
+        there = [entry for entry in found if not _of_another_order(entry, order.data_set)]
         for entry in there:
             check_same_patient(rules.facts(entry.data_set), asked)
         if there:
@@ -139,11 +140,14 @@ def _entries(connection: Any, asked: Facts) -> list[Entry]:
     return []
 
 
-def _of_another_order(there: Facts, asked: Facts) -> bool:
-    """Whether a number that both have differs: a placer's order may become several of the filler, and an accession
-    number may stand for several orders."""
+def _of_another_order(entry: Entry, brought: DataSet) -> bool:
+    """Whether a number that both have differs, or who gave it: a placer's order may become several of the filler, an
+    accession number may stand for several orders, and two systems may count alike."""
+    there, asked = rules.facts(entry.data_set), rules.facts(brought)
     pairs = ((getattr(there, name), getattr(asked, name)) for name in _ORDER_NUMBERS)
-    return any(one and other and one != other for one, other in pairs)
+    return rules.given_by_others(entry.data_set, brought) or any(
+        one and other and one != other for one, other in pairs
+    )
 
 
 def _named(there: list[Entry], asked: Facts) -> list[Entry]:
@@ -173,7 +177,7 @@ def _completed(brought: DataSet, entry: Entry | None, sibling: Entry | None) -> 
         for tag in (rules.STUDY_UID, rules.PROCEDURE_ID, rules.ISSUER):
             _keep(made, known.data_set, tag)
     if entry is not None:
-        for tag in (rules.ACCESSION, rules.PLACER, rules.FILLER):
+        for tag in (rules.ACCESSION, rules.PLACER, rules.FILLER, rules.PLACERS, rules.FILLERS):
             _keep(made, entry.data_set, tag)
         if not text(step, rules.START_DATE):
             step.pop(rules.START_TIME, None)
@@ -183,7 +187,8 @@ def _completed(brought: DataSet, entry: Entry | None, sibling: Entry | None) -> 
 
 
 def _keep(data_set: DataSet, before: DataSet, tag: str) -> None:
-    if not text(data_set, tag) and tag in before:
+    said = data_set.get(tag, {})
+    if not (said.get("Value") if said.get("vr") == "SQ" else text(data_set, tag)) and tag in before:
         data_set[tag] = before[tag]
 
 

@@ -32,6 +32,8 @@ SCHEDULED_STEP_SEQUENCE, SCHEDULED_STEP_STATUS = int(STEPS, 16), int(STATUS, 16)
 STUDY_UID, PROCEDURE_ID, STEP_ID = "0020000D", "00401001", "00400009"
 PATIENT_ID, PATIENT_NAME, ISSUER = "00100020", "00100010", "00100021"
 ACCESSION, PLACER, FILLER = "00080050", "00402016", "00402017"
+PLACERS, FILLERS = "00400026", "00400027"
+"""Order Placer and Order Filler Identifier Sequence: who gave the numbers."""
 MODALITY, STATION = "00080060", "00400001"
 START_DATE, START_TIME = "00400002", "00400003"
 
@@ -114,6 +116,18 @@ def facts(entry: DataSet) -> Facts:
     tags = (STUDY_UID, STEP_ID, PROCEDURE_ID, ACCESSION, PATIENT_ID, ISSUER, PLACER, FILLER, START_DATE)
     step = step_of(entry)
     return Facts(*(text(step if tag in (STEP_ID, START_DATE) else entry, tag) for tag in tags))
+
+
+def given_by_others(one: DataSet, other: DataSet) -> bool:
+    """Whether the order numbers of both were given by different systems, as far as both say: the same number is then
+    another order's."""
+    for sequence in (PLACERS, FILLERS):
+        names = [next(_items(data_set, sequence), {}) for data_set in (one, other)]
+        for tag in ("00400031", "00400032"):
+            said = {text(name, tag) for name in names}
+            if len(said) == 2 and "" not in said:
+                return True
+    return False
 
 
 def with_state(entry: DataSet, state: str) -> DataSet:
