@@ -23,7 +23,7 @@ REMEDIES: Mapping[type[errors.ArchiveError], str] = {
     errors.ObjectMismatch: "the sender contradicts itself: it has to be corrected there",
     errors.UnsupportedSOPClass: "no setting: what belongs to no patient is not stored here",
     errors.UnsupportedTransferSyntax: "let the sender use the transfer syntax that it announces",
-    errors.InstanceConflict: "archive conflicts list, and for the next ones: archive ae set {title} --duplicates conflict",
+    errors.InstanceConflict: "archive conflicts list; for the next ones: archive ae set {title} --duplicates conflict",
     errors.OutOfResources: "make room on the disk of the data folder, or lower storage.minimum_free_bytes",
     errors.ObjectTooLarge: "raise limits.maximum_object_bytes in the settings",
     errors.OutcomeUnknown: "the sender has to send it again; see the log for what the index said",
