@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,33 @@ def test_two_titles_do_not_share(tmp_path: Path) -> None:
     with pytest.raises(CallerRefused):
         seats.take(entry(1))
     held.leave()
+
+
+def test_a_seat_that_is_held_for_a_moment_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the limit was lowered, whoever counts the seats holds each for a moment; who comes then looks again."""
+    seats = Seats(tmp_path)
+    for seat in [seats.take(entry(3)) for _ in range(3)]:
+        seat.leave()
+    held = [seats.take(entry(2)) for _ in range(2)]
+    looked: list[float] = []
+
+    def pause(seconds: float) -> None:
+        looked.append(seconds)
+        held[0].leave()
+
+    monkeypatch.setattr(time, "sleep", pause)
+    seats.take(entry(2)).leave()
+    assert len(looked) == 1
+    held[1].leave()
+
+
+def test_a_seat_that_stays_taken_is(tmp_path: Path) -> None:
+    seats = Seats(tmp_path)
+    for seat in [seats.take(entry(3)) for _ in range(3)]:
+        seat.leave()
+    held = [seats.take(entry(2)) for _ in range(2)]
+    assert is_full(seats, 2)
+    for seat in held:
+        seat.leave()

@@ -9,12 +9,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from archive.dicom.errors import CallerRefused, OutOfResources
 from archive.security.admission import LOCAL_LIMIT_EXCEEDED, PRESENTATION, TRANSIENT
 from archive.security.ae_titles import AETitle
 from archive.security.remedies import command
+
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.02
+"""Once a limit was lowered, who counts the seats holds each for a moment: that one is taken is only sure when it is
+seen again."""
 
 
 class Seat:
@@ -43,8 +49,14 @@ class Seats:
         limit = entry.rules.maximum_associations
         if not limit:
             return Seat(None)
+        folder = self._folder / entry.title.encode().hex()
         try:
-            descriptor = self._free(self._folder / entry.title.encode().hex(), limit)
+            descriptor = self._free(folder, limit)
+            for _ in range(_ATTEMPTS if descriptor is None and _beyond(folder, limit) else 0):
+                time.sleep(_PAUSE_SECONDS)
+                descriptor = self._free(folder, limit)
+                if descriptor is not None:
+                    break
         except OSError as error:
             raise OutOfResources(f"the seats of an AE title cannot be counted ({error.strerror})") from None
         if descriptor is None:
