@@ -3,7 +3,6 @@ why, and telling it once more."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from archive.dicom.errors import InvalidQuery, NotFound
@@ -11,7 +10,7 @@ from archive.dicom.identifiers import check_uid
 from archive.dicom.receiving.commitment import TRANSACTION_UID
 from archive.services.notifications import Notification
 from archive.services.reports import Progress, Report
-from archive.web.api import json_body
+from archive.web.api import json_body, listing
 from archive.web.http.exchange import Answer, Asked
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ _LARGEST_NUMBER = 2**63 - 1
 
 def search(archive: Archive, asked: Asked) -> Answer:
     """The last requests of storage commitment by DIMSE, newest first. Raises InvalidQuery."""
-    found = archive.reports.newest(_limit(asked), _state(asked))
+    found = archive.reports.newest(listing.limit(asked, DEFAULT_LIMIT, MOST), _state(asked))
     return json_body.answer([_report(one) for one in found])
 
 
@@ -52,7 +51,7 @@ def again(archive: Archive, asked: Asked) -> Answer:
 
 def notifications(archive: Archive, asked: Asked) -> Answer:
     """The last notifications of instance availability, newest first. Raises InvalidQuery."""
-    found = archive.notifications.newest(_limit(asked), _state(asked))
+    found = archive.notifications.newest(listing.limit(asked, DEFAULT_LIMIT, MOST), _state(asked))
     return json_body.answer([_notification(one) for one in found])
 
 
@@ -76,8 +75,8 @@ def _report(one: Report) -> dict[str, Any]:
         "instances_failed": one.failed,
         "attempts": one.attempts,
         "reason": one.reason,
-        "requested_at": _moment(one.requested_at),
-        "last_at": _moment(one.last_at),
+        "requested_at": listing.moment(one.requested_at),
+        "last_at": listing.moment(one.last_at),
     }
 
 
@@ -89,12 +88,8 @@ def _notification(one: Notification) -> dict[str, Any]:
         "state": one.progress.value,
         "attempts": one.attempts,
         "reason": one.reason,
-        "last_at": _moment(one.last_at),
+        "last_at": listing.moment(one.last_at),
     }
-
-
-def _moment(seconds: float) -> str | None:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
 
 
 def _transaction(asked: Asked) -> str:
@@ -108,12 +103,3 @@ def _state(asked: Asked) -> Progress | None:
     if text not in STATES:
         raise InvalidQuery(f"state is one of {', '.join(STATES)}")
     return Progress(text)
-
-
-def _limit(asked: Asked) -> int:
-    text = asked.parameter("limit")
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= MOST:
-        raise InvalidQuery(f"limit is a number from 1 to {MOST}")
-    return int(text)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from archive.dicom.errors import InvalidQuery, NotFound
 from archive.dicom.identifiers import check_uid
 from archive.services.conflicts import WAITING, Conflict, Decision, State
-from archive.web.api import json_body
+from archive.web.api import json_body, listing
 from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Answer, Asked, Sliced
 from archive.web.http.media_types import DICOM
@@ -44,7 +43,7 @@ def search(archive: Archive, asked: Asked) -> Answer:
     study = asked.parameter("study") or ""
     if study:
         check_uid(study, _STUDY_INSTANCE_UID)
-    found = archive.conflicts.last(_limit(asked), states, study)
+    found = archive.conflicts.last(listing.limit(asked, DEFAULT_LIMIT, MOST), states, study)
     return json_body.answer([_described(one) for one in found])
 
 
@@ -115,24 +114,11 @@ def _number(asked: Asked) -> int:
     return int(text)
 
 
-def _limit(asked: Asked) -> int:
-    text = asked.parameter("limit")
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MOST):
-        raise InvalidQuery(f"limit is a number from 1 to {MOST}")
-    return int(text)
-
-
 def _described(conflict: Conflict) -> dict[str, Any]:
     """As JSON: moments in UTC, and whether there is a copy instead of where it is."""
     members = dataclasses.asdict(conflict)
     for hidden in ("blob_key", "data_set_offset"):
         del members[hidden]
     for name in ("first_at", "last_at", "settled_at"):
-        members[name] = _moment(members[name])
+        members[name] = listing.moment(members[name])
     return members | {"has_copy": conflict.has_copy}
-
-
-def _moment(seconds: float) -> str | None:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None

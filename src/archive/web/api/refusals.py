@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from archive.dicom.errors import InvalidQuery
 from archive.dicom.sop_classes import sop_class_name
-from archive.web.api import json_body
+from archive.web.api import json_body, listing
 from archive.web.http.exchange import Answer, Asked
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ DEFAULT_LIMIT = 100
 
 def search(archive: Archive, asked: Asked) -> Answer:
     """Both kinds, the newest first. Raises InvalidQuery."""
-    limit = _limit(asked)
+    limit = listing.limit(asked, DEFAULT_LIMIT, MOST)
     associations = [_form(kept) for kept in archive.refusals.associations(limit)]
     objects = [
         {
@@ -34,14 +32,5 @@ def search(archive: Archive, asked: Asked) -> Answer:
 
 
 def _form(kept: Any) -> dict[str, Any]:
-    last = datetime.fromtimestamp(kept.time, UTC).isoformat(timespec="seconds")
+    last = listing.moment(kept.time)
     return {"last_at": last, "times": kept.times, **dataclasses.asdict(kept.refused)}
-
-
-def _limit(asked: Asked) -> int:
-    text = asked.parameter("limit")
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= MOST:
-        raise InvalidQuery(f"limit is a number from 1 to {MOST}")
-    return int(text)

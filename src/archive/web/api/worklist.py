@@ -8,7 +8,6 @@ modalities have told of them.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from archive.dicom.errors import InvalidQuery, NotFound
@@ -17,7 +16,7 @@ from archive.dicom.worklist import keyword_form, performed_steps
 from archive.dicom.worklist.entries import STATES
 from archive.services.performed_steps import Step
 from archive.services.worklist import Entry
-from archive.web.api import json_body
+from archive.web.api import json_body, listing
 from archive.web.http.exchange import Answer, Asked
 
 if TYPE_CHECKING:
@@ -35,7 +34,9 @@ def search(archive: Archive, asked: Asked) -> Answer:
     state = asked.parameter("state")
     if state is not None and state not in STATES:
         raise InvalidQuery(f"state is one of {', '.join(STATES)}")
-    found = archive.worklist.all(STATES if state is None else (state,), _limit(asked))
+    found = archive.worklist.all(
+        STATES if state is None else (state,), listing.limit(asked, DEFAULT_LIMIT, MOST)
+    )
     return json_body.answer([_entry(one) for one in found])
 
 
@@ -86,7 +87,9 @@ def remove(archive: Archive, asked: Asked) -> Answer:
 
 def steps(archive: Archive, asked: Asked) -> Answer:
     """The performed steps that were told of last. Raises InvalidQuery."""
-    return json_body.answer([_step(one) for one in archive.performed_steps.newest(_limit(asked))])
+    return json_body.answer(
+        [_step(one) for one in archive.performed_steps.newest(listing.limit(asked, DEFAULT_LIMIT, MOST))]
+    )
 
 
 def step(archive: Archive, asked: Asked) -> Answer:
@@ -106,23 +109,14 @@ def _key(asked: Asked) -> int:
     return int(text)
 
 
-def _limit(asked: Asked) -> int:
-    text = asked.parameter("limit")
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MOST):
-        raise InvalidQuery(f"limit is a number from 1 to {MOST}")
-    return int(text)
-
-
 def _entry(entry: Entry) -> dict[str, Any]:
     return {
         "id": entry.id,
         "state": entry.state,
         "attributes": keyword_form.written(entry.data_set),
         "source": entry.source,
-        "added_at": _moment(entry.added_at),
-        "changed_at": _moment(entry.changed_at),
+        "added_at": listing.moment(entry.added_at),
+        "changed_at": listing.moment(entry.changed_at),
     }
 
 
@@ -132,10 +126,6 @@ def _step(step: Step) -> dict[str, Any]:
         "status": performed_steps.status_of(step.data_set),
         "attributes": keyword_form.written(step.data_set),
         "calling_ae_title": step.calling_ae_title,
-        "created_at": _moment(step.created_at),
-        "changed_at": _moment(step.changed_at),
+        "created_at": listing.moment(step.created_at),
+        "changed_at": listing.moment(step.changed_at),
     }
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
