@@ -84,6 +84,19 @@ def test_files_are_imported(tmp_path: Path) -> None:
     assert (again.code, again.stdout) == (0, "0 entered or changed, 3 there already, 0 refused\n")
 
 
+@pytest.mark.parametrize(("said", "instead"), [("|P|2.3.1", "|T|2.3.1"), ("ORM^O01", "OML^O21")])
+def test_only_orders_for_production_are_imported(tmp_path: Path, said: str, instead: str) -> None:
+    """As at the HL7 door: neither training nor the laboratory fills the worklist."""
+    path = tmp_path / "orders.hl7"
+    path.write_text(ORDER.replace(said, instead))
+    (tmp_path / "archive.toml").write_text('[worklist]\nstations = ["CT=CT1"]\n')
+    done = in_folder(
+        tmp_path / "data", "worklist", "import", str(path), "--config", str(tmp_path / "archive.toml")
+    )
+    assert (done.code, "MSH-" in done.stderr) == (1, True)
+    assert listed(tmp_path / "data") == []
+
+
 def worklist_file(path: Path) -> None:
     """As wlmscpfs serves them."""
     step, whole = Dataset(), Dataset()

@@ -21,6 +21,7 @@ from archive.dicom.reading import data_set
 from archive.dicom.receiving import received
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist import keyword_form
+from archive.hl7.answering import check
 from archive.hl7.framing import END, START
 from archive.hl7.message import Message
 from archive.hl7.orders import orders
@@ -59,6 +60,7 @@ def _enter(archive: Archive, path: Path, report: Report) -> None:
     if content.lstrip(START + b"\r\n\t ").startswith(b"MSH"):
         for raw in _messages(content):
             message = Message(raw, archive.settings.hl7.character_set)
+            check(archive, message)
             report.entered += len(archive.orders.apply(orders(message), SOURCE))
         return
     for brought in _data_sets(content):

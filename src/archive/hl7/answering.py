@@ -57,7 +57,7 @@ def answer(archive: Archive, raw: bytes, address: str) -> bytes:
     message: Message | None = None
     try:
         message = Message(raw, archive.settings.hl7.character_set)
-        _check(archive, message)
+        check(archive, message)
         source = f"HL7 {message.header.get(3)} {address}"
         keys = archive.orders.apply(orders(message), " ".join(source.split()))
         outcome = Outcome(ACCEPTED)
@@ -81,8 +81,8 @@ def worded(error: ArchiveError) -> Outcome:
     return Outcome(row.code, row.error, error.reason)
 
 
-def _check(archive: Archive, message: Message) -> None:
-    """Raises NotTaken, MissingValue."""
+def check(archive: Archive, message: Message) -> None:
+    """Whether it is an order for production. Raises NotTaken, MissingValue."""
     header = message.header
     if (header.get(9), header.get(9, 2)) not in TAKEN:
         known = ", ".join("^".join(one) for one in sorted(TAKEN))
