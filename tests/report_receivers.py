@@ -47,7 +47,7 @@ def listening(
     sop_class: str = StorageCommitmentPushModel,
     only_from: tuple[str, ...] = (),
 ) -> Iterator[Told]:
-    """A console that waits for reports. `roles`: which of the requestor's it grants, SCU and SCP; None: it is silent."""
+    """A console that waits for reports. `roles`: which of the requestor's it grants, SCU and SCP; None: silence."""
     told = Told()
 
     def on_requested(event: evt.Event) -> None:

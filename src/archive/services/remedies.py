@@ -39,5 +39,5 @@ def remedy(error: errors.ArchiveError, calling_ae_title: str) -> str:
         return str(own)
     row = next(REMEDIES[above] for above in type(error).__mro__ if above in REMEDIES)
     if not calling_ae_title:
-        return row.partition(", and for the next ones: ")[0]
+        return row.partition("; for the next ones: ")[0]
     return row.format(title=shlex.quote(calling_ae_title))
