@@ -103,6 +103,8 @@ def test_every_rule_can_be_set_and_is_kept() -> None:
         ("identity", "password"),
         ("user", "a\nb"),
         ("character_set", "ISO_IR 100\n"),
+        ("character_set", "ISO_IR 999"),
+        ("character_set", "ISO_IR 100\\LATIN1"),
         ("transfer_syntax", "1.2.3"),
     ],
 )

@@ -127,6 +127,12 @@ def encode(text: str, vr: str, specific_character_set: tuple[str, ...]) -> bytes
     return b"".join(_encode_part(part, usable) for part in parts)
 
 
+def is_known(defined_term: str) -> bool:
+    """Whether it names a character set that can be read and written here; empty is the default repertoire."""
+    number = _number(defined_term) if defined_term.strip() else 6
+    return number in _BY_NUMBER or bool(_stand_alone((defined_term,)))
+
+
 def fold(text: str) -> str:
     """The form of a text in which searches compare: compatibility forms unified, without case, Latin, Greek
     and Cyrillic accents and control characters."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from archive.dicom.charsets import is_known
 from archive.dicom.errors import InvalidEntry
 from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from archive.security.operations import Operation
@@ -147,6 +148,10 @@ def _is_certificate(text: str) -> bool:
     return len(text) <= _LONGEST_TEXT and text.isprintable() and text == text.strip()
 
 
+def _is_character_set(text: str) -> bool:
+    return _CHARACTER_SETS.fullmatch(text) is not None and all(map(is_known, text.split("\\")))
+
+
 _CHECKS: dict[str, Callable[[str], bool]] = {
     "addresses": _is_network,
     "destinations": is_title,
@@ -154,7 +159,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "aliases": _is_alias,
     "certificate": _is_certificate,
     "user": lambda text: len(text) <= _LONGEST_TEXT and text.isprintable(),
-    "character_set": lambda text: _CHARACTER_SETS.fullmatch(text) is not None,
+    "character_set": _is_character_set,
     "transfer_syntax": lambda text: not text or text in TRANSFER_SYNTAXES,
 }
 _WHAT = {
@@ -164,6 +169,6 @@ _WHAT = {
     "aliases": f"no more than {LONGEST} characters, without spaces at the ends",
     "certificate": "sha256: and 64 hexadecimal digits in lower case, or a name",
     "user": f"no more than {_LONGEST_TEXT} printable characters",
-    "character_set": "defined terms of Specific Character Set (0008,0005), divided by backslashes",
+    "character_set": "defined terms of Specific Character Set (0008,0005), such as ISO_IR 192, divided by backslashes",
     "transfer_syntax": "the UID of a transfer syntax that is known here",
 }
