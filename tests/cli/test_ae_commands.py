@@ -111,7 +111,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
 
 
 def test_an_ae_title_that_is_not_known(data: Path) -> None:
-    for command in ("set", "show", "remove"):
+    for command in ("set", "show", "remove", "echo"):
         done = in_folder(data, "ae", command, "NOBODY")
         assert done.code == 1
         assert "archive ae list" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -375,3 +376,11 @@ def keep_one(door: Door) -> None:
         Proposal(CTImageStorage, (ExplicitVRLittleEndian,)), called_ae_title="TEACHING"
     ) as association:
         assert store(association, encoded(data_set), CTImageStorage, data_set.SOPInstanceUID).Status == 0
+
+
+def test_tls_on_the_port_without_has_a_remedy(door: Door) -> None:
+    with socket.create_connection(("127.0.0.1", door.port)) as caller:
+        caller.sendall(b"\x16\x03\x01\x00\x05" + bytes(5))
+        wait_for(lambda: len(door.archive.refusals.associations()) == 1)
+    (kept,) = door.archive.refusals.associations()
+    assert kept.refused.remedy.startswith("let it call the port of tls.listen")

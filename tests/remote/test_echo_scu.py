@@ -31,6 +31,7 @@ def test_host_name() -> None:
 def test_connect() -> None:
     outcome = echo(peer("127.0.0.1", dead_port()))
     assert outcome.step is Step.CONNECT
+    assert "firewall" in outcome.reason
     assert outcome.reason
 
 

@@ -94,7 +94,7 @@ def echo(name: Name, config_file: ConfigOption = None, data: DataOption = None) 
     step."""
     settings = opening.settings(config_file, data=data)
     with opening.archive(settings) as archive:
-        entry = archive.ae_titles.destination(name)
+        entry = _known(archive, name)
     began = time.monotonic()
     outcome = echo_scu.echo(peer_of(entry, settings))
     if not outcome.ok:
@@ -130,7 +130,10 @@ def _known(archive: Archive, name: str) -> AETitle:
 
 
 def _unknown(name: str) -> typer.Exit:
-    typer.echo(f"archive: {name} is not known; see `archive ae list`", err=True)
+    typer.echo(
+        f"archive: {name} is not known: see `archive ae list`, or make it known with `archive ae add`",
+        err=True,
+    )
     return typer.Exit(1)
 
 

@@ -14,6 +14,7 @@ from archive.dicom.errors import CallerRefused, NotAuthorized, OutOfResources
 from archive.dicom.sop_classes import STORAGE_SERVICE_CLASS
 from archive.dimse import extended
 from archive.dimse.contexts import choose, service
+from archive.network.acceptor import SPEAKS_TLS
 from archive.network.caller import Caller
 from archive.network.negotiation import Result
 from archive.network.user_information import CommonExtended
@@ -129,6 +130,8 @@ def _remedy(caller: Caller, reason: str) -> str:
         return "raise dimse.maximum_associations, or give single AE titles --maximum-associations"
     if caller.secured and not caller.calling_ae_title:
         return "compare [tls] in the settings with what the caller speaks and shows"
+    if reason == SPEAKS_TLS:
+        return "let it call the port of tls.listen, or call this one without TLS"
     return "nothing here lets it in: its request breaks PS3.8 9.3.2"
 
 

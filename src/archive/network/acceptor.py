@@ -40,6 +40,7 @@ _CLEAN_UP_SECONDS = 3.0
 """Seconds between looks at `stop`."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LONGEST_REQUEST = 1 << 20
+SPEAKS_TLS = "it speaks TLS, and this port is not for TLS: send it to that of tls.listen"
 _TLS_HANDSHAKE = 0x16
 """Content type of the first TLS record (RFC 8446 5.1), where a PDU has its type."""
 _AT_REST = 0.5
@@ -342,7 +343,7 @@ def _converse(association: Association, handle: Callable[[Association], None]) -
 def _admit_header(pdu_type: int, length: int) -> None:
     if pdu_type == _TLS_HANDSHAKE:
         raise SecurityFailure(
-            "it speaks TLS, and this port is not for TLS: send it to that of tls.listen",
+            SPEAKS_TLS,
             AbortReason.UNRECOGNIZED_PDU,
         )
     if pdu_type != pdu.A_ASSOCIATE_RQ:

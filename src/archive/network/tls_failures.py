@@ -6,7 +6,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 
-_NO_TLS = "what it sent is no TLS: this port is for TLS only"
+_NO_TLS = "what it sent is no TLS: one side is set up for TLS, and the other is not"
 _DISTRUSTED = "it does not trust our certificate: it needs the CA that has signed it"
 
 _REASONS: Mapping[str, str] = {

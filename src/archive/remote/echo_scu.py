@@ -27,12 +27,14 @@ _REJECTIONS = {
 }
 """Source and diagnostic of A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
 
+_LOOK = "look whether it runs, whether this is its address and port, and for a firewall between"
+
 
 class Step(enum.Enum):
     """Where a C-ECHO can end; ANSWERED is the good one."""
 
     HOST_NAME = "the host name cannot be resolved"
-    CONNECT = "no connection"
+    CONNECT = "it was not reached"
     SECURITY = "TLS could not be agreed on"
     REJECTED = "the association was rejected"
     NO_CONTEXT = "the Verification service was not accepted"
@@ -63,7 +65,7 @@ def echo(peer: Peer) -> EchoOutcome:
     try:
         association = peer.associate([(VERIFICATION, (ImplicitVRLittleEndian, ExplicitVRLittleEndian))])
     except PeerUnreachable as error:
-        return EchoOutcome(Step.CONNECT, error.reason)
+        return EchoOutcome(Step.CONNECT, f"{error.reason}: {_LOOK}")
     except SecurityFailure as error:
         return EchoOutcome(Step.SECURITY, error.reason)
     except AssociationRejected as error:

@@ -66,8 +66,10 @@ def remove(archive: Archive, asked: Asked) -> Answer:
 
 
 def echo(archive: Archive, asked: Asked) -> Answer:
-    """Ask it whether it is there (C-ECHO), and say how far that came. Raises UnknownDestination."""
-    entry = archive.ae_titles.destination(asked.path["title"])
+    """Ask it whether it is there (C-ECHO), and say how far that came. Raises NotFound."""
+    entry = archive.ae_titles.get(asked.path["title"])
+    if entry is None:
+        raise _unknown()
     began = time.monotonic()
     outcome = echo_scu.echo(peer_of(entry, archive.settings))
     said = {
