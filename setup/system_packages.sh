@@ -18,6 +18,8 @@ missing() {
     command -v npm > /dev/null || echo npm
     command -v curl > /dev/null || echo curl
     command -v unzip > /dev/null || echo unzip
+    command -v openssl > /dev/null || echo openssl
+    [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || echo fonts-dejavu-core
 }
 
 mapfile -t packages < <(missing)
