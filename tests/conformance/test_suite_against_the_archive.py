@@ -11,7 +11,7 @@ from conformance import registry, report, runner
 from conformance.client import Client
 from conformance.verdicts import Outcome
 from conformance.world import DimsePeer, World
-from wrong_scp import free_port
+from ports import free_port
 
 SHOULD_SKIP = 20
 """At most so many: a server that claims nothing would pass as well."""

@@ -15,6 +15,7 @@ from conformance.objects import ramp8
 from conformance.registry import Check
 from conformance.verdicts import Outcome
 from conformance.world import DimsePeer, World
+from ports import free_port
 from wrong_server import Behaviour, Reply, serve
 
 JSON = {"Content-Type": "application/dicom+json"}
@@ -102,6 +103,6 @@ def test_every_check_of_dimse_fails_at_some_wrong_peer(monkeypatch: pytest.Monke
     monkeypatch.setattr(ACSE, "_check_async_ops", wrong_scp.wide_window)
     asked, failed = checks(DIMSE, of=True), set()
     for wrong, wanted in WRONG_PEERS.items():
-        with wrong(wrong_scp.free_port()) as peer:
+        with wrong(free_port()) as peer:
             failed |= failing(registry.chosen([wanted]), WRONG["empty objects"], dimse=peer)
     assert [one.id for one in asked if one.id not in failed] == []

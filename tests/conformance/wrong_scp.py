@@ -6,7 +6,6 @@ words that it lets nobody in.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,13 +37,6 @@ SYNTAXES = [
     uids.JPEG_BASELINE,
 ]
 OUT_OF_RESOURCES = 0xA700
-
-
-def free_port() -> int:
-    """A port at which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def entity(*more: str) -> AE:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive_process import ArchiveServer
+from ports import free_port
 
 TOOLS = ("storescu", "dcmsend", "storescp", "findscu", "movescu", "getscu", "echoscu")
 START_SECONDS = 20
@@ -76,13 +76,6 @@ def storescp(folder: Path, ae_title: str = "STORESCP", *options: str) -> Iterato
     finally:
         process.terminate()
         process.wait(START_SECONDS)
-
-
-def free_port() -> int:
-    """storescp cannot say which port the system chose for it, so one is chosen before."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_it_answers(process: subprocess.Popen[bytes], port: int, ae_title: str) -> None:

@@ -120,7 +120,7 @@ def assert_aborted(connection: socket.socket) -> None:
 def test_a_p_data_pdu_that_claims_4_gib_in_an_association(server: ArchiveServer) -> None:
     """D5: A-ABORT, nothing stored."""
     association = scu.open_to(server, SC)
-    connection = association._wire._socket
+    connection = association._wire._connection
     connection.settimeout(5)
     connection.sendall(struct.pack(">BxL", 0x04, 0xFFFFFFFF) + bytes(4096))
     assert_aborted(connection)

@@ -84,6 +84,7 @@ def outside(
     public = f"{scheme}://{HOST}:{port}{PREFIX}"
     by_setting = way == "public_url"
     environment = {"ARCHIVE_HTTP_PUBLIC_URL": public} if by_setting else {"ARCHIVE_HTTP_BEHIND_PROXY": "true"}
+    environment["ARCHIVE_HTTP_ADMINISTRATION"] = "on"
     server = module_archive(environment=environment)
     folder: Path = tmp_path_factory.mktemp("proxy") / "nginx"
     with serve(nginx, folder, server.http_port, port, scheme, way) as proxied:
@@ -185,6 +186,13 @@ def filled(template: str, outside: Outside) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "1.2.3"), template)
 
 
+def expected(template: str) -> int:
+    """WADO-URI wants parameters; of administrators' entries there are none yet."""
+    if template.startswith("/api/") and "{" in template:
+        return 404
+    return 400 if template == "/wado" else 200
+
+
 def test_the_capabilities_describe_resources_that_are_there(outside: Outside) -> None:
     """8.9, annex H: the base of the resources with their paths."""
     for root in (outside.base, f"{outside.base}/", outside.study, f"{outside.proxied.root}/wado"):
@@ -208,7 +216,7 @@ def test_openapi_describes_resources_that_are_there(outside: Outside) -> None:
     for template, operations in document["paths"].items():
         if "get" in operations and "commitment" not in template:
             answer = outside.proxied.ask(server["url"].rstrip("/") + filled(template, outside))
-            assert answer.status_code == (400 if template == "/wado" else 200), (template, answer.text)
+            assert answer.status_code == expected(template), (template, answer.text)
             asked += 1
     assert asked > 20
 

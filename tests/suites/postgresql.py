@@ -9,7 +9,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -19,6 +18,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from ports import free_port
 
 OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
 INITDB = ("--locale=C", "-A", "trust", "--no-sync")
@@ -64,7 +65,7 @@ def running_server() -> Iterator[Server]:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
     as_user = _as_ordinary_user()
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        data, port = Path(folder, "data"), _free_port()
+        data, port = Path(folder, "data"), free_port()
         if as_user:
             shutil.chown(folder, "postgres")
         _run(*as_user, programs / "initdb", "-D", data, "-U", "archive", "-E", "UTF8", *INITDB)
@@ -84,12 +85,6 @@ def _as_ordinary_user() -> list[str]:
     with contextlib.suppress(KeyError):
         return ["runuser", "-u", pwd.getpwnam("postgres").pw_name, "--"]
     return pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _run(*command: str | Path) -> None:
