@@ -83,7 +83,16 @@ def test_threads_that_wait_for_the_policy_do_not_pile_up(serving: Serving) -> No
         answered.set()
     for peer in peers:
         peer.close()
+    _await_leaving()
     assert stores_one(server)
+
+
+def _await_leaving() -> None:
+    """Until those that were let in late, and are gone, have left their seats."""
+    deadline = time.monotonic() + PATIENCE
+    while any(thread.name == "association" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_without_threads_the_oldest_silent_connection_goes(
