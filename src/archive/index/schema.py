@@ -18,8 +18,11 @@ import sqlalchemy as sa
 from archive.dicom.attributes import ATTRIBUTES, Attribute
 from archive.dicom.instance import Level
 from archive.index import (  # whose tables are of the same metadata
+    corrections_schema,  # noqa: F401
     follow_up_schema,  # noqa: F401
+    rejections_schema,  # noqa: F401
     tables,
+    workitems_schema,  # noqa: F401
     worklist_schema,  # noqa: F401
 )
 from archive.index.tables import KEY, TEXT, identity, index, moment, number, part_of, text

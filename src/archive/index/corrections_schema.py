@@ -1,0 +1,3 @@
+"""The tables of corrections."""
+
+from __future__ import annotations

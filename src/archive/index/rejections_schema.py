@@ -1,0 +1,3 @@
+"""The tables of rejections."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The tables of workitems."""
+
+from __future__ import annotations
