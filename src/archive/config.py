@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from archive.dicom.errors import ArchiveError, ConfigurationError
+from archive.dicom.identifiers import check_uid
 from archive.dicom.worklist.entries import check_state
 from archive.dicom.writing.coercion import coerced
 from archive.settings import Address, AETitleSeed, Coercion, Settings
@@ -268,7 +269,18 @@ def _checked(settings: Settings) -> Settings:
     if http.public_url and not re.match(r"https?://[^/]", http.public_url):
         raise ConfigurationError("http.public_url: must begin with http:// or https:// and a host")
     _check_worklist(settings)
+    _check_xds(settings.xds.repository_unique_id)
     return settings
+
+
+def _check_xds(repository_unique_id: str) -> None:
+    try:
+        if repository_unique_id:
+            check_uid(repository_unique_id, 0x0040E030)  # Repository Unique ID
+    except ArchiveError:
+        raise ConfigurationError(
+            "xds.repository_unique_id: an OID is digits and single dots, at most 64"
+        ) from None
 
 
 def _check_worklist(settings: Settings) -> None:

@@ -232,6 +232,13 @@ class HL7Settings:
 
 
 @dataclass(frozen=True)
+class XDSSettings:
+    """The imaging document source of IHE XDS-I.b: other sites retrieve by RAD-69."""
+
+    repository_unique_id: str = setting("", "The OID by which they name this archive; empty: RAD-69 is off.")
+
+
+@dataclass(frozen=True)
 class Log:
     """Operational logs, on stderr. They never hold patient data."""
 
@@ -256,6 +263,7 @@ class Settings:
     tokens: TokenSettings = TokenSettings()
     worklist: WorklistSettings = WorklistSettings()
     hl7: HL7Settings = HL7Settings()
+    xds: XDSSettings = XDSSettings()
     log: Log = Log()
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
     coercion: tuple[Coercion, ...] = setting(

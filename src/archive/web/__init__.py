@@ -8,5 +8,6 @@ stow  stow_parts  store_response          store
 wado  metadata  frames  bulk_data         retrieve; pixel_forms and targets serve them
 rendered  renditions  rendering_parameters     pictures and text for people
 wado_uri  zip_download  zip_stream        the other ways to retrieve
+xdsi/                IHE XDS-I.b: documents for other sites, RAD-69 in SOAP
 deleting  commitment  status              DELETE, storage commitment, health
 """

@@ -33,7 +33,9 @@ from archive.web.description import (
     transactions,
 )
 from archive.web.description.route import UNDESCRIBED, About, Route
+from archive.web.description.xdsi import RETRIEVE_IMAGING_DOCUMENT_SET
 from archive.web.http.urls import ROOT
+from archive.web.xdsi import source as imaging_documents
 
 __all__ = ["ROUTES", "Route"]
 
@@ -225,6 +227,15 @@ _RESOURCES: tuple[Route, ...] = (
     _api("PUT", f"{ENTRY}/state", "PlanWorklistEntry", worklist.plan, api_worklist.PLAN, takes_body=True),
     _api("GET", "/performed-steps", "SearchPerformedSteps", worklist.steps, api_worklist.STEPS),
     _api("GET", "/performed-steps/{step}", "RetrievePerformedStep", worklist.step, api_worklist.STEP),
+    Route(
+        "POST",
+        imaging_documents.PATH,
+        "RetrieveImagingDocumentSet",
+        "",
+        imaging_documents.retrieve,
+        takes_body=True,
+        about=RETRIEVE_IMAGING_DOCUMENT_SET,
+    ),
     Route("GET", "/health/live", "Live", "", status.live, about=transactions.LIVE),
     Route("GET", "/health/ready", "Ready", "", status.ready, about=transactions.READY),
     Route("GET", "/metrics", "Metrics", "", status.metrics_page, about=transactions.METRICS),

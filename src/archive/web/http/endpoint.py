@@ -43,8 +43,11 @@ class Endpoint:
         if route.takes_body:
             compression.coding(asked)  # what cannot be answered had better not be stored
             answer = await self._take(route, asked, receive)
-            ready = Prepared(answer, answer.body if isinstance(answer.body, bytes) else b"", None)
-            await self._send(compression.applied(ready, asked), scope, send)
+            if not isinstance(answer.body, bytes):  # documents; that they are decoded nobody knew beforehand
+                ready = await self._lane.call(partial(crossing.prepared, lambda: answer), Lane.DECODING)
+                await self._send(ready, scope, send, Lane.DECODING)
+                return
+            await self._send(compression.applied(Prepared(answer, answer.body, None), asked), scope, send)
             return
         async with _while_there(receive):
             ready, lane = await self._prepared(route, asked)
