@@ -1,9 +1,8 @@
 """A study, series or instance as a zip file with a DICOMDIR, for people who want to keep it or put it on media.
 
 `application/zip` is no media type of PS3.18 yet (supplement 211 is a draft), so it has to be asked for by name, in
-the Accept header or as `?accept=application/zip`. Inside is a file-set of PS3.10: names that every file system takes
-(8.2: components of at most eight capitals and digits), and a directory of it at the top. Every instance of the scope
-is in it, or the request fails before the first byte.
+the Accept header or as `?accept=application/zip`. Inside is a file-set of PS3.10 (`services.file_sets`) with its
+directory at the top. Every instance of the scope is in it, or the request fails before the first byte.
 
 What is native is in Explicit VR Little Endian, as PS3.18 wants everything and readers of media know it; what is
 compressed stays as it is. `application/zip; transfer-syntax=` asks for something else: `*` for all as stored, or one
@@ -12,16 +11,15 @@ transfer syntax for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import orjson
-
-from archive.dicom.errors import NotAcceptable, NotFound
+from archive.dicom.errors import NotAcceptable
 from archive.dicom.instance import StoredInstance
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from archive.dicom.writing.dicomdir import FILE_NAME, Directory, ReferencedFile
+from archive.dicom.writing.dicomdir import FILE_NAME, ReferencedFile
+from archive.services import file_sets
 from archive.services.explicit import NATIVE
+from archive.services.file_sets import FileID, FileIDs
 from archive.web import wado
 from archive.web.http import media_types
 from archive.web.http.exchange import Answer, Asked
@@ -41,11 +39,12 @@ def instances(archive: Archive, asked: Asked) -> Answer:
         return wado.instances(archive, asked)
     syntax = _transfer_syntax(asked)
     stored = wado.found(archive, asked)
-    files = [_file(instance, name, syntax) for instance, name in zip(stored, _names(stored), strict=True)]
+    names = FileIDs()
+    files = [_file(instance, names.of(instance), syntax) for instance in stored]
     if any(map(_is_decoded, stored, files)):
         asked.decodes()
     members = [_member(archive, *each) for each in zip(stored, files, strict=True)]
-    length, directory = _directory(archive, asked, files)
+    length, directory = file_sets.directory(archive.retrieve, stored, files).encoded()
     members.insert(0, Member(FILE_NAME, length, lambda: directory))
     file_name = f"{stored[0].StudyInstanceUID}.zip"
     disposition = ("Content-Disposition", f'attachment; filename="{file_name}"')
@@ -69,17 +68,7 @@ def _transfer_syntax(asked: Asked) -> str:
     return ""
 
 
-def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
-    """A File ID for each: study, series and instance by number, in the order of the archive's answers."""
-    studies: dict[str, int] = {}
-    series: dict[str, int] = {}
-    for number, instance in enumerate(stored, start=1):
-        study = studies.setdefault(instance.StudyInstanceUID, len(studies) + 1)
-        of_study = series.setdefault(instance.SeriesInstanceUID, len(series) + 1)
-        yield "DICOM", f"S{study:05d}", f"R{of_study:05d}", f"I{number:07d}"
-
-
-def _file(instance: StoredInstance, name: tuple[str, ...], wanted: str) -> ReferencedFile:
+def _file(instance: StoredInstance, name: FileID, wanted: str) -> ReferencedFile:
     """The instance as it will lie in the zip. Raises NotAcceptable."""
     uid = instance.transfer_syntax_uid
     if wanted not in ("", ANY_SYNTAX, EXPLICIT_VR_LITTLE_ENDIAN, uid):
@@ -107,19 +96,3 @@ def _member(archive: Archive, instance: StoredInstance, file: ReferencedFile) ->
     readable.make_sure()
     length = readable.length
     return Member("/".join(file.file_id), length, lambda: form(instance).read(0, length))
-
-
-def _directory(
-    archive: Archive, asked: Asked, files: Sequence[ReferencedFile]
-) -> tuple[int, Iterator[bytes]]:
-    """The DICOMDIR. Raises NotFound when an instance goes away meanwhile; one that is new meanwhile is left out."""
-    waiting = {file.SOPInstanceUID: file for file in files}
-    directory = Directory()
-    for text in archive.retrieve.metadata(wado.scope_of(asked), lambda _: ""):
-        data_set = orjson.loads(text)
-        file = waiting.pop(data_set["00080018"]["Value"][0], None)
-        if file is not None:
-            directory.add(data_set, file)
-    if waiting:
-        raise NotFound("an instance went away while the directory of the zip file was made: ask again")
-    return directory.encoded()
