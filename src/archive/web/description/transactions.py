@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from archive.dicom.instance import Level
 from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
-from archive.web import commitment, metadata
+from archive.web import commitment, data_set_body, metadata
 from archive.web.description import parameters
 from archive.web.description.parameters import ACCEPT, CHARSET
 from archive.web.description.route import About, Parameter, Status
@@ -190,7 +190,7 @@ REQUEST_COMMITMENT = about(
     ),
     _COMMITMENT_OFFERS,
     (ACCEPT, CHARSET),
-    (*commitment.TAKES, *related(DICOM_JSON, DICOM_XML)),
+    (*data_set_body.TAKES, *related(DICOM_JSON, DICOM_XML)),
     schema="DataSet",
 )
 CHECK_COMMITMENT = about(
