@@ -31,7 +31,9 @@ DEFLATED_ELEMENTS = 8
 """Of a deflated data set so many, and then for each byte that came. In blank segmentations, which deflate best, each
 frame still refers to a source image by UID, which alone takes more bytes than its 60 elements need."""
 
-WANTED = frozenset(attribute.tag for attribute in ATTRIBUTES if not attribute.computed)
+DOCUMENT_TITLE = 0x0040A043
+"""Concept Name Code Sequence, by which a Key Object Selection says what it is for."""
+WANTED = frozenset(attribute.tag for attribute in ATTRIBUTES if not attribute.computed) | {DOCUMENT_TITLE}
 
 _IDENTITY = {
     "SOPClassUID": 0x00080016,
