@@ -66,5 +66,7 @@ for _column in (
     "AccessionNumber",
 ):
     index(worklist_item, _column)
+index(worklist_item, "PatientID")
+index(performed_step, "PatientID")
 index(performed_step, "changed_at")
 index(performed_of, "worklist_item_id")
