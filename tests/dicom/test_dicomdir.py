@@ -184,6 +184,28 @@ def test_keys_of_type_1_that_an_instance_lacks() -> None:
     assert [each.InstanceNumber for each in found if each.DirectoryRecordType == "IMAGE"] == [1, 1, 2]
 
 
+def test_patients_are_told_apart_as_in_the_archive() -> None:
+    """One ID of two issuers is of two patients, and so are two names without an ID; the instances of one study are of
+    one patient, although one of them does not name the issuer."""
+    first = mr(PatientID="7", IssuerOfPatientID="NORTH", PatientName="North^Nora")
+    several = [
+        first,
+        mr(PatientID="7", StudyInstanceUID=first.StudyInstanceUID),
+        mr(PatientID="7", IssuerOfPatientID="SOUTH", PatientName="South^Sam"),
+        mr(PatientID=None, PatientName="Doe^Jane"),
+        mr(PatientID=None, PatientName="Roe^Rick"),
+        mr(PatientID=None, PatientName=None),
+        mr(PatientID=None, PatientName=None),
+    ]
+    patients = [each for each in records(written(several)) if each.DirectoryRecordType == "PATIENT"]
+    assert [(each.PatientID, each.PatientName) for each in patients] == [
+        ("7", "North^Nora"),
+        ("7", "South^Sam"),
+        *(("UNKNOWN3", "Doe^Jane"), ("UNKNOWN4", "Roe^Rick"), ("UNKNOWN5", ""), ("UNKNOWN6", "")),
+    ]
+    assert [each.get("IssuerOfPatientID") for each in patients[:2]] == ["NORTH", "SOUTH"]
+
+
 def test_every_sop_class_has_the_record_type_that_pydicom_knows() -> None:
     from pydicom.fileset import _FOUR_LEVEL_SOP_CLASSES
 

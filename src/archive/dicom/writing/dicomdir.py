@@ -26,7 +26,9 @@ FILE_NAME = "DICOMDIR"
 PRIVATE_RECORD_UID = f"{IMPLEMENTATION_CLASS_UID}.1"
 """Of the records of instances whose SOP class has no record type."""
 
-_LEVELS = (("PATIENT", "00100020"), ("STUDY", "0020000D"), ("SERIES", "0020000E"))
+_LEVELS = (("STUDY", "0020000D"), ("SERIES", "0020000E"))
+_PATIENT_ID, _ISSUER = "00100020", "00100021"
+_NAME, _BIRTH_DATE = "00100010", "00100030"
 _UTF_8 = ("ISO_IR 192",)
 _IN_USE = 0xFFFF
 _FIXED_BYTES = 34
@@ -63,18 +65,32 @@ class Directory:
     def __init__(self, file_set_id: str = "") -> None:
         self._file_set_id = file_set_id
         self._root = _Record(b"")
+        self._patients: dict[str, str] = {}
 
     def add(self, data_set: DataSet, file: ReferencedFile) -> None:
         """One more instance, with its metadata in the DICOM JSON Model."""
-        above = self._root
+        above = self._below(self._root, "PATIENT", self._patient(data_set), data_set)
         for kind, tag in _LEVELS:
-            name = _first(data_set, tag)
-            if name not in above.children:
-                above.children[name] = _Record(_rest(kind, data_set, len(above.children) + 1))
-            above = above.children[name]
+            above = self._below(above, kind, _first(data_set, tag), data_set)
         kind = record_type(data_set, file.SOPClassUID)
         number = len(above.children) + 1
         above.children[file.SOPInstanceUID] = _Record(_rest(kind, data_set, number, file))
+
+    def _patient(self, data_set: DataSet) -> str:
+        """Whose study this is: who the first of its instances says, by ID and issuer, as in the archive. Nobody without
+        an ID is taken for somebody else of whom no more is known."""
+        study = _first(data_set, "0020000D")
+        if study not in self._patients:
+            tags = (_PATIENT_ID, _ISSUER) if _first(data_set, _PATIENT_ID) else (_NAME, _BIRTH_DATE)
+            values = [_first(data_set, tag) for tag in tags]
+            self._patients[study] = repr((tags, values if values[0] else study))
+        return self._patients[study]
+
+    @staticmethod
+    def _below(above: _Record, kind: str, name: str, data_set: DataSet) -> _Record:
+        if name not in above.children:
+            above.children[name] = _Record(_rest(kind, data_set, len(above.children) + 1))
+        return above.children[name]
 
     def encoded(self) -> tuple[int, Iterator[bytes]]:
         """The PS3.10 file: its length, and its pieces."""

@@ -48,7 +48,7 @@ _CONTENT_KEYS = _keys(_CONTENT)
 _IDENTIFIED = _keys(f"{_CONTENT} ContentLabel", "ContentDescription ContentCreatorName")
 
 KEYS: Mapping[str, tuple[Key, ...]] = {
-    "PATIENT": _keys("PatientID", "PatientName"),
+    "PATIENT": _keys("PatientID", "PatientName", "IssuerOfPatientID PatientBirthDate PatientSex"),
     "STUDY": _keys(
         "StudyDate StudyTime StudyID StudyInstanceUID",
         "AccessionNumber StudyDescription",
@@ -151,6 +151,7 @@ _STAND_INS: Mapping[str, Any] = {
 _STAND_INS_BY_TAG: Mapping[int, Any] = {0x00080060: "OT", 0x0040A491: "PARTIAL", 0x0040A493: "UNVERIFIED"}
 _CONTENT_SEQUENCE, _VERIFICATION_DATE_TIME = 0x0040A730, 0x0040A030
 _VERIFYING_OBSERVERS = "0040A073"
+_PATIENT_ID = 0x00100020
 
 
 def record_type(data_set: DataSet, sop_class_uid: str) -> str:
@@ -193,6 +194,8 @@ def _modifies_title(item: DataSet) -> bool:
 
 
 def _stand_in(data_set: DataSet, key: Key, number: int) -> Any:
+    if key.tag == _PATIENT_ID and number > 1:
+        return f"{_STAND_INS['LO']}{number}"  # readers would take two of one ID for one patient
     for tag in {"DA": _DATES, "TM": _TIMES}.get(key.vr, ()):
         values = data_set.get(tag, {}).get("Value")
         if values and values[0]:
