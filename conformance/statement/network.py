@@ -18,7 +18,7 @@ from archive.dimse import statuses
 from archive.dimse.contexts import SERVICES, UNCOMPRESSED
 from archive.dimse.server import HANDLERS
 from archive.security.operations import Operation
-from archive.services.ingest import COERCED
+from archive.services.receipts import COERCED
 from conformance.statement.table import Table, meaning_of, settings_of
 
 

@@ -10,6 +10,7 @@ from archive.security.identity import Identities
 from archive.security.tokens import Tokens
 from archive.services.admission import Admissions
 from archive.services.ae_titles import AETitles
+from archive.services.coercing import Coercions
 from archive.services.commitment import Commitment
 from archive.services.conflicts import Conflicts
 from archive.services.delete import Deletion
@@ -17,7 +18,7 @@ from archive.services.delivery import Delivery
 from archive.services.duplicates import Policies
 from archive.services.fonts import lettering
 from archive.services.health import Health
-from archive.services.ingest import Coercions, Ingest
+from archive.services.ingest import Ingest
 from archive.services.notifications import Notifications
 from archive.services.orders import Orders
 from archive.services.performed_steps import PerformedSteps
@@ -27,6 +28,7 @@ from archive.services.reports import Reports
 from archive.services.retrieve import Retrieve
 from archive.services.search import Search
 from archive.services.seats import Seats
+from archive.services.shaping import Shaper
 from archive.services.thumbnails import Thumbnails
 from archive.services.worklist import Worklist
 from archive.settings import Settings
@@ -93,6 +95,11 @@ def coercions(settings: Settings) -> Coercions:
     return Coercions(wanted, settings.dimse.ae_title)
 
 
+def shapers(settings: Settings) -> tuple[Shaper, ...]:  # noqa: ARG001
+    """What is made of new objects, in this order: coerced by rules, corrected, compressed."""
+    return ()
+
+
 def admissions(settings: Settings, titles: AETitles, refusals: Refusals) -> Admissions:
     """Who decides about associations, as the settings say."""
     return Admissions(
@@ -120,7 +127,12 @@ def build(settings: Settings) -> Archive:
         store=store,
         database=database,
         ingest=Ingest(
-            store, database, settings.limits.maximum_object_bytes, coercions(settings), policies.of
+            store,
+            database,
+            settings.limits.maximum_object_bytes,
+            coercions(settings),
+            policies.of,
+            shapers(settings),
         ),
         search=Search(database),
         retrieve=retrieve,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from archive.dicom.instance import BulkValue, Instance, Scope, Source
+from archive.dicom.instance import BulkValue, Form, Instance, Scope, Source
 from archive.index import deletions, instances, recording, schema
 from archive.index.database import Connection, Database, Raced
 from archive.index.recording import Former, Outcome
@@ -25,6 +25,10 @@ def record(database: Database, one: Instance, key: str) -> Outcome:
 
 def put_in_place(connection: Connection, one: Instance, key: str) -> Former:
     return recording.replace(connection, one, key, 400, key.ljust(64, "0"), LATER)
+
+
+def form(one: Instance, key: str) -> Form:
+    return Form(key.ljust(64, "0"), one.transfer_syntax_uid)
 
 
 def rows(database: Database, table: sa.Table) -> list[Any]:
@@ -100,8 +104,8 @@ def test_what_is_in_the_way_is_told_beforehand(
     record(database, first, "a")
     second = replace(first, **changed)
     with database.read() as connection:
-        assert recording.judge(connection, second, "b".ljust(64, "0")) == outcome
-        assert recording.judge(connection, first, "a".ljust(64, "0")) == Outcome.ALREADY_THERE
+        assert recording.judge(connection, second, form(second, "b")) == outcome
+        assert recording.judge(connection, first, form(first, "a")) == Outcome.ALREADY_THERE
     if outcome is not None:
         assert record(database, second, "b") == outcome
 

@@ -14,7 +14,7 @@ from archive.bootstrap import Archive
 from archive.dicom.instance import Scope, Source
 from archive.jobs.worker import work
 from archive.services.conflicts import Conflict
-from archive.services.ingest import Receipt
+from archive.services.receipts import Receipt
 from objects import encoded
 
 SCANNER = Source("DIMSE", "192.0.2.1", "SCANNER", "ARCHIVE")

@@ -21,7 +21,7 @@ from archive.config import load
 from archive.dicom.errors import InstanceConflict
 from archive.dicom.instance import Scope, Source
 from archive.index import instances
-from archive.services.ingest import COERCED, Receipt
+from archive.services.receipts import COERCED, Receipt
 from objects import data_set_bytes, encoded, mr, part10
 
 SCANNER = Source("DIMSE", calling_ae_title="SCANNER")

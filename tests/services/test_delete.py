@@ -13,7 +13,8 @@ from archive.dicom.errors import Gone, InstanceConflict, NotFound
 from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.index import outbox
 from archive.jobs import worker
-from archive.services.ingest import Receipt, Reception
+from archive.services.ingest import Reception
+from archive.services.receipts import Receipt
 from objects import part10, secondary_capture
 
 SOURCE = Source("DIMSE")

@@ -21,7 +21,7 @@ from archive.security.ae_titles import AETitle
 from archive.security.rules import Rules
 from archive.services.conflicts import Decision, State
 from archive.services.duplicates import Policy
-from archive.services.ingest import COERCED
+from archive.services.receipts import COERCED
 from archive.settings import DUPLICATES
 from held import SCANNER, aside, check, digest, files, settle_down, store, stored, version_of
 from objects import new_uid, secondary_capture

@@ -25,7 +25,7 @@ from archive.dicom.errors import (
 )
 from archive.dicom.instance import Scope, Source
 from archive.jobs.worker import work
-from archive.services.ingest import Receipt
+from archive.services.receipts import Receipt
 from objects import data_set_bytes, encoded, part10, secondary_capture
 
 SOURCE = Source("IMPORT")

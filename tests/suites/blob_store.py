@@ -76,6 +76,18 @@ class BlobStoreSuite:
         assert list(store.keys()) == []
         writer.discard()
 
+    def test_what_was_written_is_read_back_before_publish(self, store: BlobStore) -> None:
+        writer = store.create()
+        writer.write(b"some")
+        with writer.read_back() as blob:
+            assert (blob.length, blob.read(1, 3)) == (4, b"ome")
+        writer.write(b" more")
+        with writer.read_back() as blob:
+            assert b"".join(blob.pieces(0, blob.length)) == b"some more"
+        writer.publish()
+        with store.open(writer.key) as blob:
+            assert blob.read(0, 9) == b"some more"
+
     def test_discard_leaves_nothing(self, store: BlobStore) -> None:
         unpublished, published = store.create(), store.create()
         unpublished.write(CONTENT)

@@ -65,10 +65,18 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """By what an encoded data set is recognised: its SHA-256 (hex), and how these bytes are to be read."""
+
+    sha256: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredInstance:
     """A row of the index: an instance and where its bytes are. The blob is a PS3.10 file; its data set begins at
-    `data_set_offset` and has `data_set_length` bytes, whose SHA-256 is `sha256` (hex). `received_sha256` is that of the
-    data set as it was received, where attributes were coerced, else empty."""
+    `data_set_offset` and has `data_set_length` bytes, whose SHA-256 is `sha256` (hex). `received_sha256` and
+    `received_transfer_syntax_uid` are those of the data set as it was received; empty: the same."""
 
     StudyInstanceUID: str
     SeriesInstanceUID: str
@@ -80,6 +88,18 @@ class StoredInstance:
     data_set_length: int
     sha256: str
     received_sha256: str = ""
+    received_transfer_syntax_uid: str = ""
+
+    @property
+    def kept(self) -> Form:
+        """What its bytes are."""
+        return Form(self.sha256, self.transfer_syntax_uid)
+
+    @property
+    def received(self) -> Form:
+        """What they were as they came in."""
+        syntax = self.received_transfer_syntax_uid or self.transfer_syntax_uid
+        return Form(self.received_sha256 or self.sha256, syntax)
 
     @property
     def blob_length(self) -> int:

@@ -17,7 +17,7 @@ import orjson
 import sqlalchemy as sa
 
 from archive.dicom.errors import InstanceConflict
-from archive.dicom.instance import Instance, Scope, Source, StoredInstance
+from archive.dicom.instance import Form, Instance, Scope, Source, StoredInstance
 from archive.index import kept, rows
 from archive.index.database import Connection, Raced
 from archive.index.schema import conflict, instance_detail, series, study
@@ -75,8 +75,14 @@ class Conflict:
     data_set_offset: int
     data_set_length: int
     kept_sha256: str
+    received_transfer_syntax_uid: str
     settled_at: float
     settled_by: str
+
+    @property
+    def received(self) -> Form:
+        """What came in."""
+        return Form(self.sha256, self.received_transfer_syntax_uid)
 
     @property
     def has_copy(self) -> bool:
@@ -91,15 +97,10 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An object to be held: `stored` says where its bytes are, and `received_sha256` what they were as they came."""
+    """An object to be held: `stored` says where its bytes are, and what they were as they came."""
 
     stored: StoredInstance
     source: Source
-
-    @property
-    def received_sha256(self) -> str:
-        """Digest of the data set as it was received."""
-        return self.stored.received_sha256 or self.stored.sha256
 
 
 _COLUMNS = [conflict.c[name] for name in Conflict.__dataclass_fields__]
@@ -122,20 +123,21 @@ def hold(
 
     One that comes again stays as it was decided. Raises InstanceConflict where the same bytes are held already as
     something else."""
-    same = held(connection, copy.stored.SOPInstanceUID, copy.received_sha256)
-    if same is not None and same.transfer_syntax_uid != copy.stored.transfer_syntax_uid:
+    stored, received = copy.stored, copy.stored.received
+    same = held(connection, stored.SOPInstanceUID, received.sha256)
+    if same is not None and same.received != received:
         raise InstanceConflict(
             "the same bytes are kept aside in another transfer syntax: decide about those first",
-            sop_instance_uid=copy.stored.SOPInstanceUID,
+            sop_instance_uid=stored.SOPInstanceUID,
             conflict_id=same.id,
         )
-    stored = copy.stored
     blob = {
         "transfer_syntax_uid": stored.transfer_syntax_uid,
         "blob_key": stored.blob_key,
         "data_set_offset": stored.data_set_offset,
         "data_set_length": stored.data_set_length,
         "kept_sha256": stored.sha256,
+        "received_transfer_syntax_uid": received.transfer_syntax_uid,
     }
     settled_at = time.time() if state in SETTLED else 0.0
     decided: dict[str, Any] = {"state": state, "settled_at": settled_at, "settled_by": settled_by}
@@ -143,7 +145,7 @@ def hold(
         reason, decided = same.reason, decided if state is State.REPLACED else {}
     identity = {
         **_uids(stored, stored.SOPClassUID),
-        "sha256": copy.received_sha256,
+        "sha256": received.sha256,
         "reason": reason,
     }
     return _enter(connection, identity, copy.source, {**blob, **decided}), same.blob_key if same else ""
@@ -216,8 +218,8 @@ def release_same(connection: Connection, stored: StoredInstance, settled_by: str
     """Let go of what is held of an object that has just been stored; the keys of its bytes."""
     same = sa.and_(
         conflict.c.SOPInstanceUID == rows.uid(stored.SOPInstanceUID),
-        conflict.c.sha256 == (stored.received_sha256 or stored.sha256),
-        conflict.c.transfer_syntax_uid == stored.transfer_syntax_uid,
+        conflict.c.sha256 == stored.received.sha256,
+        conflict.c.received_transfer_syntax_uid == stored.received.transfer_syntax_uid,
     )
     return _release(connection, same, State.ACCEPTED, settled_by)
 
@@ -303,6 +305,7 @@ _NO_BLOB = {
     "data_set_offset": 0,
     "data_set_length": 0,
     "kept_sha256": "",
+    "received_transfer_syntax_uid": "",
     "settled_at": 0.0,
     "settled_by": "",
 }

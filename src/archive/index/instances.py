@@ -9,8 +9,8 @@ import orjson
 import sqlalchemy as sa
 
 from archive.dicom.errors import NotFound
-from archive.dicom.instance import BulkValue, Instance, Scope, StoredInstance
-from archive.index import rows
+from archive.dicom.instance import BulkValue, Form, Instance, Scope, StoredInstance
+from archive.index import kept, rows
 from archive.index.database import Connection
 from archive.index.schema import instance as instance_table
 from archive.index.schema import instance_detail, series, study
@@ -27,10 +27,12 @@ _STORED_COLUMNS = (
     instance_table.c.data_set_length,
     instance_table.c.sha256,
     instance_table.c.received_sha256,
+    instance_table.c.received_transfer_syntax_uid,
 )
 _HIERARCHY = study.join(series, series.c.study_id == study.c.id).join(
     instance_table, instance_table.c.series_id == series.c.id
 )
+_ORIGINAL_ATTRIBUTES = "04000561"
 _FIND_INSTANCE = (
     sa.select(*_STORED_COLUMNS)
     .select_from(_HIERARCHY)
@@ -44,12 +46,11 @@ def find_instance(connection: Connection, sop_instance_uid: str) -> StoredInstan
     return StoredInstance(*tuple[Any, ...](row)) if row else None
 
 
-def is_same(stored: StoredInstance | None, instance: Instance, sha256: str) -> bool:
+def is_same(stored: StoredInstance | None, instance: Instance, received: Form) -> bool:
     """The same bytes, meaning the same thing, in the same place: as they were received, or as they are kept."""
     return (
         stored is not None
-        and sha256 in (stored.sha256, stored.received_sha256)
-        and stored.transfer_syntax_uid == instance.transfer_syntax_uid
+        and received in (stored.kept, stored.received)
         and stored.SeriesInstanceUID == instance.SeriesInstanceUID
         and stored.StudyInstanceUID == instance.StudyInstanceUID
     )
@@ -86,6 +87,13 @@ def bulk_values(connection: Connection, stored: StoredInstance) -> list[BulkValu
     return [BulkValue(*values) for values in found]
 
 
+def has_original_attributes(connection: Connection, stored: StoredInstance) -> bool:
+    """Whether attributes of an instance were changed at some time, and it tells the former ones; also where it says too
+    much to be asked. Raises NotFound when it is not stored."""
+    with kept.parsed(_detail(connection, stored, instance_detail.c.metadata)) as members:
+        return members is None or _ORIGINAL_ATTRIBUTES in members
+
+
 def _detail(connection: Connection, stored: StoredInstance, column: sa.Column[Any]) -> bytes:
     """Of just these bytes: what was stored since under the same UID has other offsets."""
     names = {"uid": rows.uid(stored.SOPInstanceUID), "key": stored.blob_key}
@@ -100,7 +108,7 @@ _DETAILS = {
     .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
     .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
     .where(instance_table.c.blob_key == sa.bindparam("key"))
-    for column in (instance_detail.c.frames, instance_detail.c.bulk_values)
+    for column in (instance_detail.c.frames, instance_detail.c.bulk_values, instance_detail.c.metadata)
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from archive.dicom.instance import Instance, Level, Source, StoredInstance
+from archive.dicom.instance import Form, Instance, Level, Source, StoredInstance
 from archive.index import deletions, filling, rows
 from archive.index.database import Connection, Raced
 from archive.index.instances import find_instance, is_same
@@ -43,17 +43,18 @@ def record(
     data_set_offset: int,
     sha256: str,
     source: Source,
-    received_sha256: str = "",
+    received: Form | None = None,
 ) -> Outcome:
     """Enter an object: its patient, study and series where they are new, and itself. `sha256` is of what is kept, and
-    `received_sha256` of what was received, where that was something else."""
+    `received` says what came in, where that was something else."""
+    kept = Form(sha256, instance.transfer_syntax_uid)
     place = _find_place(connection, instance)
-    found = _in_the_way(connection, place, instance, received_sha256 or sha256)
+    found = _in_the_way(connection, place, instance, received or kept)
     if found is not None:
         return found
     study_id = _complete_study(connection, place, instance)
     series_id = _complete_series(connection, place, instance, study_id)
-    blob = _blob(instance, blob_key, data_set_offset, sha256, received_sha256)
+    blob = _blob(instance, blob_key, data_set_offset, kept, received or kept)
     _count(connection, study_id, series_id, new_series=place.series_id is None)
     _add_instance(connection, instance, series_id, blob, source)
     if place.deleted is not None:
@@ -61,10 +62,10 @@ def record(
     return Outcome.STORED
 
 
-def judge(connection: Connection, instance: Instance, received_sha256: str) -> Outcome | None:
+def judge(connection: Connection, instance: Instance, received: Form) -> Outcome | None:
     """What `record` would find in the way of this object now; None where nothing is."""
     try:
-        return _in_the_way(connection, _find_place(connection, instance), instance, received_sha256)
+        return _in_the_way(connection, _find_place(connection, instance), instance, received)
     except Raced:
         return None
 
@@ -84,7 +85,7 @@ def replace(
     data_set_offset: int,
     sha256: str,
     source: Source,
-    received_sha256: str = "",
+    received: Form | None = None,
     *,
     instead_of: Outcome = Outcome.OTHER_CONTENT,
 ) -> Former:
@@ -93,19 +94,20 @@ def replace(
 
     Its bytes are pointed to by nothing then, so the caller sees to them in the same transaction. What study and
     series say stays, and is completed as by any further object."""
+    kept = Form(sha256, instance.transfer_syntax_uid)
     # In the order in which a deletion locks: it must not take away what it has not seen.
     before = _find_place(connection, instance)
     lock = sa.select(study.c.id).where(study.c.id == before.study_id).with_for_update()
     if connection.execute(lock).first() is None:
         raise Raced
     place = _find_place(connection, instance)
-    if _in_the_way(connection, place, instance, received_sha256 or sha256) is not instead_of:
+    if _in_the_way(connection, place, instance, received or kept) is not instead_of:
         raise Raced
     assert place.instance_id is not None
     former = find_former(connection, instance.SOPInstanceUID)
     study_id = _complete_study(connection, place, instance)
     series_id = _complete_series(connection, place, instance, study_id)
-    blob = _blob(instance, blob_key, data_set_offset, sha256, received_sha256)
+    blob = _blob(instance, blob_key, data_set_offset, kept, received or kept)
     unchanged = sa.and_(
         instance_table.c.id == place.instance_id, instance_table.c.blob_key == former.stored.blob_key
     )
@@ -126,15 +128,13 @@ def find_former(connection: Connection, sop_instance_uid: str) -> Former:
     return Former(stored, Source(*sender))
 
 
-def _in_the_way(
-    connection: Connection, place: _Place, instance: Instance, received_sha256: str
-) -> Outcome | None:
+def _in_the_way(connection: Connection, place: _Place, instance: Instance, received: Form) -> Outcome | None:
     is_other_patient = place.study_id is not None and _is_other_patient(place, instance)
     if place.instance_id is not None:
         stored = find_instance(connection, instance.SOPInstanceUID)
         if stored is None:
             raise Raced  # deleted since
-        if is_same(stored, instance, received_sha256):
+        if is_same(stored, instance, received):
             return Outcome.ALREADY_THERE
         if not _is_in_its_place(stored, instance):
             return Outcome.ELSEWHERE
@@ -155,14 +155,16 @@ def _is_in_its_place(stored: StoredInstance, instance: Instance) -> bool:
 
 
 def _blob(
-    instance: Instance, blob_key: str, data_set_offset: int, sha256: str, received_sha256: str
+    instance: Instance, blob_key: str, data_set_offset: int, kept: Form, received: Form
 ) -> dict[str, Any]:
+    is_other_syntax = received.transfer_syntax_uid != kept.transfer_syntax_uid
     return {
         "blob_key": blob_key,
         "data_set_offset": data_set_offset,
         "data_set_length": instance.length,
-        "sha256": sha256,
-        "received_sha256": received_sha256,
+        "sha256": kept.sha256,
+        "received_sha256": received.sha256 if received.sha256 != kept.sha256 else "",
+        "received_transfer_syntax_uid": received.transfer_syntax_uid if is_other_syntax else "",
     }
 
 

@@ -159,7 +159,9 @@ instance = sa.Table(
     number("data_set_offset"),
     number("data_set_length"),
     text("sha256"),
+    # Of the data set as it was received; each is empty unless it is another.
     text("received_sha256"),
+    text("received_transfer_syntax_uid"),
     moment("stored_at"),
     text("attributes"),
     sa.UniqueConstraint("SOPInstanceUID"),
@@ -220,6 +222,8 @@ conflict = sa.Table(
     number("data_set_offset"),
     number("data_set_length"),
     text("kept_sha256"),
+    # In which the bytes were received that `sha256` is of; empty where none are kept.
+    text("received_transfer_syntax_uid"),
     # 0 until somebody, or a policy, has decided.
     moment("settled_at"),
     text("settled_by"),

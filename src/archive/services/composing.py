@@ -27,7 +27,8 @@ from archive.dicom.receiving.assembly import Bulk, Encapsulated
 from archive.dicom.receiving.received import IDENTITY, DataSet, first
 from archive.dicom.receiving.received_pixels import OCTET_STREAM, PIXEL_DATA, Part
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
-from archive.services.ingest import Ingest, Receipt
+from archive.services.ingest import Ingest
+from archive.services.receipts import Receipt
 from archive.storage.base import Spool
 
 ELEMENTS_DISCARDED = 0xB006

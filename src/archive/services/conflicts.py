@@ -185,7 +185,7 @@ class Conflicts:
         if digest.hexdigest() != one.kept_sha256:
             raise NotFound("the bytes that were kept aside are damaged: restore them from a backup")
         source = Source(one.door, one.address, one.calling_ae_title, one.called_ae_title)
-        return Incoming(instance, one.blob_key, one.data_set_offset, one.kept_sha256, one.sha256, source)
+        return Incoming(instance, one.blob_key, one.data_set_offset, one.kept_sha256, one.received, source)
 
 
 def _reader(one: Conflict, blob: Blob, digest: Any = None) -> DataSetReader:

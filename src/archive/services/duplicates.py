@@ -19,7 +19,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archive.dicom.instance import Instance, Source, StoredInstance
+from archive.dicom.instance import Form, Instance, Source, StoredInstance
 from archive.index import conflicts, outbox, recording
 from archive.index.conflicts import Copy, State
 from archive.index.database import Connection
@@ -87,25 +87,20 @@ class Policies:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An object whose bytes are safe, and what was learnt from them. `received_sha256` is the digest of what was
-    received; `sha256` that of what is kept, which is another where attributes were coerced."""
+    """An object whose bytes are safe, and what was learnt from them. `sha256` is the digest of what is kept, and
+    `received` says what came in, which is something else where attributes were coerced, or pixels compressed."""
 
     instance: Instance
     blob_key: str
     data_set_offset: int
     sha256: str
-    received_sha256: str
+    received: Form
     source: Source
-
-    @property
-    def received_otherwise(self) -> str:
-        """The digest of what was received, where that is not what is kept."""
-        return self.received_sha256 if self.received_sha256 != self.sha256 else ""
 
     @property
     def stored(self) -> StoredInstance:
         """As the index would have it."""
-        one = self.instance
+        one, received = self.instance, self.received
         return StoredInstance(
             one.StudyInstanceUID,
             one.SeriesInstanceUID,
@@ -116,7 +111,8 @@ class Incoming:
             self.data_set_offset,
             one.length,
             self.sha256,
-            self.received_otherwise,
+            received.sha256,
+            received.transfer_syntax_uid,
         )
 
 
@@ -159,7 +155,7 @@ def enter(connection: Connection, one: Incoming, policy: Policy) -> Fate:
 def refuse(connection: Connection, one: Incoming, outcome: Outcome) -> int:
     """Keep the record of a refused object; its number."""
     return conflicts.record_conflict(
-        connection, one.instance, one.received_sha256, one.source, REASONS[outcome]
+        connection, one.instance, one.received.sha256, one.source, REASONS[outcome]
     )
 
 
@@ -200,7 +196,7 @@ def record(connection: Connection, one: Incoming) -> Outcome:
         one.data_set_offset,
         one.sha256,
         one.source,
-        one.received_otherwise,
+        one.received,
     )
 
 
@@ -213,6 +209,6 @@ def take_place(connection: Connection, one: Incoming, instead_of: Outcome = Outc
         one.data_set_offset,
         one.sha256,
         one.source,
-        one.received_otherwise,
+        one.received,
         instead_of=instead_of,
     )

@@ -8,7 +8,8 @@ The order is the promise (a crash after any step leaves at most bytes that nobod
 Nothing is held in memory but the piece at hand. The digest is that of the encoded data set without preamble and
 File Meta Information, so the same object is recognised whichever door it comes through. Where a site has attributes
 coerced, bytes are changed on the way to the blob, and the digest of what was received is kept as well: by it the same
-object is recognised although the moment of coercion is in the stored one.
+object is recognised although the moment of coercion is in the stored one. What needs the whole object to change it
+(`shaping`) does so when the object is known to be new, before its bytes are published.
 
 Where something is in an object's way, `duplicates` says what becomes of it. The order is the same then: bytes that are
 kept aside are published before the one transaction that enters the record of them, and what they replace stays where
@@ -19,88 +20,39 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import suppress
 from typing import Any
 
 from archive.dicom import part10
 from archive.dicom.errors import (
     InstanceConflict,
     NotFound,
-    ObjectMismatch,
     ObjectTooLarge,
     OutcomeUnknown,
     OutOfResources,
 )
-from archive.dicom.instance import Instance, Source, StoredInstance
+from archive.dicom.instance import Form, Instance, Source, StoredInstance
 from archive.dicom.reading.reader import DataSetReader
-from archive.dicom.transfer_syntaxes import transfer_syntax
-from archive.dicom.writing.coercion import Circumstances, Coerced, Coercer
+from archive.dicom.writing.coercion import Coercer
 from archive.index import conflicts, instances, recording
 from archive.index.conflicts import Conflict
 from archive.index.database import Database
 from archive.index.recording import Outcome
-from archive.services import duplicates
+from archive.services import duplicates, shaping
+from archive.services.coercing import NOTHING, Coercions
 from archive.services.duplicates import REASONS, Fate, Incoming, Policy
+from archive.services.receipts import (
+    COERCED,
+    COERCED_REMARK,
+    KEPT_ASIDE,
+    SOP_INSTANCE_UID,
+    Expected,
+    Receipt,
+)
+from archive.services.shaping import Shaper, Written
 from archive.storage.base import BlobStore, BlobWriter, Spool
 
-COERCED = 0xB000
-"""Warning status and Warning Reason: Coercion of Data Elements (PS3.4 table B.2-1, PS3.18 table I.2-1)."""
-
-COERCED_REMARK = "coercion of data elements: see OriginalAttributesSequence"
-KEPT_ASIDE = "kept aside as conflict {}, not shown: ask the administrator"
-
-SOP_INSTANCE_UID = 0x00080018
-
 Piece = bytes | bytearray | memoryview
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """An object that is safe. `already_there`: the same bytes were stored before, and nothing was written now.
-    `warning`: the status (PS3.4 table B.2-1) or Warning Reason (PS3.18 table I.2-1) that the sender is to hear, 0 for
-    none; `remark` says it in words, and `offending` are the tags of the elements that it is about. `conflict_id` is the
-    number of the record where the object was `kept_aside`, and is not found under its UIDs, or has taken the place of
-    another one."""
-
-    SOPClassUID: str
-    SOPInstanceUID: str
-    SeriesInstanceUID: str
-    StudyInstanceUID: str
-    already_there: bool
-    warning: int = 0
-    remark: str = ""
-    offending: tuple[int, ...] = ()
-    conflict_id: int = 0
-    kept_aside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the sender said the object is; an empty string says nothing."""
-
-    SOPClassUID: str = ""
-    SOPInstanceUID: str = ""
-    StudyInstanceUID: str = ""
-
-
-_COMPARED = (("SOPClassUID", 0x00080016), ("SOPInstanceUID", 0x00080018), ("StudyInstanceUID", 0x0020000D))
-
-
-@dataclass(frozen=True, slots=True)
-class Coercions:
-    """The attributes that a site wants coerced in all objects, and how it calls us there."""
-
-    attributes: tuple[Coerced, ...] = ()
-    modifying_system: str = ""
-
-    def coercer(self, transfer_syntax_uid: str, source: Source) -> Coercer | None:
-        """What changes one object; None when there is nothing to change."""
-        if not self.attributes:
-            return None
-        moment = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%f%z")
-        told = Circumstances(moment, self.modifying_system, source.calling_ae_title)
-        return Coercer(self.attributes, transfer_syntax(transfer_syntax_uid), told)
 
 
 class Ingest:
@@ -111,14 +63,16 @@ class Ingest:
         store: BlobStore,
         database: Database,
         maximum_object_bytes: int,
-        coercions: Coercions = Coercions(),
+        coercions: Coercions = NOTHING,
         policy_of: Callable[[Source], Policy] = lambda _: Policy.REJECT,
+        shapers: tuple[Shaper, ...] = (),
     ) -> None:
         self.store = store
         self.database = database
         self.maximum_object_bytes = maximum_object_bytes
         self.coercions = coercions
         self.policy_of = policy_of
+        self.shapers = shapers
 
     def data_set(
         self,
@@ -172,6 +126,8 @@ class Reception:
         self._kept = self._received
         self._length = 0
         self._data_set_offset = 0
+        self._form = Form("", "")
+        self._shaped_tags: tuple[int, ...] = ()
         self._writer: BlobWriter = ingest.store.create()
         self._settled = False
 
@@ -234,22 +190,22 @@ class Reception:
         if self._meta is not None:
             self._meta.meta  # noqa: B018 - raises, as the header never became complete
         instance = self._read_to_end()
-        self._compare(instance)
+        self._expected.compare(instance)
+        self._form = Form(self._received.hexdigest(), instance.transfer_syntax_uid)
         stored = self._find(instance)
-        fate = self._keep(instance) if stored is None else self._meet(stored, instance)
+        fate = self._decide(stored, instance)
         if fate.refused:
             raise InstanceConflict(
                 REASONS[fate.outcome], sop_instance_uid=instance.SOPInstanceUID, conflict_id=fate.conflict_id
             )
-        before = stored.received_sha256 if stored is not None else ""
-        return self._receipt(instance, fate, before)
+        return self._receipt(instance, fate, stored)
 
-    def _receipt(self, instance: Instance, fate: Fate, received_before: str) -> Receipt:
+    def _receipt(self, instance: Instance, fate: Fate, stored: StoredInstance | None) -> Receipt:
         warning, remark = 0, ""
         offending: tuple[int, ...] = ()
         if fate.held:
             warning, remark, offending = COERCED, KEPT_ASIDE.format(fate.conflict_id), (SOP_INSTANCE_UID,)
-        elif self._coerced_tags or received_before == self._received.hexdigest():
+        elif self._coerced_tags or self._was_coerced(stored):
             warning, remark, offending = COERCED, COERCED_REMARK, self._coerced_tags
         return Receipt(
             instance.SOPClassUID,
@@ -266,7 +222,16 @@ class Reception:
 
     @property
     def _coerced_tags(self) -> tuple[int, ...]:
-        return self._coercer.modified_tags if self._coercer is not None else ()
+        coerced = self._coercer.modified_tags if self._coercer is not None else ()
+        return tuple(sorted({*coerced, *self._shaped_tags}))
+
+    def _was_coerced(self, stored: StoredInstance | None) -> bool:
+        """Whether it is a re-send of what was coerced when it first came."""
+        if stored is None or stored.received != self._form or stored.received == stored.kept:
+            return False
+        with suppress(NotFound), self._ingest.database.read() as connection:
+            return instances.has_original_attributes(connection, stored)
+        return False
 
     def _read_to_end(self) -> Instance:
         if self._coercer is not None:
@@ -286,19 +251,31 @@ class Reception:
         self.begin(meta.header, meta.transfer_syntax_uid)
         return rest
 
-    def _compare(self, instance: Instance) -> None:
-        """The data set must be what the sender said (PS3.4 B.2.3: A900)."""
-        for keyword, tag in _COMPARED:
-            expected = getattr(self._expected, keyword)
-            if expected and expected != getattr(instance, keyword):
-                raise ObjectMismatch(f"{keyword} of the data set is not that of the request", tag=tag)
+    def _decide(self, stored: StoredInstance | None, instance: Instance) -> Fate:
+        """The same object again is fine; anything else is what the site wants it to be, and is entered, or is asked
+        of the policy where its UID is known."""
+        if stored is not None and instances.is_same(stored, instance, self._form):
+            self._check_bytes(stored)
+            # Deleted in the meantime, and perhaps stored anew with other content: then these bytes are asked after all.
+            if instances.is_same(self._find(instance), instance, self._form):
+                return Fate(Outcome.ALREADY_THERE)
+        shaped = self._shaped(Written(self._writer, instance, self._data_set_offset, self._kept.hexdigest()))
+        return self._keep(shaped) if stored is None else self._meet(shaped)
 
-    def _keep(self, instance: Instance) -> Fate:
+    def _shaped(self, first: Written) -> Written:
+        """What the site wants the object to become."""
+        if not self._ingest.shapers:
+            return first
+        shaped = shaping.shaped(self._ingest.store, first, self._source, self._ingest.shapers)
+        self._writer, self._shaped_tags = shaped.latest.writer, shaped.coerced_tags
+        return shaped.latest
+
+    def _keep(self, shaped: Written) -> Fate:
         """Publish the bytes, then record them: one transaction, in which nobody is left to point to them where the
         object is not taken."""
         policy = self._ingest.policy_of(self._source)
         self._writer.publish()
-        one = self._incoming(instance)
+        one = self._incoming(shaped)
         try:
             fate = self._ingest.database.write(lambda connection: duplicates.enter(connection, one, policy))
         except OutcomeUnknown:
@@ -311,10 +288,9 @@ class Reception:
         self._settled = True
         return fate
 
-    def _incoming(self, instance: Instance) -> Incoming:
-        kept, received = self._kept.hexdigest(), self._received.hexdigest()
-        received = received if self._coerced_tags else kept
-        return Incoming(instance, self._writer.key, self._data_set_offset, kept, received, self._source)
+    def _incoming(self, shaped: Written) -> Incoming:
+        key, offset = shaped.writer.key, shaped.data_set_offset
+        return Incoming(shaped.instance, key, offset, shaped.sha256, self._form, self._source)
 
     def _recorded(self, one: Incoming) -> Fate | None:
         """What became of an object whose commit was not confirmed. Raises OutOfResources when it cannot be told."""
@@ -323,47 +299,34 @@ class Reception:
             stored = instances.find_instance(connection, uid)
             if stored is not None and stored.blob_key == one.blob_key:
                 return Fate(Outcome.STORED)
-            copy = conflicts.held(connection, uid, one.received_sha256)
+            copy = conflicts.held(connection, uid, one.received.sha256)
             if copy is None or copy.blob_key != one.blob_key:
                 return None
-            outcome = recording.judge(connection, one.instance, one.received_sha256)
+            outcome = recording.judge(connection, one.instance, one.received)
         return Fate(outcome or Outcome.OTHER_CONTENT, held=True, conflict_id=copy.id)
 
     def _find(self, instance: Instance) -> StoredInstance | None:
         with self._ingest.database.read() as connection:
             return instances.find_instance(connection, instance.SOPInstanceUID)
 
-    def _meet(self, stored: StoredInstance, instance: Instance) -> Fate:
-        """The UID is known: the same object again is fine, of anything else the policy decides."""
-        if not instances.is_same(stored, instance, self._received.hexdigest()):
-            return self._meet_other(instance)
-        self._check_bytes(stored)
-        # Deleted in the meantime, and perhaps stored anew with other content: then these bytes are asked after all.
-        again = self._find(instance)
-        is_same = instances.is_same(again, instance, self._received.hexdigest())
-        return Fate(Outcome.ALREADY_THERE) if is_same else self._keep(instance)
-
-    def _meet_other(self, instance: Instance) -> Fate:
-        """Nothing is published for an object that is refused, or whose bytes are held already."""
-        one, policy = self._incoming(instance), self._ingest.policy_of(self._source)
-        database = self._ingest.database
+    def _meet(self, shaped: Written) -> Fate:
+        """The UID is known, of something else. Nothing is published for an object that is refused, or whose bytes are
+        held already."""
+        one, policy = self._incoming(shaped), self._ingest.policy_of(self._source)
+        database, instance = self._ingest.database, shaped.instance
         with database.read() as connection:
-            outcome = recording.judge(connection, instance, one.received_sha256)
-            copy = conflicts.held(connection, instance.SOPInstanceUID, one.received_sha256)
+            outcome = recording.judge(connection, instance, one.received)
+            copy = conflicts.held(connection, instance.SOPInstanceUID, one.received.sha256)
         if outcome is None or outcome not in REASONS or policy.replaces(outcome):
-            return self._keep(instance)
+            return self._keep(shaped)
         if policy.holds(outcome) is None:
             number = database.write(lambda connection: duplicates.refuse(connection, one, outcome))
             return Fate(outcome, conflict_id=number)
-        if (
-            copy is None
-            or copy.transfer_syntax_uid != instance.transfer_syntax_uid
-            or not self._is_whole(copy)
-        ):
-            return self._keep(instance)
-        return self._held_again(instance, outcome, copy)
+        if copy is None or copy.received != one.received or not self._is_whole(copy):
+            return self._keep(shaped)
+        return self._held_again(shaped, outcome, copy)
 
-    def _held_again(self, instance: Instance, outcome: Outcome, copy: Conflict) -> Fate:
+    def _held_again(self, shaped: Written, outcome: Outcome, copy: Conflict) -> Fate:
         def change(connection: Any) -> bool:
             known = conflicts.find(connection, copy.id, lock=True)
             if known is None or known.blob_key != copy.blob_key:
@@ -372,7 +335,7 @@ class Reception:
             return True
 
         is_held = self._ingest.database.write(change)
-        return Fate(outcome, held=True, conflict_id=copy.id) if is_held else self._keep(instance)
+        return Fate(outcome, held=True, conflict_id=copy.id) if is_held else self._keep(shaped)
 
     def _check_bytes(self, stored: StoredInstance) -> None:
         """Never say Success for bytes that are gone."""

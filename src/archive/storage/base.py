@@ -19,6 +19,9 @@ class BlobWriter(Protocol):
     def write(self, piece: bytes | bytearray | memoryview) -> None:
         """Append. Raises OutOfResources; the writer is then only good for `discard`."""
 
+    def read_back(self) -> Blob:
+        """What was written so far, open for reading; only before `publish`. Raises OutOfResources, NotFound."""
+
     def publish(self) -> None:
         """Make the blob durable and visible: when this returns it survives a power cut.
 

@@ -66,10 +66,7 @@ class LocalStore:
         return LocalBlobWriter(self, key, descriptor, spooled, self._objects / key)
 
     def open(self, key: str) -> LocalBlob:
-        path = self._path(key)
-        with _reading("a blob cannot be opened"):
-            descriptor = os.open(path, _OPEN_FILE)
-            return LocalBlob(descriptor, os.fstat(descriptor).st_size)
+        return _opened(self._path(key))
 
     def spool(self) -> LocalSpool:
         self._check_room()
@@ -161,6 +158,10 @@ class LocalBlobWriter:
         self._pending += piece
         if len(self._pending) >= WRITE_SIZE:
             self._flush()
+
+    def read_back(self) -> LocalBlob:
+        self._flush()
+        return _opened(self._spooled)
 
     def publish(self) -> None:
         self._flush()
@@ -285,6 +286,12 @@ class LocalSpool:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _opened(path: Path) -> LocalBlob:
+    with _reading("a blob cannot be opened"):
+        descriptor = os.open(path, _OPEN_FILE)
+        return LocalBlob(descriptor, os.fstat(descriptor).st_size)
 
 
 def _is_abandoned(spooled: Path) -> bool:

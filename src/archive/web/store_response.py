@@ -25,7 +25,7 @@ from archive.web.http.exchange import Answer
 from archive.web.http.media_types import DICOM_JSON, DICOM_XML, Accept, Offer
 
 if TYPE_CHECKING:
-    from archive.services.ingest import Receipt
+    from archive.services.receipts import Receipt
 
 FAILURE_REASONS: Mapping[type[ArchiveError], int] = {
     errors.ArchiveError: 0x0110,

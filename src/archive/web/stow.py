@@ -32,7 +32,7 @@ from archive.web.stow_parts import METADATA, ROOTS, Outcome, Part, Request
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
-    from archive.services.ingest import Receipt
+    from archive.services.receipts import Receipt
 
 DOOR = "STOW-RS"
 MAXIMUM_PARTS = 50_000

@@ -25,7 +25,8 @@ from archive.web.store_response import Failure
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
     from archive.services.composing import Composition, Incoming
-    from archive.services.ingest import Receipt, Reception
+    from archive.services.ingest import Reception
+from archive.services.receipts import Receipt
 
 METADATA = (DICOM_JSON, DICOM_XML)
 ROOTS = frozenset((DICOM, *METADATA, *MEDIA_TYPES))
