@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from archive.dicom import charsets
@@ -44,11 +44,13 @@ _SHORT = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Coerced:
-    """One attribute, and the value that it is to have; an empty one takes the value away."""
+    """One attribute, and the value that it is to have; an empty one takes the value away. `element` is the whole
+    element instead, encoded as the data set is. The character set may be one of them: texts are written in it then."""
 
     tag: int
     vr: str
     value: str
+    element: bytes = b""
 
 
 def coerced(keyword: str, value: str) -> Coerced:
@@ -70,11 +72,13 @@ def coerced(keyword: str, value: str) -> Coerced:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the Original Attributes Sequence says besides the attributes: the moment as DT, by whom, from whom."""
+    """What the Original Attributes Sequence says besides the attributes: the moment as DT, by whom, from whom, and why
+    (PS3.3 C.12.1.1.9: COERCE or CORRECT)."""
 
     moment: str
     modifying_system: str
     source: str
+    reason: str = "COERCE"
 
 
 class Coercer:
@@ -92,6 +96,11 @@ class Coercer:
     def modified_tags(self) -> tuple[int, ...]:
         """The attributes that were coerced."""
         return tuple(sorted(self._walk.originals))
+
+    @property
+    def originals(self) -> Mapping[int, bytes]:
+        """What they were: whole elements, encoded as the data set is; empty ones for what was absent."""
+        return self._walk.originals
 
     def feed(self, piece: bytes | bytearray | memoryview) -> Iterator[bytes | bytearray | memoryview]:
         """What goes on of it. Raises CannotUnderstand."""
@@ -231,7 +240,7 @@ class _Walk:
         self._looked_through = None
         if tag == ORIGINAL_ATTRIBUTES:
             return before + self._appended_to(raw, header)
-        if tag == _CHARACTER_SET:
+        if tag == _CHARACTER_SET and tag not in self._wanted:
             text = raw[size:].decode("latin_1")
             self._named_sets = tuple(value.strip("\0 ") for value in text.split("\\"))
             return before + raw
@@ -245,11 +254,12 @@ class _Walk:
             self.originals.setdefault(tag, raw)
             return b""
         self._waiting.remove(tag)
-        wanted = self._encoded(self._wanted[tag])
+        element = self._wanted[tag].element
+        wanted = element[size:] if element else self._encoded(self._wanted[tag])
         if wanted is None or wanted.rstrip(b"\0 ") == raw[size:].rstrip(b"\0 "):
             return raw
         self.originals[tag] = raw
-        return self._plain(tag, self._wanted[tag].vr, wanted)
+        return element or self._plain(tag, self._wanted[tag].vr, wanted)
 
     def _before(self, tag: int) -> bytes:
         """What is to stand before this tag and has not come: attributes that were absent, and in the end the Original
@@ -257,11 +267,11 @@ class _Walk:
         out = bytearray()
         while self._waiting and self._waiting[0] < tag:
             absent = self._waiting.pop(0)
+            vr, element = self._wanted[absent].vr, self._wanted[absent].element
             wanted = self._encoded(self._wanted[absent])
-            if wanted:
-                vr = self._wanted[absent].vr
+            if wanted or element:
                 self.originals[absent] = self._plain(absent, vr, b"")
-                out += self._plain(absent, vr, wanted)
+                out += element or self._plain(absent, vr, wanted or b"")
         if tag > ORIGINAL_ATTRIBUTES and self.originals and not self._appended:
             self._appended = True
             out += self._sequence(ORIGINAL_ATTRIBUTES, self._record())
@@ -274,6 +284,8 @@ class _Walk:
             raw = charsets.encode(wanted.value, wanted.vr, named)
         except UnicodeEncodeError:
             return None
+        if wanted.tag == _CHARACTER_SET:
+            self._named_sets = tuple(wanted.value.split("\\"))
         return raw + b" " * (len(raw) % 2)
 
     # --- the Original Attributes Sequence ---
@@ -296,7 +308,7 @@ class _Walk:
             + self._text(_MOMENT, "DT", told.moment)
             + self._text(_SYSTEM, "LO", told.modifying_system)
             + self._text(_SOURCE, "LO", told.source)
-            + self._text(_REASON, "CS", "COERCE")
+            + self._text(_REASON, "CS", told.reason)
         )
 
     def _item(self, content: bytes) -> bytes:
