@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from archive.dicom.errors import InvalidValue, MissingValue
 from archive.dicom.patient_key import PatientKey
 from archive.dicom.worklist import keyword_form
 from archive.dicom.worklist.patients import key_of
+from archive.index import worklist_patients
 from archive.services import patient_entries
 from worklist_here import begin, end, enter, worklist_archive
 from worklists import written
@@ -27,18 +29,25 @@ def here(tmp_path: Path, index_url: str) -> Iterator[Archive]:
         yield archive
 
 
-def update(here: Archive, key: PatientKey, **attributes: str) -> str:
-    return here.database.write(lambda connection: patient_entries.updated(connection, key, attributes))
+_numbers = itertools.count(1)
 
 
-def merge(here: Archive, prior: PatientKey, surviving: PatientKey, **attributes: str) -> str:
-    return here.database.write(
-        lambda connection: patient_entries.merged(connection, prior, surviving, attributes)
+def update(here: Archive, key: PatientKey, **attributes: str) -> int:
+    number = next(_numbers)
+    here.database.write(lambda connection: patient_entries.updated(connection, number, key, attributes))
+    return number
+
+
+def merge(here: Archive, prior: PatientKey, surviving: PatientKey, **attributes: str) -> int:
+    number = next(_numbers)
+    here.database.write(
+        lambda connection: patient_entries.merged(connection, number, prior, surviving, attributes)
     )
+    return number
 
 
-def undo(here: Archive, before: str) -> None:
-    here.database.write(lambda connection: patient_entries.undone(connection, before))
+def undo(here: Archive, number: int) -> None:
+    here.database.write(lambda connection: patient_entries.undone(connection, number))
 
 
 def said(here: Archive, key: int) -> dict[str, Any]:
@@ -145,12 +154,16 @@ def test_undoing_leaves_what_was_changed_since(here: Archive) -> None:
     here.worklist.remove(gone)
     undo(here, kept)
     assert subset(said(here, key), "PatientName", "PatientSex") == ("Roe^Ruth", None)
-    undo(here, "")
+    undo(here, 9999)
 
 
 def test_nothing_changed_is_nothing_kept(here: Archive) -> None:
     key = enter(here, written())
     before = here.worklist.get(key)
-    assert update(here, P1, PatientName="Doe^Jane") == ""
-    assert merge(here, PatientKey("NOBODY"), P2, PatientName="Roe") == ""
+    numbers = [
+        update(here, P1, PatientName="Doe^Jane"),
+        merge(here, PatientKey("NOBODY"), P2, PatientName="Roe"),
+    ]
+    with here.database.read() as connection:
+        assert [worklist_patients.kept(connection, number) for number in numbers] == ["", ""]
     assert here.worklist.get(key) == before

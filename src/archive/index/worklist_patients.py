@@ -15,7 +15,8 @@ from archive.dicom.worklist.patients import key_of
 from archive.index import terms, worklist
 from archive.index.database import Connection
 from archive.index.schema import patient
-from archive.index.worklist_schema import performed_step, worklist_item
+from archive.index.sql import insert_unless_there
+from archive.index.worklist_schema import followed, performed_step, worklist_item
 
 _ITEM, _STEP, _PATIENT = worklist_item.c, performed_step.c, patient.c
 
@@ -105,6 +106,17 @@ def said_of(connection: Connection, key: PatientKey) -> DataSet:
         return read
     entries = entries_of(connection, key)
     return entries[-1].data_set if entries else {}
+
+
+def keep(connection: Connection, correction: int, before: str) -> None:
+    """What was here before a correction, for undoing it. A correction that is told here again adds nothing."""
+    insert_unless_there(connection, followed, {"correction_id": correction, "before": before})
+
+
+def kept(connection: Connection, correction: int) -> str:
+    """What was kept for a correction; "" where there was nothing to change."""
+    found = sa.select(followed.c.before).where(followed.c.correction_id == correction)
+    return connection.execute(found).scalar() or ""
 
 
 def _records(connection: Connection, statement: sa.Select[tuple[int, str]]) -> list[Record]:

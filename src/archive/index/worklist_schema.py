@@ -59,6 +59,14 @@ performed_of = sa.Table(
     ),
 )
 
+followed = sa.Table(
+    "followed",
+    metadata,
+    # What entries and performed steps said of their patient before a correction, as JSON.
+    sa.Column("correction_id", sa.BigInteger(), primary_key=True, autoincrement=False),
+    text("before"),
+)
+
 index(worklist_item, "state", "ScheduledProcedureStepStartDate")
 for _column in (
     "PlacerOrderNumberImagingServiceRequest",

@@ -2,8 +2,8 @@
 
 These run within the transaction in which a correction is recorded, whoever asked for it: from the next question on a
 modality gets the right patient, and there is no moment at which the correction stands and the entry does not follow.
-What was there before is given back as text, to be kept with the correction, so that undoing it finds the entries of the
-patient that was merged among those of the other.
+What was there before is kept under the number of the correction, so that undoing it finds the entries of the patient
+that was merged among those of the other.
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ from archive.index import worklist_patients as index
 _ENTRIES, _STEPS, _NOW = "entries", "steps", "now"
 
 
-def updated(connection: Any, key: PatientKey, attributes: Mapping[str, str]) -> str:
+def updated(connection: Any, correction: int, key: PatientKey, attributes: Mapping[str, str]) -> None:
     """What is said of a patient is other now: "" takes a value away. Raises InvalidValue, MissingValue,
     CannotUnderstand."""
-    return _renamed(connection, key, key, rules.elements(attributes))
+    _rename(connection, correction, key, key, rules.elements(attributes))
 
 
-def merged(connection: Any, prior: PatientKey, surviving: PatientKey, attributes: Mapping[str, str]) -> str:
+def merged(
+    connection: Any, correction: int, prior: PatientKey, surviving: PatientKey, attributes: Mapping[str, str]
+) -> None:
     """What was of one patient is of another, and shows what is said of that one: here, else in the index. Raises
     InvalidValue, MissingValue, CannotUnderstand."""
     known = rules.demographics(index.said_of(connection, surviving))
-    return _renamed(connection, prior, surviving, {**known, **rules.elements(attributes)})
+    _rename(connection, correction, prior, surviving, {**known, **rules.elements(attributes)})
 
 
-def undone(connection: Any, before: str) -> None:
-    """Give back what `updated` or `merged` changed, as far as nobody has changed it since."""
-    kept = orjson.loads(before or "{}")
+def undone(connection: Any, correction: int) -> None:
+    """Give back what a correction changed here, as far as nobody has changed it since."""
+    kept = orjson.loads(index.kept(connection, correction) or "{}")
     now = PatientKey(*kept.get(_NOW, ("", "")))
     index.hold(connection, now.PatientID)
     for name, (find, change, _) in _KINDS.items():
@@ -47,7 +49,7 @@ def undone(connection: Any, before: str) -> None:
                 change(connection, found.id, _restored(found.data_set, former, after))
 
 
-def _renamed(connection: Any, key: PatientKey, to: PatientKey, said: DataSet) -> str:
+def _rename(connection: Any, correction: int, key: PatientKey, to: PatientKey, said: DataSet) -> None:
     index.hold(connection, key.PatientID, to.PatientID)
     kept: dict[str, Any] = {_NOW: [to.PatientID, to.IssuerOfPatientID]}
     for name, (_, change, all_of) in _KINDS.items():
@@ -58,7 +60,8 @@ def _renamed(connection: Any, key: PatientKey, to: PatientKey, said: DataSet) ->
                 change(connection, one.id, made)
                 pair = [rules.before(one.data_set, tags), rules.before(made, tags)]
                 kept.setdefault(name, {})[str(one.id)] = pair
-    return orjson.dumps(kept).decode() if len(kept) > 1 else ""
+    if len(kept) > 1:
+        index.keep(connection, correction, orjson.dumps(kept).decode())
 
 
 def _restored(data_set: DataSet, former: rules.Elements, after: rules.Elements) -> DataSet:
