@@ -29,7 +29,7 @@ def test_every_status_is_a_failure_that_the_standard_knows(known: type[errors.Ar
         standard.STORAGE_SERVICE_CLASS_STATUS,
         standard.QR_FIND_SERVICE_CLASS_STATUS,
         standard.QR_MOVE_SERVICE_CLASS_STATUS,
-        standard.GENERAL_STATUS,
+        standard.GENERAL_STATUS | standard.UNIFIED_PROCEDURE_STEP_SERVICE_CLASS_STATUS,
     )
     for code, table in zip(STATUSES[known], tables, strict=True):
         category, _ = table[code]

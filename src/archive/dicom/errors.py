@@ -14,11 +14,24 @@
     ├── InstanceConflict             this SOP Instance UID is stored already, with other content
     ├── TransactionInUse             a Transaction UID that was used before
     ├── NoLongerChangeable           it has reached its final state
+    ├── WorkitemRefusal              what the state of a workitem does not allow
+    │   ├── WorkitemEnded            it is completed or canceled, and changes no more
+    │   │   └── WorkitemCompleted    it was to be canceled, and is completed
+    │   ├── WrongTransactionUID      the lock on a workitem that is in progress was not given
+    │   ├── WorkitemClaimed          it is in progress already
+    │   ├── ScheduledByCreation      it can only become SCHEDULED by being created
+    │   ├── NotScheduled             it was to be created in another state than SCHEDULED
+    │   ├── NotInProgress            it is SCHEDULED, and what was asked needs it in progress
+    │   ├── FinalStateNotMet         what a completed workitem has to tell has not been told
+    │   ├── PerformerOutOfReach      nobody can be told that it is to be canceled
+    │   ├── UnknownReceiver          events were to be reported to an AE title that is not known
+    │   └── ActionNotAppropriate     an action that this instance does not have
     ├── OtherPatient                 what belongs to one patient was named for another
     ├── OutOfResources               no room, or the store or the index cannot take it now: try again later
     │   ├── ObjectTooLarge           larger than the configured maximum
     │   └── OutcomeUnknown           the index was asked to commit and did not confirm: stored or not, nobody knows
     ├── NotFound                     nothing stored under these UIDs, frame number or path
+    │   ├── NoSuchWorkitem           no workitem has this UID
     │   └── Gone                     it was stored, and has been deleted
     ├── InvalidQuery                 a question that cannot be asked
     │   ├── InvalidRecordKey         a Record Key to go on from that was never given
@@ -128,6 +141,54 @@ class NoLongerChangeable(ArchiveError):
     """What was to be changed is in its final state (PS3.4 F.7.2.2.3: 0110)."""
 
 
+class WorkitemRefusal(ArchiveError):
+    """What a workitem does not allow in the state that it is in (PS3.4 CC.1.1)."""
+
+
+class WorkitemEnded(WorkitemRefusal):
+    """The UPS may no longer be updated (PS3.4 CC.2.1.4: C300)."""
+
+
+class WorkitemCompleted(WorkitemEnded):
+    """It was to be canceled, and is COMPLETED already (PS3.4 CC.2.2.4: C311)."""
+
+
+class WrongTransactionUID(WorkitemRefusal):
+    """The correct Transaction UID was not given (PS3.4 CC.2.1.4: C301)."""
+
+
+class WorkitemClaimed(WorkitemRefusal):
+    """It is IN PROGRESS already (PS3.4 CC.2.1.4: C302)."""
+
+
+class ScheduledByCreation(WorkitemRefusal):
+    """Only N-CREATE makes it SCHEDULED (PS3.4 CC.2.1.4: C303)."""
+
+
+class FinalStateNotMet(WorkitemRefusal):
+    """It lacks what its final state has to have (PS3.4 CC.2.1.4: C304)."""
+
+
+class UnknownReceiver(WorkitemRefusal):
+    """The Receiving AE is unknown (PS3.4 CC.2.3.4: C308)."""
+
+
+class NotScheduled(WorkitemRefusal):
+    """Created with another state than SCHEDULED (PS3.4 CC.2.5.4: C309)."""
+
+
+class NotInProgress(WorkitemRefusal):
+    """It is not yet IN PROGRESS (PS3.4 CC.2.1.4: C310)."""
+
+
+class PerformerOutOfReach(WorkitemRefusal):
+    """Who performs it cannot be told of a request to cancel (PS3.4 CC.2.2.4: C312)."""
+
+
+class ActionNotAppropriate(WorkitemRefusal):
+    """The action is not one for this instance (PS3.4 CC.2.3.4: C314)."""
+
+
 class OtherPatient(ArchiveError):
     """An order or a step under identifiers that belong to another patient: nothing of it is taken."""
 
@@ -146,6 +207,10 @@ class OutcomeUnknown(OutOfResources):
 
 class NotFound(ArchiveError):
     """Nothing is stored there."""
+
+
+class NoSuchWorkitem(NotFound):
+    """No workitem has this UID (PS3.4 CC.2.1.4: C307)."""
 
 
 class Gone(NotFound):

@@ -2,8 +2,8 @@
 
 A row has a column for each kind of service, as the standard words the same trouble with different numbers:
 C-STORE in PS3.4 Table B.2-1, C-FIND in Table C.4-1, C-MOVE and C-GET in Tables C.4-2 and C.4-3, the DIMSE-N
-services in PS3.7 C.5, all of them in PS3.7 Annex C. A class without a row of its own takes that of the class it
-descends from.
+services in PS3.7 C.5 and those of workitems in PS3.4 CC.2, all of them in PS3.7 Annex C. A class without a row of its
+own takes that of the class it descends from.
 
 Error Comment says the reason to the person in front of the modality: LO, at most 64 characters, ASCII.
 """
@@ -62,11 +62,24 @@ STATUSES: Mapping[type[errors.ArchiveError], Row] = {
     errors.InstanceConflict: Row(0x0111, 0xC000, 0xC000, 0x0111),
     errors.TransactionInUse: Row(0x0110, 0xC000, 0xC000, 0x0115),
     errors.NoLongerChangeable: Row(0x0110, 0xC000, 0xC000, 0x0110),
+    errors.WorkitemRefusal: Row(0x0110, 0xC000, 0xC000, 0x0110),
+    errors.WorkitemEnded: Row(0x0110, 0xC000, 0xC000, 0xC300),
+    errors.WorkitemCompleted: Row(0x0110, 0xC000, 0xC000, 0xC311),
+    errors.WrongTransactionUID: Row(0x0110, 0xC000, 0xC000, 0xC301),
+    errors.WorkitemClaimed: Row(0x0110, 0xC000, 0xC000, 0xC302),
+    errors.ScheduledByCreation: Row(0x0110, 0xC000, 0xC000, 0xC303),
+    errors.FinalStateNotMet: Row(0x0110, 0xC000, 0xC000, 0xC304),
+    errors.UnknownReceiver: Row(0x0110, 0xC000, 0xC000, 0xC308),
+    errors.NotScheduled: Row(0x0110, 0xC000, 0xC000, 0xC309),
+    errors.NotInProgress: Row(0x0110, 0xC000, 0xC000, 0xC310),
+    errors.PerformerOutOfReach: Row(0x0110, 0xC000, 0xC000, 0xC312),
+    errors.ActionNotAppropriate: Row(0x0110, 0xC000, 0xC000, 0xC314),
     errors.OtherPatient: Row(0x0110, 0xC000, 0xC000, 0x0110),
     errors.OutOfResources: Row(0xA700, 0xA700, 0xA701, 0x0213),
     errors.ObjectTooLarge: Row(0xA700, 0xA700, 0xA701, 0x0213),
     errors.OutcomeUnknown: Row(0xA700, 0xA700, 0xA701, 0x0213),
     errors.NotFound: Row(0x0110, 0xC000, 0xA702, 0x0112),
+    errors.NoSuchWorkitem: Row(0x0110, 0xC000, 0xA702, 0xC307),
     errors.Gone: Row(0x0110, 0xC000, 0xA702, 0x0112),
     errors.InvalidQuery: Row(0xA900, 0xA900, 0xA900, 0x0115),
     errors.InvalidRecordKey: Row(0xA900, 0xA710, 0xA900, 0x0115),
