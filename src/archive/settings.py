@@ -77,6 +77,13 @@ class Coercion:
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class CompressionRule:
+    """One table of `[[compression]]`, as JSON: what `dicom.rules.compressions` reads."""
+
+    text: str
+
+
 def setting(default: T, sentence: str, minimum: int | None = None, choices: tuple[str, ...] = ()) -> T:
     """One setting: its default and the sentence that `conf/archive.toml` shows."""
     facts = {"sentence": sentence, "minimum": minimum, "choices": choices}
@@ -212,8 +219,17 @@ class WorklistSettings:
 
 
 @dataclass(frozen=True)
+class WorkitemSettings:
+    """Workitems: Unified Procedure Steps, by DIMSE and UPS-RS."""
+
+    worklist_label: str = setting("WORKLIST", "The Worklist Label of a workitem that is created without one.")
+    keep_days: int = setting(30, "Days that what has ended is kept, or longer under a deletion lock.", 1)
+    event_days: int = setting(7, "Days that events are kept for subscribers who fetch them.", 1)
+
+
+@dataclass(frozen=True)
 class HL7Settings:
-    """The HL7 door: orders in HL7 v2 over MLLP fill the worklist."""
+    """The HL7 door: orders in HL7 v2 over MLLP fill the worklist, news of patients correct it and the archive."""
 
     listen: str = setting("", "HOST:PORT for orders over MLLP, usually port 2575; empty: off.")
     senders: tuple[str, ...] = setting((), "Addresses and networks that may send, besides this machine.")
@@ -221,6 +237,9 @@ class HL7Settings:
         "UNICODE UTF-8",
         "That of messages without MSH-18, by its name in HL7 table 0211.",
         choices=HL7_CHARACTER_SETS,
+    )
+    assigning_authorities: tuple[str, ...] = setting(
+        (), "Who gives the patient IDs in use here (PID-3.4), the usual one first; else the first counts."
     )
     processing_ids: tuple[str, ...] = setting(
         ("P",), "Values of MSH-11 that are taken: P production, T training, D debugging."
@@ -262,12 +281,16 @@ class Settings:
     limits: Limits = Limits()
     tokens: TokenSettings = TokenSettings()
     worklist: WorklistSettings = WorklistSettings()
+    workitems: WorkitemSettings = WorkitemSettings()
     hl7: HL7Settings = HL7Settings()
     xds: XDSSettings = XDSSettings()
     log: Log = Log()
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
     coercion: tuple[Coercion, ...] = setting(
         (), "Values that all objects get; the former ones are kept in them."
+    )
+    compression: tuple[CompressionRule, ...] = setting(
+        (), "Rules by which new objects are compressed without loss; the first that fits counts."
     )
 
     @property

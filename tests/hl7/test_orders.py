@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time as clock
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,34 @@ def test_the_character_set_of_a_site(open_door: OpenDoor) -> None:
     door = open_door(hl7__character_set="8859/1")
     assert door.send(order(charset="").replace("Doe", "Müller"), "latin-1")[0] == "AA"
     assert door.entries()[0]["PatientName"].startswith("Müller")
+
+
+@pytest.mark.parametrize(
+    ("said", "day", "time"),
+    [
+        ("202607011000", "20260701", "100000"),
+        ("202607011000+0000", "20260701", "120000"),
+        ("202612312330-0500", "20270101", "053000"),
+        ("20260701+0900", "20260701", None),
+    ],
+)
+def test_an_appointment_in_another_time_zone(
+    door: Door, monkeypatch: pytest.MonkeyPatch, said: str, day: str, time: str | None
+) -> None:
+    """HL7 v2.5.1 2.A.22: modalities ask by the clock on the wall."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        clock.tzset()
+        assert door.send(order(orc(f7=f"^^^{said}"), obr(), ZDS))[0] == "AA"
+    clock.tzset()
+    [entry] = door.entries()
+    assert entry["ScheduledProcedureStepStartDate"] == day
+    assert time in (None, entry["ScheduledProcedureStepStartTime"])
+
+
+def test_a_time_zone_that_is_none(door: Door) -> None:
+    code, _, text = door.send(order(orc(f7="^^^202607011000+9900"), obr(), ZDS))
+    assert (code, "YYYYMMDD" in text) == ("AE", True)
 
 
 def test_training_messages_where_they_are_wanted(open_door: OpenDoor) -> None:

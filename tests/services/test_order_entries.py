@@ -144,8 +144,7 @@ def test_orders_are_taken_back(here: Archive, control: Control, state: str) -> N
     assert here.orders.apply([order(control, **bare())], "RIS") == [key], "again, it does no harm"
     assert ask(here) == []
     here.orders.apply([order(**bare())], "RIS")
-    wanted = "SCHEDULED" if control is Control.CANCEL else state
-    assert here.worklist.get(key).state == wanted, "cancelled and ordered again"
+    assert here.worklist.get(key).state == "SCHEDULED", "taken back and ordered again"
     with pytest.raises(NotFound):
         here.orders.apply(
             [
@@ -159,6 +158,16 @@ def test_orders_are_taken_back(here: Archive, control: Control, state: str) -> N
             ],
             "RIS",
         )
+
+
+def test_what_a_modality_discontinued_is_not_offered_because_its_order_comes_again(here: Archive) -> None:
+    of = written(FillerOrderNumberImagingServiceRequest="F1")
+    key = enter(here, of)
+    begin(here, of)
+    end(here, "DISCONTINUED")
+    for control in (Control.ENTER, Control.DISCONTINUE):
+        here.orders.apply([order(control, **bare())], "RIS")
+        assert here.worklist.get(key).state == "DISCONTINUED"
 
 
 def test_what_has_begun_cannot_be_cancelled(here: Archive) -> None:

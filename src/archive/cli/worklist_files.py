@@ -61,7 +61,8 @@ def _enter(archive: Archive, path: Path, report: Report) -> None:
         for raw in _messages(content):
             message = Message(raw, archive.settings.hl7.character_set)
             check(archive, message)
-            report.entered += len(archive.orders.apply(orders(message), SOURCE))
+            read = orders(message, archive.settings.hl7.assigning_authorities)
+            report.entered += len(archive.orders.apply(read, SOURCE))
         return
     for brought in _data_sets(content):
         try:

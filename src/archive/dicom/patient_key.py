@@ -15,3 +15,18 @@ class PatientKey:
 
     PatientID: str
     IssuerOfPatientID: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A patient's ID as another system has it, and the names of its assigning authority, of which the archive may have
+    either as issuer. `home`: whether what names no issuer is meant by it too; None: if nobody else gives this ID."""
+
+    PatientID: str
+    authorities: tuple[str, ...]
+    home: bool | None
+
+    @property
+    def named(self) -> tuple[PatientKey, ...]:
+        """With an issuer; or without, where there is no authority."""
+        return tuple(PatientKey(self.PatientID, one) for one in self.authorities or ("",))

@@ -59,7 +59,9 @@ def answer(archive: Archive, raw: bytes, address: str) -> bytes:
         message = Message(raw, archive.settings.hl7.character_set)
         check(archive, message)
         source = f"HL7 {message.header.get(3)} {address}"
-        keys = archive.orders.apply(orders(message), " ".join(source.split()))
+        keys = archive.orders.apply(
+            orders(message, archive.settings.hl7.assigning_authorities), " ".join(source.split())
+        )
         outcome = Outcome(ACCEPTED)
         _log.info("order taken", sender=address, entries=keys)
     except ArchiveError as error:

@@ -42,13 +42,17 @@ class Segment:
         text = charsets.unescaped(str(part), self.escape, self.separators, self.codec).strip()
         return "" if text == '""' else text
 
+    def is_deleted(self, field: int) -> bool:
+        """Whether the sender says that there is no value any more (""), and does not just say nothing of it."""
+        return field < len(self.fields) and str(self.fields[field]).strip() == '""'
+
     def repetitions(self, field: int) -> range:
         """The numbers of the repetitions of a field."""
         return range(1, 1 + (len(self.fields[field]) if field < len(self.fields) else 0))
 
-    def has_subcomponents(self, field: int) -> bool:
+    def has_subcomponents(self, field: int, repetition: int = 1) -> bool:
         """Whether the first component has parts of its own."""
-        part = self._repetition(field, 1)
+        part = self._repetition(field, repetition)
         return not isinstance(part, str) and bool(part) and len(part[0]) > 1 and not isinstance(part[0], str)
 
     def _repetition(self, field: int, repetition: int) -> Any:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Any
 
-from archive.dicom.errors import CannotUnderstand
 from archive.hl7.message import Segment
 
 _GROUPS = {"": "Alphabetic", "A": "Alphabetic", "I": "Ideographic", "P": "Phonetic"}
+SEXES = {"M": "M", "F": "F", "O": "O", "A": "O"}
+"""HL7 table 0001 as Patient's Sex: of who is unknown or not asked, nothing is said."""
 _LONGEST = 64
 _UNIVERSAL = frozenset({"DNS", "EUI64", "ISO", "URI", "UUID", "X400", "X500"})
 """Universal Entity ID Type (PS3.3 10.14)."""
-_MOMENT = re.compile(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?(?:\.\d{1,6})?(?:[+-]\d{4})?", re.ASCII)
+_MOMENT = re.compile(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?(?:\.\d{1,6})?([+-]\d{4})?", re.ASCII)
 
 
 def person(segment: Segment, field: int) -> dict[str, str] | None:
-    """A patient's name (XPN); each representation (XPN.8) from the first repetition that has it."""
+    """A patient's name (XPN); each representation (XPN.8) from the first repetition that has it, the legal name (XPN.7)
+    before others."""
     groups: dict[str, str] = {}
-    for number in segment.repetitions(field):
+    for number in sorted(
+        segment.repetitions(field), key=lambda at: segment.get(field, 7, repetition=at) != "L"
+    ):
         group = _GROUPS.get(segment.get(field, 8, repetition=number))
         name = _name([segment.get(field, part, repetition=number) for part in range(1, 7)])
         if group and name:
@@ -63,23 +68,28 @@ def moment(text: str) -> tuple[str, str]:
     found = _MOMENT.fullmatch(text)
     if found is None:
         return "", ""
-    day, hour, minute, second = found.groups()
+    day, hour, minute, second, _ = found.groups()
     return day, f"{hour}{minute or '00'}{second or '00'}" if hour else ""
+
+
+def appointment(text: str) -> tuple[str, str]:
+    """The same of something that is to happen here: a time with a time zone (HL7 v2.5.1 2.A.22) in that of this
+    machine, which is that of the modalities. The time zone of MSH-7 is not heeded: it is that of the day on which the
+    message was sent, and summer time may begin before the appointment."""
+    day, time = moment(text)
+    offset = text[-5:]
+    if not time or offset[0] not in "+-":
+        return day, time
+    try:
+        there = datetime.datetime.strptime(f"{day}{time}{offset}", "%Y%m%d%H%M%S%z").astimezone()
+    except (ValueError, OverflowError):
+        return "", ""
+    return there.strftime("%Y%m%d"), there.strftime("%H%M%S")
 
 
 def place(segment: Segment, field: int) -> str:
     """A location (PL): what is said of it, from the ward to the bed."""
     return label("/".join(filter(None, (segment.get(field, part) for part in range(1, 5)))))
-
-
-def identifier(segment: Segment, field: int) -> tuple[str, str]:
-    """An identifier and who gave it (CX): the namespace, else the universal ID. Raises CannotUnderstand for one that is
-    cut by a separator which is not escaped: its first part may be another patient's."""
-    if segment.has_subcomponents(field):
-        raise CannotUnderstand(
-            f"{segment.name}-{field}.1 holds a separator: in an identifier it has to be escaped"
-        )
-    return segment.get(field), segment.get(field, 4) or segment.get(field, 4, 2)
 
 
 def giver(segment: Segment, field: int) -> list[dict[str, str]]:

@@ -6,14 +6,14 @@ is one scheduled procedure step; where OBR-20 names the same step again, OBR add
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from archive.dicom.errors import CannotUnderstand, MissingValue
 from archive.dicom.worklist import keyword_form
 from archive.dicom.worklist.entries import CANCELED, COMPLETED, DISCONTINUED, FINAL, SCHEDULED, STARTED
-from archive.hl7 import names
+from archive.hl7 import identifiers, names
 from archive.hl7.message import Message, Segment
 from archive.services.orders import Control, Order
 
@@ -41,7 +41,6 @@ MAXIMUM_ORDERS = 100
 """Steps of one message: it is one transaction, for which all who store wait."""
 
 _PRIORITIES = {"S": "STAT", "A": "HIGH", "P": "HIGH", "C": "HIGH", "R": "ROUTINE", "T": "MEDIUM"}
-_SEXES = {"M": "M", "F": "F", "O": "O", "A": "O"}
 _ONCE = ("MSH", "PID", "PV1")
 """A second one would be of another message, patient or visit, and nothing tells to whom the orders belong."""
 _PREGNANT, _DEFINITELY_PREGNANT = "B6", 3
@@ -58,10 +57,11 @@ class _Group:
     study: Segment | None = None
 
 
-def orders(message: Message) -> list[Order]:
-    """The orders of a message, in their order. Raises MissingValue, CannotUnderstand."""
+def orders(message: Message, authorities: Sequence[str] = ()) -> list[Order]:
+    """The orders of a message, in their order; `authorities` are those of the settings. Raises MissingValue,
+    InvalidValue, CannotUnderstand."""
     _check_whole(message)
-    shared = _patient(message) | _visit(message)
+    shared = _patient(message, authorities) | _visit(message)
     groups = _groups(message)
     if not groups:
         raise MissingValue("the message has no ORC: which order is it about?")
@@ -251,25 +251,25 @@ def _timing(group: _Group, detail: Segment | None) -> Attributes:
     """From TQ1-7, else ORC-7.4, else OBR-27.4."""
     said = (group.timing.get(7) if group.timing else "") or group.control.get(7, 4)
     said = said or (detail.get(27, 4) if detail else "")
-    day, time = names.moment(said)
+    day, time = names.appointment(said)
     if said and not day:
         raise CannotUnderstand(
-            "the time of the order (TQ1-7, ORC-7.4, OBR-27.4) is none: it has to be YYYYMMDD[HHMM[SS]]"
+            "the time of the order (TQ1-7, ORC-7.4, OBR-27.4) is none: it has to be YYYYMMDD[HHMM[SS]][+ZZZZ]"
         )
     return {"ScheduledProcedureStepStartDate": day, "ScheduledProcedureStepStartTime": time}
 
 
-def _patient(message: Message) -> Attributes:
+def _patient(message: Message, authorities: Sequence[str]) -> Attributes:
     segment = message.first("PID")
     if segment is None:
         raise MissingValue("the message has no PID: who is the patient?")
-    patient_id, issuer = names.identifier(segment, 3)
+    patient = identifiers.chosen(segment, 3, authorities)
     return {
-        "PatientID": patient_id,
-        "IssuerOfPatientID": issuer,
+        "PatientID": patient.PatientID,
+        "IssuerOfPatientID": patient.issuer,
         "PatientName": names.person(segment, 5),
         "PatientBirthDate": names.moment(segment.get(7))[0],
-        "PatientSex": _SEXES.get(segment.get(8)[:1], ""),
+        "PatientSex": names.SEXES.get(segment.get(8)[:1], ""),
         "Allergies": [
             text for one in message.all("AL1") if (text := names.label(one.get(3, 2) or one.get(3)))
         ],

@@ -23,12 +23,16 @@ from archive.index.sql import insert_unless_there
 from archive.index.worklist_schema import worklist_item
 
 _ITEM = worklist_item.c
-_ENTRY = (_ITEM.id, _ITEM.state, _ITEM.attributes, _ITEM.source, _ITEM.added_at, _ITEM.changed_at)
+_ENTRY = (
+    *(_ITEM.id, _ITEM.state, _ITEM.attributes, _ITEM.source, _ITEM.added_at, _ITEM.changed_at),
+    _ITEM.planned_state,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry as it is kept. `source` is who brought it last; moments are seconds since the epoch."""
+    """An entry as it is kept. `source` is who brought it last; moments are seconds since the epoch; `planned_state` is
+    what a person or an order said last, whatever modalities have done since."""
 
     id: int
     state: str
@@ -36,6 +40,7 @@ class Entry:
     source: str
     added_at: float
     changed_at: float
+    planned_state: str = ""
 
 
 def add(connection: Connection, data_set: DataSet, facts: Facts, state: str, source: str) -> int | None:
@@ -142,4 +147,5 @@ def _where(connection: Connection, condition: sa.ColumnElement[bool], *, lock: b
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(row.id, row.state, orjson.loads(row.attributes), row.source, row.added_at, row.changed_at)
+    data_set = orjson.loads(row.attributes)
+    return Entry(row.id, row.state, data_set, row.source, row.added_at, row.changed_at, row.planned_state)

@@ -193,8 +193,13 @@ def _keep(data_set: DataSet, before: DataSet, tag: str) -> None:
 
 
 def _entered(order: Order, entry: Entry | None) -> str:
-    """The state of what is entered; "" where it stays. What was cancelled and is ordered again is wanted again."""
-    return order.state or (SCHEDULED if entry is not None and entry.state == CANCELED else "")
+    """The state of what is entered; "" where it stays. What was taken back and is ordered again is wanted again, but
+    not what a modality discontinued: the same message may come once more for that, and nobody knows whether it is
+    meant."""
+    if order.state or entry is None:
+        return order.state
+    taken_back = entry.state == CANCELED or entry.state == entry.planned_state == DISCONTINUED
+    return SCHEDULED if taken_back else ""
 
 
 def _next_state(order: Order, entry: Entry) -> str:
