@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -70,6 +71,22 @@ def test_every_kind_of_value_in_the_environment() -> None:
     )
 
 
+def test_rules_from_file_and_environment(tmp_path: Path) -> None:
+    table = {"transfer_syntax": "RLELossless", "modality": ["CT"], "when": {"StationName": "Größe"}}
+    path = written(
+        tmp_path,
+        "[[compression]]\ntransfer_syntax = 'RLELossless'\nmodality = ['CT']\nwhen = { StationName = 'Größe' }",
+    )
+    settings = load(path, {})
+    assert [json.loads(rule.text) for rule in settings.compression] == [table]
+    assert config.from_json(config.to_json(settings)) == settings
+    assert load(None, {"ARCHIVE_COMPRESSION": json.dumps([table])}) == load(path, {})
+    assert load(path, {"ARCHIVE_COMPRESSION": ""}).compression == ()
+    for wrong in ("RLELossless", '{"transfer_syntax": "none"}', "[1]"):
+        with pytest.raises(ConfigurationError, match="ARCHIVE_COMPRESSION"):
+            load(None, {"ARCHIVE_COMPRESSION": wrong})
+
+
 def test_coercion_from_file_and_environment(tmp_path: Path) -> None:
     path = written(tmp_path, "[coercion]\nInstitutionName = 'General'\nStationName = ''")
     settings = load(path, {})
@@ -103,6 +120,12 @@ def test_coercion_from_file_and_environment(tmp_path: Path) -> None:
         ("[coercion]\nInstitution = 'x'", ["coercion", "Institution is no attribute"]),
         ("[coercion]\nStudyInstanceUID = '1.2'", ["coercion", "StudyInstanceUID"]),
         ("[coercion]\nStationName = 5", ["coercion", "must be text"]),
+        ("[compression]\nmodality = 'CT'", ["compression", "list of tables"]),
+        ("[[compression]]\nmodality = 'CT'", ["compression: rule 1", "transfer_syntax must be text"]),
+        (
+            "[[compression]]\ntransfer_syntax = 'none'\n[[compression]]\ntransfer_syntax = 'JPEG'",
+            ["compression: rule 2", "RLELossless"],
+        ),
         ("coercion = 5", ["coercion", "lines Keyword"]),
         ("http = 3", ["http", "section"]),
         ("[http", ["not TOML"]),
@@ -192,12 +215,16 @@ def test_the_shipped_file_changes_nothing() -> None:
 def test_the_shipped_file_shows_every_setting_with_its_sentence_and_default(tmp_path: Path) -> None:
     """Uncommented, it is valid, complete, and says what the code says."""
     text = CONFIG_FILE.read_text()
-    every_line = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
+    every_line = re.sub(r"^# (\w+ = |\[\[)", r"\1", text, flags=re.MULTILINE)
     tree = tomllib.loads(every_line)
     seen = []
     for path, key in KEYS.items():
         if path in ("ae_titles", "coercion"):
             assert f"# {key.sentence}\n[{path}]" in text
+            continue
+        if path == "compression":
+            assert f"# {key.sentence}\n# [[{path}]]" in text
+            seen.append(path)
             continue
         section = tree[key.section] if key.section else tree
         assert section[key.name] == config.value_of(Settings(), key), path

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
+from archive.dicom.rules.compressions import compression_rule
 from archive.dicom.writing.coercion import coerced
 from archive.index.database import Database
 from archive.security.identity import Identities
@@ -12,6 +14,7 @@ from archive.services.admission import Admissions
 from archive.services.ae_titles import AETitles
 from archive.services.coercing import Coercions
 from archive.services.commitment import Commitment
+from archive.services.compressing import Compressing
 from archive.services.conflicts import Conflicts
 from archive.services.delete import Deletion
 from archive.services.delivery import Delivery
@@ -30,6 +33,7 @@ from archive.services.search import Search
 from archive.services.seats import Seats
 from archive.services.shaping import Shaper
 from archive.services.thumbnails import Thumbnails
+from archive.services.workitems import Workitems
 from archive.services.worklist import Worklist
 from archive.settings import Settings
 from archive.storage.base import BlobStore
@@ -58,6 +62,7 @@ class Archive:
     refusals: Refusals
     admissions: Admissions
     worklist: Worklist
+    workitems: Workitems
     orders: Orders
     performed_steps: PerformedSteps
     health: Health
@@ -95,9 +100,10 @@ def coercions(settings: Settings) -> Coercions:
     return Coercions(wanted, settings.dimse.ae_title)
 
 
-def shapers(settings: Settings) -> tuple[Shaper, ...]:  # noqa: ARG001
+def shapers(settings: Settings) -> tuple[Shaper, ...]:
     """What is made of new objects, in this order: coerced by rules, corrected, compressed."""
-    return ()
+    compressions = tuple(compression_rule(json.loads(rule.text)) for rule in settings.compression)
+    return (Compressing(compressions),) if compressions else ()
 
 
 def admissions(settings: Settings, titles: AETitles, refusals: Refusals) -> Admissions:
@@ -148,6 +154,7 @@ def build(settings: Settings) -> Archive:
         refusals=refusals,
         admissions=admissions(settings, titles, refusals),
         worklist=worklist,
+        workitems=Workitems(database, titles, settings.workitems),
         orders=Orders(database, worklist),
         performed_steps=PerformedSteps(database),
         health=Health(store, database),

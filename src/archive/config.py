@@ -16,14 +16,16 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from archive.dicom.errors import ArchiveError, ConfigurationError
 from archive.dicom.identifiers import check_uid
+from archive.dicom.rules.compressions import compression_rule
 from archive.dicom.worklist.entries import check_state
 from archive.dicom.writing.coercion import coerced
-from archive.settings import Address, AETitleSeed, Coercion, Settings
+from archive.settings import Address, AETitleSeed, Coercion, CompressionRule, Settings
 
 PREFIX = "ARCHIVE_"
 CONFIG_VARIABLE = "ARCHIVE_CONFIG"
@@ -162,6 +164,8 @@ def _untexted(key: Key, text: str) -> Any:
         return {title: address for title, _, address in (item.partition("=") for item in items)}
     if key.kind == tuple[Coercion, ...]:
         return {keyword: value for keyword, _, value in (item.partition("=") for item in items)}
+    if key.kind in _RULES:
+        return _json_list(text)
     return text
 
 
@@ -198,12 +202,33 @@ def _as_coercions(value: Any) -> tuple[Coercion, ...]:
     return tuple(Coercion(keyword, text) for keyword, text in lines.items())
 
 
+def _as_rules(kind: Any, value: Any) -> Any:
+    tables = _as(list, "a list of tables, [[…]]")(value)
+    for number, table in enumerate(tables, start=1):
+        try:
+            _RULES[tuple[kind, ...]](table)
+        except ValueError as error:
+            raise ValueError(f"rule {number}: {error}") from None
+    return tuple(kind(json.dumps(table, ensure_ascii=False)) for table in tables)
+
+
+def _json_list(text: str) -> Any:
+    """Rules in the environment are one JSON text."""
+    try:
+        return json.loads(text or "[]")
+    except ValueError:
+        return text
+
+
 def _ae_title(text: str) -> str:
     """PS3.5 6.2, AE: 1 to 16 characters of the default repertoire, no backslash, no control characters."""
     if not re.fullmatch(r"[ -\[\]-~]{1,16}", text) or text != text.strip():
         raise ValueError("an AE title has 1 to 16 ASCII characters, no backslash, no space at its ends")
     return text
 
+
+# What checks one table of a setting that is a list of them.
+_RULES: Mapping[Any, Callable[[Any], Any]] = {tuple[CompressionRule, ...]: compression_rule}
 
 # Type of a setting -> what reads its value as TOML gives it; each raises ValueError with a sentence.
 _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
@@ -215,6 +240,7 @@ _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
     tuple[str, ...]: lambda value: tuple(_text(item) for item in _as(list, "a list of texts")(value)),
     tuple[AETitleSeed, ...]: _as_seeds,
     tuple[Coercion, ...]: _as_coercions,
+    tuple[CompressionRule, ...]: partial(_as_rules, CompressionRule),
 }
 
 
@@ -239,6 +265,8 @@ def value_of(settings: Settings, key: Key) -> Any:
         return {seed.title: str(seed.address) for seed in value}
     if key.kind == tuple[Coercion, ...]:
         return {coercion.keyword: coercion.value for coercion in value}
+    if key.kind in _RULES:
+        return [json.loads(rule.text) for rule in value]
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Address | Path) else value

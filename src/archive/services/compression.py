@@ -69,7 +69,7 @@ def compressed(conversion: Conversion, transfer_syntax_uid: str) -> Generator[by
     assert table is not None
     description = describe(conversion.metadata())
     encoders.check(description, transfer_syntax_uid)
-    native = _decoded_frames if table.encapsulated else _native_frames
+    native = _decoded_frames if table.encapsulated else native_frames
     with closing(native(conversion, table, description)) as frames, conversion.opened() as blob:
         first = next(frames)
         encode = partial(_encoded, description=description, transfer_syntax_uid=transfer_syntax_uid)
@@ -101,9 +101,10 @@ def _decoded_frames(conversion: Conversion, _: FrameTable, __: PixelDescription)
     yield from conversion.decoded().all_frames()
 
 
-def _native_frames(
+def native_frames(
     conversion: Conversion, table: FrameTable, description: PixelDescription
 ) -> Generator[NativeFrame]:
+    """Each frame of an object whose pixel data is native. Raises NotAcceptable, NotFound."""
     declared = max(table.description.NumberOfFrames, 1)
     if table.number_of_frames != declared:
         raise NotAcceptable(f"{declared} frames are declared and {table.number_of_frames} are there")

@@ -13,7 +13,7 @@ import collections
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from archive.dicom import part10
 from archive.dicom.errors import CannotRender, NotAcceptable
@@ -190,7 +190,7 @@ class DecodedPixels:
         with self._opened() as blob:
             yield from self._decoded(numbers, lambda number: self._decode(blob, number).value)
 
-    def all_frames(self) -> Iterator[NativeFrame]:
+    def all_frames(self) -> Generator[NativeFrame]:
         """Each frame, in the same colours."""
         first = self.first()
         with self._opened() as blob:

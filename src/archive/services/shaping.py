@@ -41,13 +41,15 @@ class Received:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What an object is to become instead. `pieces` makes the encoded data set, a piece at a time; `coerced_tags` are
-    the attributes that its sender is told of. One that is `optional` may fail: the object then stays as it is, and the
-    log says why. Else the object is refused."""
+    the attributes that its sender is told of. `check` looks at what was written before it counts, and raises what
+    `pieces` may. A shape that is `optional` may fail: the object then stays as it is, and the log says why. Else the
+    object is refused."""
 
     transfer_syntax_uid: str
     pieces: Callable[[], Iterator[bytes]]
     coerced_tags: tuple[int, ...] = ()
     optional: bool = False
+    check: Callable[[Written], None] | None = None
 
 
 Shaper = Callable[[Received], Shape | None]
@@ -86,8 +88,8 @@ def written(
     """Write what an object is to become and read it again; the caller publishes or discards it. `opened` gives the
     bytes that it had before.
 
-    Raises what the pieces raise, OutOfResources, and CannotUnderstand for what would be no object any more, or another
-    one; nothing is left behind then."""
+    Raises what pieces and check raise, OutOfResources, and CannotUnderstand for what would be no object any more, or
+    another one; nothing is left behind then."""
     writer = store.create()
     try:
         header = _header(before, opened, source, shape)
@@ -102,10 +104,13 @@ def written(
             raise CannotUnderstand(
                 "what was made of the object would be another object: it cannot be changed so"
             )
+        made = Written(writer, instance, len(header), digest.hexdigest())
+        if shape.check is not None:
+            shape.check(made)
     except BaseException:
         writer.discard()
         raise
-    return Written(writer, instance, len(header), digest.hexdigest())
+    return made
 
 
 def _header(before: StoredInstance, opened: Callable[[], Blob], source: Source, shape: Shape) -> bytes:

@@ -88,6 +88,26 @@ def check(description: PixelDescription, transfer_syntax_uid: str) -> None:
         raise NotAcceptable(f"such pixels cannot be said in {_name(transfer_syntax_uid)}")
 
 
+def is_same(
+    one: NativeFrame, other: NativeFrame, description: PixelDescription, transfer_syntax_uid: str
+) -> bool:
+    """Whether a frame that has been encoded so and decoded again is what it was: in every pixel and in its colours;
+    where whole pixel cells are encoded, in every bit. Raises CannotRender."""
+    if unshared(one.PhotometricInterpretation) != other.PhotometricInterpretation:
+        return False
+    said = [
+        _described(description, each.PhotometricInterpretation, each.PlanarConfiguration)
+        for each in (one, other)
+    ]
+    if _encoder(transfer_syntax_uid).takes is not Takes.SAMPLES:
+        return np.array_equal(_cells(one.value, said[0]), _cells(other.value, said[1]))
+    before, after = (
+        codecs.decode_frame(each.value, how, EXPLICIT_VR_LITTLE_ENDIAN).values
+        for each, how in zip((one, other), said, strict=True)
+    )
+    return np.array_equal(before, after)
+
+
 def colours(frame: NativeFrame, transfer_syntax_uid: str) -> tuple[str, int]:
     """PhotometricInterpretation and PlanarConfiguration of a native frame once it is encoded."""
     encoder, said = _encoder(transfer_syntax_uid), frame.PhotometricInterpretation

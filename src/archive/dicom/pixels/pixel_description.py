@@ -16,6 +16,11 @@ PIXEL_BUDGET = 100_000_000
 this keeps a rendering below half a gigabyte."""
 
 FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA = "7FE00008", "7FE00009"
+DESCRIBING = (
+    *("00280002", "00280004", "00280006", "00280010", "00280011", "00280100", "00280101", "00280102"),
+    *("00280103", FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA),
+)
+"""The attributes that `describe` looks at."""
 SAMPLES_PER_PIXEL = (1, 3)
 BITS_ALLOCATED = (1, 8, 16, 32, 64)
 
