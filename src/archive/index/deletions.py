@@ -28,7 +28,7 @@ _HIERARCHY = instance.join(series, instance.c.series_id == series.c.id).join(
 
 
 def delete(connection: Connection, scope: Scope) -> list[str]:
-    """Remove what the scope means, which names one study at least; the keys of its blobs, which nobody points to then.
+    """Remove what the scope means, which names one study; the keys of its blobs, which nobody points to then.
     Nothing is stored there: no keys, and nothing is changed."""
     study_uid = rows.uid(scope.study_instance_uids[0])
     # In the order in which a store locks: whoever stores into this study waits here, or is waited for.
@@ -83,10 +83,12 @@ def _instances(study_id: int, scope: Scope) -> sa.Select[tuple[int, int, str]]:
 
 def _within(study_id: int, scope: Scope) -> list[sa.ColumnElement[bool]]:
     found = [study.c.id == study_id]
-    if scope.series_instance_uids:
-        found.append(series.c.SeriesInstanceUID == rows.uid(scope.series_instance_uids[0]))
-    if scope.sop_instance_uids:
-        found.append(instance.c.SOPInstanceUID == rows.uid(scope.sop_instance_uids[0]))
+    for column, uids in (
+        (series.c.SeriesInstanceUID, scope.series_instance_uids),
+        (instance.c.SOPInstanceUID, scope.sop_instance_uids),
+    ):
+        if uids:
+            found.append(among(column, [rows.uid(uid) for uid in uids]))
     return found
 
 

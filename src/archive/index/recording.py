@@ -17,9 +17,11 @@ import orjson
 import sqlalchemy as sa
 
 from archive.dicom.instance import Form, Instance, Level, Source, StoredInstance
-from archive.index import deletions, filling, rows
+from archive.index import deletions, filling, rejections, rows
 from archive.index.database import Connection, Raced
 from archive.index.instances import find_instance, is_same
+from archive.index.rejected_copies import Fate, Place
+from archive.index.rejections_schema import rejected
 from archive.index.schema import deletion, instance_detail, patient, request, series, study
 from archive.index.schema import instance as instance_table
 from archive.index.sql import insert_unless_there
@@ -34,6 +36,8 @@ class Outcome(enum.Enum):
     ELSEWHERE = "the SOP Instance UID is taken in another series or study, or by an object of another class"
     OTHER_PATIENT = "the study belongs to another patient"
     OTHER_STUDY = "the series belongs to another study"
+    REJECTED = "the instance was rejected before"
+    AWAITED = "a rejection note waits for the instance"
 
 
 def record(
@@ -48,6 +52,7 @@ def record(
     """Enter an object: its patient, study and series where they are new, and itself. `sha256` is of what is kept, and
     `received` says what came in, where that was something else."""
     kept = Form(sha256, instance.transfer_syntax_uid)
+    rejections.share(connection, instance.StudyInstanceUID)
     place = _find_place(connection, instance)
     found = _in_the_way(connection, place, instance, received or kept)
     if found is not None:
@@ -129,7 +134,7 @@ def find_former(connection: Connection, sop_instance_uid: str) -> Former:
 
 
 def _in_the_way(connection: Connection, place: _Place, instance: Instance, received: Form) -> Outcome | None:
-    is_other_patient = place.study_id is not None and _is_other_patient(place, instance)
+    is_other = place.study_id is not None and is_other_patient(place, instance)
     if place.instance_id is not None:
         stored = find_instance(connection, instance.SOPInstanceUID)
         if stored is None:
@@ -138,12 +143,15 @@ def _in_the_way(connection: Connection, place: _Place, instance: Instance, recei
             return Outcome.ALREADY_THERE
         if not _is_in_its_place(stored, instance):
             return Outcome.ELSEWHERE
-        return Outcome.OTHER_PATIENT if is_other_patient else Outcome.OTHER_CONTENT
-    if is_other_patient:
+        return Outcome.OTHER_PATIENT if is_other else Outcome.OTHER_CONTENT
+    if is_other:
         return Outcome.OTHER_PATIENT
     if place.series_id is not None and place.study_of_series != place.study_id:
         return Outcome.OTHER_STUDY
-    return None
+    return _STANCES[rejections.stance(connection, instance)] if place.referred_to else None
+
+
+_STANCES = {None: None, Fate.HELD: Outcome.REJECTED, Fate.AWAITED: Outcome.AWAITED}
 
 
 def _is_in_its_place(stored: StoredInstance, instance: Instance) -> bool:
@@ -181,6 +189,7 @@ class _Place:
     of_series: str
     instance_id: int | None
     deleted: str | None
+    referred_to: bool
 
 
 _ONE = sa.select(sa.literal(1).label("one")).subquery()
@@ -194,6 +203,7 @@ _FIND_PLACE = sa.select(
     series.c.attributes,
     instance_table.c.id,
     deletion.c.SOPInstanceUID,
+    sa.exists().where(rejected.c.SOPInstanceUID == sa.bindparam("instance_uid")),
 ).select_from(
     _ONE.outerjoin(study, study.c.StudyInstanceUID == sa.bindparam("study_uid"))
     .outerjoin(series, series.c.SeriesInstanceUID == sa.bindparam("series_uid"))
@@ -214,8 +224,10 @@ def _find_place(connection: Connection, instance: Instance) -> _Place:
     return _Place(*connection.execute(_FIND_PLACE, uids).one())
 
 
-def _is_other_patient(place: _Place, instance: Instance) -> bool:
-    """An object without PatientID goes where its study is. One with a PatientID belongs to no study without, else the
+def is_other_patient(place: _Place | Place, instance: Instance) -> bool:
+    """Whether an object belongs to another patient than what stands there.
+
+    An object without PatientID goes where its study is. One with a PatientID belongs to no study without, else the
     next one might bring another patient into it. An issuer can differ only where both sides name one."""
     patient_id, issuer = rows.patient(instance)
     if not patient_id:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from archive.index.tables import TEXT, identity, index, metadata, moment, number, part_of, text
 
 
-def _object() -> list[sa.Column[object]]:
+def _object() -> list[sa.Column[Any]]:
     """What is known of an object outside the hierarchy: its place, its bytes as in `instance`, who sent it."""
     return [
         text("SOPInstanceUID"),

@@ -41,6 +41,8 @@ EXPIRED_AT_ONCE = 500
 _NEXT_STEPS = {
     Outcome.OTHER_PATIENT: "delete that study if it is the wrong one, then accept this; else drop this",
     Outcome.OTHER_STUDY: "delete that series if it is the wrong one, then accept this; else drop this",
+    Outcome.REJECTED: "take that note back first (archive rejections restore), or drop this",
+    Outcome.AWAITED: "take that note back first (archive rejections restore), or drop this",
 }
 
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archive.dicom.instance import Form, Instance, Source, StoredInstance
-from archive.index import conflicts, outbox, recording
+from archive.index import conflicts, outbox, recording, rejected_copies
 from archive.index.conflicts import Copy, State
 from archive.index.database import Connection
 from archive.index.recording import Former, Outcome
@@ -41,6 +41,8 @@ REASONS: Mapping[Outcome, str] = {
     Outcome.ELSEWHERE: "this SOP Instance UID is stored already, in another series or study, or of another class",
     Outcome.OTHER_STUDY: "this Series Instance UID belongs to another study",
     Outcome.OTHER_PATIENT: "this Study Instance UID belongs to another patient",
+    Outcome.REJECTED: "rejected by a rejection note: it is not taken again",
+    Outcome.AWAITED: "a rejection note was here before it",
 }
 """Why an object is not simply stored."""
 
@@ -54,8 +56,9 @@ class Policy(enum.StrEnum):
     CONFLICT = "conflict"
 
     def holds(self, outcome: Outcome) -> State | None:
-        """How an object is kept aside; None where it is not."""
-        if self is Policy.CONFLICT:
+        """How an object is kept aside; None where it is not. What was rejected is not taken again by any policy (IHE
+        RAD TF-3 4.66.4.2.3.1, 4.66.4.3.3)."""
+        if self is Policy.CONFLICT and outcome is not Outcome.REJECTED:
             return State.OPEN
         return State.KEPT if self is Policy.KEEP and outcome is Outcome.OTHER_CONTENT else None
 
@@ -119,7 +122,7 @@ class Incoming:
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What became of an object. `outcome` is STORED or ALREADY_THERE, or what was in its way; then it is `held` or
-    refused, and `conflict_id` is the number of the record."""
+    refused, and `conflict_id` is the number of the record: of a rejection note, if that waits for it."""
 
     outcome: Outcome
     held: bool = False
@@ -140,6 +143,9 @@ def enter(connection: Connection, one: Incoming, policy: Policy) -> Fate:
     if outcome is Outcome.ALREADY_THERE:
         abandon(connection, one.blob_key)
         return Fate(outcome)
+    if outcome is Outcome.AWAITED:
+        note = rejected_copies.arrive(connection, rejected_copies.Kept(one.stored, one.source))
+        return Fate(outcome, held=True, conflict_id=note)
     if policy.replaces(outcome):
         return Fate(Outcome.STORED, conflict_id=replace(connection, one, BY_POLICY))
     state = policy.holds(outcome)

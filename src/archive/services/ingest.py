@@ -38,17 +38,18 @@ from archive.index import conflicts, instances, recording
 from archive.index.conflicts import Conflict
 from archive.index.database import Database
 from archive.index.recording import Outcome
-from archive.services import duplicates, shaping
+from archive.services import duplicates, rejecting, shaping
 from archive.services.coercing import NOTHING, Coercions
 from archive.services.duplicates import REASONS, Fate, Incoming, Policy
 from archive.services.receipts import (
     COERCED,
     COERCED_REMARK,
-    KEPT_ASIDE,
     SOP_INSTANCE_UID,
     Expected,
     Receipt,
+    kept_aside_remark,
 )
+from archive.services.rejecting import Note
 from archive.services.shaping import Shaper, Written
 from archive.storage.base import BlobStore, BlobWriter, Spool
 
@@ -66,6 +67,7 @@ class Ingest:
         coercions: Coercions = NOTHING,
         policy_of: Callable[[Source], Policy] = lambda _: Policy.REJECT,
         shapers: tuple[Shaper, ...] = (),
+        note_of: Callable[[Instance], Note | None] = rejecting.note_of,
     ) -> None:
         self.store = store
         self.database = database
@@ -73,6 +75,7 @@ class Ingest:
         self.coercions = coercions
         self.policy_of = policy_of
         self.shapers = shapers
+        self.note_of = note_of
 
     def data_set(
         self,
@@ -204,7 +207,11 @@ class Reception:
         warning, remark = 0, ""
         offending: tuple[int, ...] = ()
         if fate.held:
-            warning, remark, offending = COERCED, KEPT_ASIDE.format(fate.conflict_id), (SOP_INSTANCE_UID,)
+            warning, remark, offending = (
+                COERCED,
+                kept_aside_remark(fate.outcome is Outcome.AWAITED, fate.conflict_id),
+                (SOP_INSTANCE_UID,),
+            )
         elif self._coerced_tags or self._was_coerced(stored):
             warning, remark, offending = COERCED, COERCED_REMARK, self._coerced_tags
         return Receipt(
@@ -253,14 +260,15 @@ class Reception:
 
     def _decide(self, stored: StoredInstance | None, instance: Instance) -> Fate:
         """The same object again is fine; anything else is what the site wants it to be, and is entered, or is asked
-        of the policy where its UID is known."""
-        if stored is not None and instances.is_same(stored, instance, self._form):
+        of the policy where its UID is known. A rejection note is carried out."""
+        note = self._ingest.note_of(instance)
+        if note is None and stored is not None and instances.is_same(stored, instance, self._form):
             self._check_bytes(stored)
             # Deleted in the meantime, and perhaps stored anew with other content: then these bytes are asked after all.
             if instances.is_same(self._find(instance), instance, self._form):
                 return Fate(Outcome.ALREADY_THERE)
         shaped = self._shaped(Written(self._writer, instance, self._data_set_offset, self._kept.hexdigest()))
-        return self._keep(shaped) if stored is None else self._meet(shaped)
+        return self._keep(shaped, note) if stored is None or note is not None else self._meet(shaped)
 
     def _shaped(self, first: Written) -> Written:
         """What the site wants the object to become."""
@@ -270,14 +278,20 @@ class Reception:
         self._writer, self._shaped_tags = shaped.latest.writer, shaped.coerced_tags
         return shaped.latest
 
-    def _keep(self, shaped: Written) -> Fate:
+    def _keep(self, shaped: Written, note: Note | None = None) -> Fate:
         """Publish the bytes, then record them: one transaction, in which nobody is left to point to them where the
         object is not taken."""
         policy = self._ingest.policy_of(self._source)
         self._writer.publish()
         one = self._incoming(shaped)
+
+        def change(connection: Any) -> Fate:
+            if note is not None:
+                return rejecting.enter(connection, one, note)
+            return duplicates.enter(connection, one, policy)
+
         try:
-            fate = self._ingest.database.write(lambda connection: duplicates.enter(connection, one, policy))
+            fate = self._ingest.database.write(change)
         except OutcomeUnknown:
             # The commit may have happened although its answer was lost: then the bytes must stay.
             self._settled = True
@@ -301,7 +315,7 @@ class Reception:
                 return Fate(Outcome.STORED)
             copy = conflicts.held(connection, uid, one.received.sha256)
             if copy is None or copy.blob_key != one.blob_key:
-                return None
+                return rejecting.recorded(connection, one)
             outcome = recording.judge(connection, one.instance, one.received)
         return Fate(outcome or Outcome.OTHER_CONTENT, held=True, conflict_id=copy.id)
 

@@ -12,8 +12,14 @@ COERCED = 0xB000
 
 COERCED_REMARK = "coercion of data elements: see OriginalAttributesSequence"
 KEPT_ASIDE = "kept aside as conflict {}, not shown: ask the administrator"
+KEPT_FOR_NOTE = "kept aside, not shown: rejection note {} was here before it"
 
 SOP_INSTANCE_UID = 0x00080018
+
+
+def kept_aside_remark(by_note: bool, number: int) -> str:
+    """What the sender of an object that is kept aside is told."""
+    return (KEPT_FOR_NOTE if by_note else KEPT_ASIDE).format(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -24,7 +26,7 @@ def _index(table: str, *columns: str) -> None:
     op.create_index(f"{table}_{'_'.join(columns)}", table, list(columns))
 
 
-def _object() -> list[sa.Column[object]]:
+def _object() -> list[sa.Column[Any]]:
     sizes = [
         sa.Column(name, sa.BigInteger(), nullable=False) for name in ("data_set_offset", "data_set_length")
     ]
