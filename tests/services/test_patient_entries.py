@@ -147,6 +147,23 @@ def test_undoing_a_merge_finds_the_entries_among_those_of_the_other(here: Archiv
     assert key_of(here.performed_steps.find("1.9").data_set) == P1
 
 
+def test_a_study_that_goes_to_another_patient_takes_its_entries_along(here: Archive) -> None:
+    of = written()
+    key, other = enter(here, of), enter(here, written())
+    begin(here, of)
+    uid = of["StudyInstanceUID"]
+    here.database.write(
+        lambda connection: patient_entries.moved(connection, 77, uid, P2, {"PatientName": "Roe^Rita"})
+    )
+    assert key_of(here.worklist.get(key).data_set) == P2
+    assert said(here, key)["PatientName"] == "Roe^Rita"
+    assert key_of(here.performed_steps.find("1.9").data_set) == P2
+    assert key_of(here.worklist.get(other).data_set) == P1
+    undo(here, 77)
+    assert key_of(here.worklist.get(key).data_set) == P1
+    assert key_of(here.performed_steps.find("1.9").data_set) == P1
+
+
 def test_undoing_leaves_what_was_changed_since(here: Archive) -> None:
     key, gone = enter(here, written()), enter(here, written())
     kept = update(here, P1, PatientName="Roe^Rita", PatientSex="F")

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from archive.dicom.patient_key import PatientKey
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist.patients import key_of
-from archive.index import terms, worklist
+from archive.index import rows, terms, worklist
 from archive.index.database import Connection
 from archive.index.schema import patient
 from archive.index.sql import insert_unless_there
-from archive.index.worklist_schema import followed, performed_step, worklist_item
+from archive.index.worklist_schema import followed, performed_of, performed_step, worklist_item
 
 _ITEM, _STEP, _PATIENT = worklist_item.c, performed_step.c, patient.c
 
@@ -48,6 +48,21 @@ def steps_of(connection: Connection, key: PatientKey) -> list[Record]:
     named = _STEP.PatientID == terms.text(key.PatientID)
     found = _records(connection, sa.select(_STEP.id, _STEP.attributes).where(named).order_by(_STEP.id))
     return [one for one in found if key_of(one.data_set) == key]
+
+
+def entries_of_study(connection: Connection, study_instance_uid: str) -> list[Record]:
+    """The entries of a study, locked until the transaction ends."""
+    same = _ITEM.StudyInstanceUID == rows.uid(study_instance_uid)
+    return _records(connection, sa.select(_ITEM.id, _ITEM.attributes).where(same).order_by(_ITEM.id))
+
+
+def steps_of_study(connection: Connection, study_instance_uid: str) -> list[Record]:
+    """The performed steps that belong to entries of a study, locked until the transaction ends."""
+    items = sa.select(_ITEM.id).where(_ITEM.StudyInstanceUID == rows.uid(study_instance_uid))
+    linked = sa.select(performed_of.c.performed_step_id).where(performed_of.c.worklist_item_id.in_(items))
+    return _records(
+        connection, sa.select(_STEP.id, _STEP.attributes).where(_STEP.id.in_(linked)).order_by(_STEP.id)
+    )
 
 
 def entry(connection: Connection, number: int) -> Record | None:

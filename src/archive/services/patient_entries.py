@@ -25,7 +25,7 @@ _ENTRIES, _STEPS, _NOW = "entries", "steps", "now"
 def updated(connection: Any, correction: int, key: PatientKey, attributes: Mapping[str, str]) -> None:
     """What is said of a patient is other now: "" takes a value away. Raises InvalidValue, MissingValue,
     CannotUnderstand."""
-    _rename(connection, correction, key, key, rules.elements(attributes))
+    _rename(connection, correction, _of(connection, key), key, rules.elements(attributes))
 
 
 def merged(
@@ -34,7 +34,21 @@ def merged(
     """What was of one patient is of another, and shows what is said of that one: here, else in the index. Raises
     InvalidValue, MissingValue, CannotUnderstand."""
     known = rules.demographics(index.said_of(connection, surviving))
-    _rename(connection, correction, prior, surviving, {**known, **rules.elements(attributes)})
+    said = {**known, **rules.elements(attributes)}
+    _rename(connection, correction, _of(connection, prior, surviving), surviving, said)
+
+
+def moved(
+    connection: Any, correction: int, study_instance_uid: str, to: PatientKey, attributes: Mapping[str, str]
+) -> None:
+    """What belongs to a study is of another patient, with the study. Raises InvalidValue, MissingValue,
+    CannotUnderstand."""
+    known = rules.demographics(index.said_of(connection, to))
+    mine = {
+        _ENTRIES: index.entries_of_study(connection, study_instance_uid),
+        _STEPS: index.steps_of_study(connection, study_instance_uid),
+    }
+    _rename(connection, correction, mine, to, {**known, **rules.elements(attributes)})
 
 
 def undone(connection: Any, correction: int) -> None:
@@ -49,11 +63,16 @@ def undone(connection: Any, correction: int) -> None:
                 change(connection, found.id, _restored(found.data_set, former, after))
 
 
-def _rename(connection: Any, correction: int, key: PatientKey, to: PatientKey, said: DataSet) -> None:
-    index.hold(connection, key.PatientID, to.PatientID)
+def _of(connection: Any, key: PatientKey, *others: PatientKey) -> _Records:
+    """All of one patient; those of the others do not become more meanwhile."""
+    index.hold(connection, key.PatientID, *(one.PatientID for one in others))
+    return {name: all_of(connection, key) for name, (_, _, all_of) in _KINDS.items()}
+
+
+def _rename(connection: Any, correction: int, records: _Records, to: PatientKey, said: DataSet) -> None:
     kept: dict[str, Any] = {_NOW: [to.PatientID, to.IssuerOfPatientID]}
-    for name, (_, change, all_of) in _KINDS.items():
-        for one in all_of(connection, key):
+    for name, (_, change, _) in _KINDS.items():
+        for one in records[name]:
             made = rules.renamed(one.data_set, to, said)
             tags = rules.changed_tags(one.data_set, made)
             if tags:
@@ -75,6 +94,7 @@ def _restored(data_set: DataSet, former: rules.Elements, after: rules.Elements) 
     return rules.restored(data_set, left)
 
 
+_Records = Mapping[str, list[index.Record]]
 _Find = Callable[[Any, int], index.Record | None]
 _Change = Callable[[Any, int, DataSet], None]
 _AllOf = Callable[[Any, PatientKey], list[index.Record]]
