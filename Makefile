@@ -4,12 +4,13 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --timeout 120 --retries 10
 OPTIONS ?=
 
-.PHONY: help serve test lint screenshot
+.PHONY: help serve test lint bench screenshot
 
 help:
 	@echo "make serve       run the archive on this machine, data in ./data (OPTIONS=\"--workers 2\" adds options)"
 	@echo "make test        lint, types, import contracts and all tests"
 	@echo "make lint        the same without the tests"
+	@echo "make bench       the archive and Orthanc side by side; hours, as root (OPTIONS=\"--list\" shows the rows)"
 	@echo "make screenshot  the picture of a study in OHIF that the README shows"
 
 serve: $(VENV)/.installed
@@ -26,6 +27,10 @@ lint: $(VENV)/.installed-test
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/mypy
 
+bench: $(VENV)/.installed-bench
+	@setup/system_packages.sh
+	$(VENV)/bin/python -m benchmarks $(OPTIONS)
+
 screenshot: $(VENV)/.installed-test
 	@setup/system_packages.sh
 	ARCHIVE_TEST_SCREENSHOT=$(CURDIR)/docs/ohif.png $(VENV)/bin/python -m pytest -p no:randomly tests/e2e/test_ohif.py
@@ -39,6 +44,11 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the archive and its test tools into $(VENV); the first time this takes minutes …"
 	@$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the archive and what its benchmarks need into $(VENV) …"
+	@$(PIP) --editable '.[bench]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/bin/python:

@@ -1,0 +1,1 @@
+"""What asks the servers: the same for each of them."""
