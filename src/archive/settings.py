@@ -183,6 +183,16 @@ class StorageSettings:
 
 
 @dataclass(frozen=True)
+class RejectionSettings:
+    """Rejection notes (IHE Imaging Object Change Management): what they hide."""
+
+    quality: str = setting(
+        "hide", "Whether notes for quality reasons hide: hide or show.", choices=("hide", "show")
+    )
+    keep_days: int = setting(0, "Days that the bytes of rejected instances are held; 0: for good.", 0)
+
+
+@dataclass(frozen=True)
 class Limits:
     """What one object or question may cost."""
 
@@ -278,6 +288,7 @@ class Settings:
     tls: TLSSettings = TLSSettings()
     index: IndexSettings = IndexSettings()
     storage: StorageSettings = StorageSettings()
+    rejection: RejectionSettings = RejectionSettings()
     limits: Limits = Limits()
     tokens: TokenSettings = TokenSettings()
     worklist: WorklistSettings = WorklistSettings()

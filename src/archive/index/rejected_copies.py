@@ -173,9 +173,11 @@ def copies(
     return [_copy(row) for row in connection.execute(found.order_by(rejected_copy.c.id).limit(limit))]
 
 
-def find_copy(connection: Connection, sop_instance_uid: str, blob_key: str = "") -> HeldCopy | None:
-    """What is held of an instance: the latest, or what has this key."""
-    found = _COPIES.where(rejected_copy.c.SOPInstanceUID == rows.uid(sop_instance_uid))
+def find_copy(connection: Connection, sop_instance_uid: str = "", blob_key: str = "") -> HeldCopy | None:
+    """What is held of an instance, of several copies the latest; or what has this key."""
+    found = _COPIES
+    if sop_instance_uid:
+        found = found.where(rejected_copy.c.SOPInstanceUID == rows.uid(sop_instance_uid))
     if blob_key:
         found = found.where(rejected_copy.c.blob_key == blob_key)
     row = connection.execute(found.order_by(rejected_copy.c.id.desc()).limit(1)).first()

@@ -24,6 +24,7 @@ from archive.index import rows
 from archive.index.database import Connection, Raced
 from archive.index.rejected_copies import BLOCKING, OBJECT, Fate, Kept, here, kept, set_fate, values
 from archive.index.rejections_schema import rejected, rejection
+from archive.index.schema import study
 from archive.index.sql import among, insert_unless_there
 
 
@@ -197,6 +198,13 @@ def forgive(connection: Connection, number: int, sop_instance_uid: str) -> None:
 _REFERENCE = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "SOPClassUID", "state")
 _HEAD = ("id", "reason", "state", "came_at", "settled_at", "settled_by")
 _NOTES = sa.select(*(rejection.c[name] for name in (*_HEAD, *OBJECT)))
+
+
+def attributes_beside(connection: Connection, study_instance_uid: str) -> str:
+    """The attributes of a study and of its patient, as DICOM JSON."""
+    named = study.c.StudyInstanceUID == rows.uid(study_instance_uid)
+    found = connection.execute(sa.select(study.c.attributes).where(named)).scalar_one_or_none()
+    return str(found or "{}")
 
 
 def _note(row: Any) -> Rejection:
