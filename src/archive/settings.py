@@ -183,16 +183,6 @@ class StorageSettings:
 
 
 @dataclass(frozen=True)
-class RejectionSettings:
-    """Rejection notes (IHE Imaging Object Change Management): what they hide."""
-
-    quality: str = setting(
-        "hide", "Whether notes for quality reasons hide: hide or show.", choices=("hide", "show")
-    )
-    keep_days: int = setting(0, "Days that the bytes of rejected instances are held; 0: for good.", 0)
-
-
-@dataclass(frozen=True)
 class Limits:
     """What one object or question may cost."""
 
@@ -268,6 +258,13 @@ class XDSSettings:
 
 
 @dataclass(frozen=True)
+class MediaSettings:
+    """What `archive export` writes on media."""
+
+    contact: str = setting("", "Who makes them, with address and telephone: for README.TXT.")
+
+
+@dataclass(frozen=True)
 class Log:
     """Operational logs, on stderr. They never hold patient data."""
 
@@ -288,13 +285,13 @@ class Settings:
     tls: TLSSettings = TLSSettings()
     index: IndexSettings = IndexSettings()
     storage: StorageSettings = StorageSettings()
-    rejection: RejectionSettings = RejectionSettings()
     limits: Limits = Limits()
     tokens: TokenSettings = TokenSettings()
     worklist: WorklistSettings = WorklistSettings()
     workitems: WorkitemSettings = WorkitemSettings()
     hl7: HL7Settings = HL7Settings()
     xds: XDSSettings = XDSSettings()
+    media: MediaSettings = MediaSettings()
     log: Log = Log()
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
     coercion: tuple[Coercion, ...] = setting(

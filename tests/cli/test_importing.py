@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 from collections.abc import Iterator
@@ -10,21 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive, build, prepare
+from archive.bootstrap import Archive
 from archive.cli.importing import DICOMDIR, Fate, Report, Result, exit_code, gather, run, store, summary
 from archive.dicom.errors import ConfigurationError
-from archive.settings import Settings
 from objects import mr, part10
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Archive]:
-    """An archive of this process's own."""
-    settings = dataclasses.replace(Settings(), data=tmp_path / "data")
-    prepare(settings)
-    archive = build(settings)
-    yield archive
-    archive.close()
 
 
 def test_folders_are_searched_and_files_taken(tmp_path: Path) -> None:
@@ -36,27 +24,27 @@ def test_folders_are_searched_and_files_taken(tmp_path: Path) -> None:
         gather([tmp_path / "absent"])
 
 
-def test_many_files_at_once(opened: Archive, tmp_path: Path) -> None:
+def test_many_files_at_once(archive: Archive, tmp_path: Path) -> None:
     files = []
     for number in range(30):
         files.append(tmp_path / f"{number}.dcm")
         files[-1].write_bytes(part10(mr()))
-    assert {result.fate for result in run(opened.ingest, files).results} == {Fate.STORED}
-    assert {result.fate for result in run(opened.ingest, files).results} == {Fate.ALREADY_THERE}
+    assert {result.fate for result in run(archive.ingest, files).results} == {Fate.STORED}
+    assert {result.fate for result in run(archive.ingest, files).results} == {Fate.ALREADY_THERE}
 
 
-def test_a_dicomdir_is_no_object_and_no_fault(opened: Archive, tmp_path: Path) -> None:
+def test_a_dicomdir_is_no_object_and_no_fault(archive: Archive, tmp_path: Path) -> None:
     data_set = mr(StudyInstanceUID=None)
     for name in ("DICOMDIR", "lost.dcm"):
         (tmp_path / name).write_bytes(part10(data_set))
-    assert store(opened.ingest, tmp_path / "DICOMDIR") == Result(
+    assert store(archive.ingest, tmp_path / "DICOMDIR") == Result(
         tmp_path / "DICOMDIR", Fate.NOT_DICOM, DICOMDIR
     )
-    assert store(opened.ingest, tmp_path / "lost.dcm").fate is Fate.REFUSED
+    assert store(archive.ingest, tmp_path / "lost.dcm").fate is Fate.REFUSED
 
 
-def test_a_file_that_vanished_is_named(opened: Archive, tmp_path: Path) -> None:
-    result = store(opened.ingest, tmp_path / "gone")
+def test_a_file_that_vanished_is_named(archive: Archive, tmp_path: Path) -> None:
+    result = store(archive.ingest, tmp_path / "gone")
     assert (result.fate, result.reason) == (Fate.REFUSED, "cannot be read: No such file or directory")
 
 
@@ -74,7 +62,7 @@ def test_the_summary_groups_by_reason_and_names_some() -> None:
     assert exit_code(Report(results[30:])) == 0
 
 
-def test_an_interrupted_import_says_so(opened: Archive, tmp_path: Path) -> None:
+def test_an_interrupted_import_says_so(archive: Archive, tmp_path: Path) -> None:
     class Interrupted(list[Path]):
         """As if Ctrl-C came while the second file was being taken."""
 
@@ -82,14 +70,14 @@ def test_an_interrupted_import_says_so(opened: Archive, tmp_path: Path) -> None:
             yield self[0]
             raise KeyboardInterrupt
 
-    report = run(opened.ingest, Interrupted([tmp_path / "one", tmp_path / "two"]))
+    report = run(archive.ingest, Interrupted([tmp_path / "one", tmp_path / "two"]))
     assert report.interrupted
     assert exit_code(report) == 1
     assert "run it again" in summary(report)
 
 
 def test_a_folder_that_cannot_be_read_is_named(
-    opened: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As root every folder can be read, so the system's answer is put in its place."""
     closed = tmp_path / "in" / "closed"
@@ -103,4 +91,4 @@ def test_a_folder_that_cannot_be_read_is_named(
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert gather([tmp_path / "in"]) == [closed]
-    assert store(opened.ingest, closed).fate is Fate.REFUSED
+    assert store(archive.ingest, closed).fate is Fate.REFUSED

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from archive import config
-from archive.cli import ae, commitments, conflicts, importing, opening, refusals, worklist
+from archive.cli import ae, commitments, conflicts, export, importing, opening, refusals, worklist
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
@@ -32,6 +32,7 @@ app.add_typer(commitments.notifications_app, name="notifications")
 app.add_typer(worklist.app, name="worklist")
 app.add_typer(config_app, name="config")
 app.command()(refusals.refusals)
+app.command()(export.export)
 
 
 def main() -> None:

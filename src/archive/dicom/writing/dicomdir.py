@@ -67,6 +67,11 @@ class Directory:
         self._root = _Record(b"")
         self._patients: dict[str, str] = {}
 
+    @property
+    def patients(self) -> int:
+        """How many there are."""
+        return len(self._root.children)
+
     def add(self, data_set: DataSet, file: ReferencedFile) -> None:
         """One more instance, with its metadata in the DICOM JSON Model."""
         above = self._below(self._root, "PATIENT", self._patient(data_set), data_set)

@@ -1,0 +1,37 @@
+"""An archive of a test's own, in its process."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import Dataset
+
+from archive.bootstrap import Archive, build, prepare
+from archive.dicom.instance import Source
+from archive.settings import Settings
+from objects import part10
+
+
+@contextmanager
+def archive_in(folder: Path) -> Iterator[Archive]:
+    """An archive whose data is in the folder."""
+    settings = dataclasses.replace(Settings(), data=folder)
+    prepare(settings)
+    archive = build(settings)
+    try:
+        yield archive
+    finally:
+        archive.close()
+
+
+def fill(archive: Archive, *objects: Dataset | bytes) -> None:
+    """Store data sets, and PS3.10 files as they are."""
+    for one in objects:
+        file = BytesIO(one if isinstance(one, bytes) else part10(one))
+        with archive.ingest.part10(Source("IMPORT")) as reception:
+            reception.write(file.read())
+            reception.finish()
