@@ -82,6 +82,15 @@ workitem_receiver = sa.Table(
     moment("scheduled_at"),
 )
 
+workitem_listener = sa.Table(
+    "workitem_listener",
+    metadata,
+    # Who fetches its events: the last one that its Notification Connection has confirmed.
+    sa.Column("ae_title", TEXT, primary_key=True),
+    number("heard"),
+    moment("changed_at"),
+)
+
 index(workitem, "ProcedureStepState", "ScheduledProcedureStepStartDateTime")
 index(workitem, "ScheduledProcedureStepStartDateTime")
 index(workitem, "PatientID")

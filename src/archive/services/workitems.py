@@ -35,10 +35,10 @@ from archive.dicom.workitems import filters, rules, states
 from archive.dicom.workitems.attributes import FILTERED, GLOBAL, WELL_KNOWN
 from archive.dicom.workitems.events import EventType, Report
 from archive.dicom.worklist.entries import text
-from archive.index import workitem_events, workitem_subscriptions, workitems
+from archive.index import workitem_events, workitem_listeners, workitem_subscriptions, workitems
 from archive.index.database import Connection, Database
 from archive.index.workitem_events import Event
-from archive.index.workitem_subscriptions import Subscriber
+from archive.index.workitem_subscriptions import GlobalSubscription, Subscriber
 from archive.index.workitems import Workitem
 from archive.security.titles import is_title
 from archive.services import workitem_matching
@@ -241,6 +241,15 @@ class Workitems:
         with self._database.read() as connection:
             return workitem_events.newest(connection)
 
+    def heard(self, ae_title: str) -> int:
+        """The number of the last event that a Notification Connection of this AE has confirmed."""
+        with self._database.read() as connection:
+            return workitem_listeners.heard(connection, ae_title)
+
+    def confirm(self, ae_title: str, number: int) -> None:
+        """Note that this AE has what it was told up to this event."""
+        self._database.write(lambda connection: workitem_listeners.confirm(connection, ae_title, number))
+
     def subscribers(self, uid: str) -> list[Subscriber]:
         """Who is told of a workitem. Raises NoSuchWorkitem."""
         with self._database.read() as connection:
@@ -355,7 +364,7 @@ def _wanting(connection: Connection, uid: str, made: DataSet) -> list[Subscriber
     """Who has asked beforehand to be subscribed to this new workitem."""
     wanting: dict[str, Subscriber] = {}
     for one in workitem_subscriptions.all_global(connection):
-        if not one.filter or matches(filters.read(one.filter), uid, made):
+        if _is_wanted(one, uid, made):
             title, lock, reported = (
                 one.subscriber.ae_title,
                 one.subscriber.deletion_lock,
@@ -364,6 +373,17 @@ def _wanting(connection: Connection, uid: str, made: DataSet) -> list[Subscriber
             other = wanting.get(title, one.subscriber)
             wanting[title] = Subscriber(title, lock or other.deletion_lock, reported or other.reported)
     return list(wanting.values())
+
+
+def _is_wanted(one: GlobalSubscription, uid: str, made: DataSet) -> bool:
+    """Keys that cannot be asked of this workitem are its subscriber's trouble, and not that of who creates it."""
+    try:
+        return not one.filter or matches(filters.read(one.filter), uid, made)
+    except InvalidQuery as error:
+        _log.warning(
+            "filter of a subscription not asked", ae_title=one.subscriber.ae_title, reason=error.reason
+        )
+        return False
 
 
 def _found(item: Workitem | None) -> Workitem:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Router, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
-from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archive.web.description import capabilities
@@ -17,6 +17,8 @@ from archive.web.http.endpoint import Endpoint
 from archive.web.http.middleware import HostGuard, Observed, SafeHeaders
 from archive.web.http.urls import ROOT
 from archive.web.routes import ROUTES, Route
+from archive.web.ups.notifications import Connections
+from archive.web.ups.subscriptions import NOTIFICATIONS
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
@@ -30,10 +32,11 @@ def create_app(archive: Archive) -> ASGIApp:
     """The application. It holds nothing but the archive, so one may be made in each worker."""
     http = archive.settings.http
     lane = Crossing()
-    routes = [
+    routes: list[BaseRoute] = [
         StarletteRoute(path, endpoint=Methods(Endpoint(archive, lane, methods), methods))
         for path, methods in by_path().items()
     ]
+    routes.append(WebSocketRoute(NOTIFICATIONS, endpoint=Connections(archive, lane)))
     app: ASGIApp = Observed(Router(routes=routes, redirect_slashes=False, default=_not_found))
     alone = http.listen.is_loopback and not http.public_url and not http.behind_proxy
     app = HostGuard(app, loopback_only=alone)

@@ -31,10 +31,14 @@ from archive.web.description import (
     api_worklist,
     openapi,
     transactions,
+    ups,
 )
 from archive.web.description.route import UNDESCRIBED, About, Route
 from archive.web.description.xdsi import RETRIEVE_IMAGING_DOCUMENT_SET
 from archive.web.http.urls import ROOT
+from archive.web.ups import searching, subscriptions
+from archive.web.ups import transactions as workitems
+from archive.web.ups.requests import changing
 from archive.web.xdsi import source as imaging_documents
 
 __all__ = ["ROUTES", "Route"]
@@ -45,6 +49,9 @@ INSTANCE = f"{SERIES}/instances/{{instance}}"
 COMMITMENT = "/commitment-requests/{transaction}"
 ENTRY = "/worklist/{entry}"
 REPORTED = "/commitments/{transaction}"
+WORKITEMS = "/workitems"
+WORKITEM = f"{WORKITEMS}/{{workitem}}"
+SUBSCRIBER = f"{WORKITEM}/subscribers/{{subscriber:path}}"
 AE_TITLE = "/ae-titles/{title:path}"
 """An AE title may hold a slash."""
 
@@ -113,6 +120,63 @@ def _delete(path: str, name: str) -> Route:
     return _dicomweb("DELETE", path, name, "", deleting.delete, about=transactions.DELETE)
 
 
+def _ups(
+    method: str,
+    path: str,
+    name: str,
+    clause: str,
+    handler: Handler,
+    described: About,
+    *,
+    takes_body: bool = False,
+) -> Route:
+    """A transaction of the Worklist Service that changes something."""
+    return _dicomweb(method, path, name, clause, changing(handler), takes_body=takes_body, about=described)
+
+
+_WORKLIST: tuple[Route, ...] = (
+    _ups("POST", WORKITEMS, "CreateWorkitem", "11.4", workitems.create, ups.CREATE, takes_body=True),
+    _dicomweb("GET", WORKITEMS, "SearchWorkitems", "11.9", searching.search, about=ups.SEARCH),
+    _dicomweb("GET", WORKITEM, "RetrieveWorkitem", "11.5", workitems.retrieve, about=ups.RETRIEVE),
+    _ups("POST", WORKITEM, "UpdateWorkitem", "11.6", workitems.update, ups.UPDATE, takes_body=True),
+    _ups(
+        "PUT",
+        f"{WORKITEM}/state",
+        "ChangeWorkitemState",
+        "11.7",
+        workitems.change_state,
+        ups.CHANGE_STATE,
+        takes_body=True,
+    ),
+    _ups(
+        "POST",
+        f"{WORKITEM}/cancelrequest",
+        "RequestCancellation",
+        "11.8",
+        workitems.request_cancellation,
+        ups.REQUEST_CANCELLATION,
+        takes_body=True,
+    ),
+    _ups(
+        "POST",
+        f"{SUBSCRIBER}/suspend",
+        "SuspendGlobalSubscription",
+        "11.12",
+        subscriptions.suspend,
+        ups.SUSPEND,
+    ),
+    _ups("POST", SUBSCRIBER, "Subscribe", "11.10", subscriptions.subscribe, ups.SUBSCRIBE),
+    _ups("DELETE", SUBSCRIBER, "Unsubscribe", "11.11", subscriptions.unsubscribe, ups.UNSUBSCRIBE),
+    Route(
+        "GET",
+        subscriptions.NOTIFICATIONS,
+        "OpenNotificationConnection",
+        "8.10.4",
+        subscriptions.notifications,
+        about=ups.OPEN_NOTIFICATIONS,
+    ),
+)
+
 _RESOURCES: tuple[Route, ...] = (
     _store("/studies", "StoreInstances"),
     _store(STUDY, "StoreStudyInstances"),
@@ -178,6 +242,7 @@ _RESOURCES: tuple[Route, ...] = (
         commitment.result,
         about=transactions.CHECK_COMMITMENT,
     ),
+    *_WORKLIST,
     _api("GET", "/ae-titles", "SearchAETitles", ae_titles.search, api_ae_titles.SEARCH),
     _api("POST", f"{AE_TITLE}/echo", "EchoAETitle", ae_titles.echo, api_ae_titles.ECHO),
     _api("GET", AE_TITLE, "RetrieveAETitle", ae_titles.retrieve, api_ae_titles.RETRIEVE),

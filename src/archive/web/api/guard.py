@@ -51,7 +51,12 @@ def check(http: Http, asked: Asked) -> None:
             '"on" opens it to everybody whom the proxy lets in',
             403,
         )
-    if asked.method not in _READS and not _own_page(http, asked):
+    check_page(http, asked)
+
+
+def check_page(http: Http, asked: Asked) -> None:
+    """Raises RequestRefused (403) where a page of another origin would change something."""
+    if asked.method not in _READS and not own_page(http, asked):
         raise RequestRefused("a page of another origin may change nothing here", 403)
 
 
@@ -66,7 +71,7 @@ def _from_this_machine(http: Http, asked: Asked) -> bool:
         return False
 
 
-def _own_page(http: Http, asked: Asked) -> bool:
+def own_page(http: Http, asked: Asked) -> bool:
     """Whether no page asks, or one of ours, or one whose origin the administrator has named."""
     origin = asked.headers.get("origin", "").lower()
     if not origin:

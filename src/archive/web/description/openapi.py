@@ -22,7 +22,13 @@ from archive.web.http.urls import ROOT
 PATH = "/openapi.json"
 
 _STANDARD = "https://dicom.nema.org/medical/dicom/current/output/chtml/part18"
-_SERVICES = {"9": "URI Service", "10": "Studies Service", "13": "Storage Commitment Service"}
+_SERVICES = {
+    "8": "Notifications",
+    "9": "URI Service",
+    "10": "Studies Service",
+    "11": "Worklist Service",
+    "13": "Storage Commitment Service",
+}
 """The chapters of PS3.18."""
 _ERROR = "text/plain"
 
@@ -52,6 +58,17 @@ _CHECK = {
 _SCHEMAS = {
     "DataSet": _DATA_SET,
     "DataSets": {"type": "array", "items": {"$ref": "#/components/schemas/DataSet"}},
+    "DataSetOrList": {
+        "oneOf": [
+            {"$ref": "#/components/schemas/DataSet"},
+            {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/DataSet"},
+                "minItems": 1,
+                "maxItems": 1,
+            },
+        ]
+    },
     "Readiness": {
         "type": "object",
         "properties": {"ready": {"type": "boolean"}, "checks": {"type": "array", "items": _CHECK}},

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from archive.dicom.attribute_ids import keyword
+from archive.dicom.attribute_levels import vr_of
 from archive.dicom.attributes import ATTRIBUTES, REQUEST_ATTRIBUTES
 from archive.dicom.instance import Level
 from archive.web.description.route import Parameter
@@ -40,6 +42,10 @@ VARIABLES: Mapping[str, Parameter] = {
         Parameter("notification", "Number of a notification.", type="integer", minimum=0),
         Parameter("entry", "Number of an entry of the worklist.", type="integer", minimum=0),
         Parameter("step", "SOP Instance UID of a performed procedure step.", pattern=_UID),
+        Parameter(
+            "workitem", "Workitem UID; to subscribe, also one of the worklists'.", "11.1.1", pattern=_UID
+        ),
+        Parameter("subscriber", "AE title of a subscriber.", "11.1.1", pattern=r"^[!-\[\]-~]{1,16}$"),
     )
 }
 """What stands in the braces of a path."""
@@ -70,14 +76,14 @@ _PAGING = (
     Parameter("limit", "Most matches to return.", "8.3.4.4", "integer", minimum=0),
     Parameter("offset", "Matches to skip.", "8.3.4.4", "integer", minimum=0),
 )
-_OF_THE_REQUEST = (
-    Parameter(
-        "TimezoneOffsetFromUTC",
-        "The time zone of the dates and times in the request, such as +0100.",
-        "8.3.4.1.1",
-        alias="00080201",
-        pattern=r"^[+-][0-9]{4}$",
-    ),
+_TIMEZONE = Parameter(
+    "TimezoneOffsetFromUTC",
+    "The time zone of the dates and times in the request, such as +0100.",
+    "8.3.4.1.1",
+    alias="00080201",
+    pattern=r"^[+-][0-9]{4}$",
+)
+_BY_RECORD = (
     Parameter(
         "MaximumNumberOfRecords", "Most records to return.", "10.6.1.2.4", "integer", "00080429", minimum=0
     ),
@@ -108,7 +114,17 @@ def search(level: Level) -> tuple[Parameter, ...]:
             )
             for tag, keyword in REQUEST_ATTRIBUTES.items()
         ]
-    return (ACCEPT, CHARSET, *keys, *_OF_THE_REQUEST, _ANY_ATTRIBUTE, *_PAGING)
+    return search_for(tuple(keys), *_BY_RECORD)
+
+
+def search_for(keys: tuple[Parameter, ...], *more: Parameter) -> tuple[Parameter, ...]:
+    """What a search by these matching keys understands."""
+    return (ACCEPT, CHARSET, *keys, _TIMEZONE, *more, _ANY_ATTRIBUTE, *_PAGING)
+
+
+def key(tag: int, clause: str) -> Parameter:
+    """A matching key, under its two names."""
+    return Parameter(keyword(tag), f"{_tag(tag)}, {vr_of(tag)}.", clause, alias=f"{tag:08X}")
 
 
 _RECTANGLE = r"^[0-9]+,[0-9]+(,[^,]*){0,4}$"

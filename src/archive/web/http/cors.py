@@ -32,17 +32,16 @@ class CORS:
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...], methods: Iterable[str]) -> None:
         self._app = app
-        self._any = "*" in origins
-        kept_back = set() if origins and not self._any else {"DELETE", "PUT"}
+        kept_back = set() if origins and "*" not in origins else {"DELETE", "PUT"}
         self._methods = ", ".join(sorted({"GET", "HEAD", "OPTIONS", *methods} - kept_back))
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         origin = Headers(scope=scope).get("origin", "") if scope["type"] == "http" else ""
         if not origin:
             await self._app(scope, receive, send)
             return
-        allowed = self._allowed(origin)
+        allowed = allowed_origin(self._origins, origin)
         if allowed and _is_preflight(scope):
             await _answer_preflight(scope, send, allowed, self._methods)
             return
@@ -54,12 +53,14 @@ class CORS:
 
         await self._app(scope, receive, marked)
 
-    def _allowed(self, origin: str) -> str:
-        """What Access-Control-Allow-Origin says; empty when this origin may not read."""
-        if self._any:
-            return "*"
-        known = origin.lower() in self._origins if self._origins else _LOOPBACK_ORIGIN.fullmatch(origin)
-        return origin if known else ""
+
+def allowed_origin(origins: tuple[str, ...], origin: str) -> str:
+    """What Access-Control-Allow-Origin says of this origin with these settings; empty when it may not read."""
+    if "*" in origins:
+        return "*"
+    if not origins:
+        return origin if _LOOPBACK_ORIGIN.fullmatch(origin) else ""
+    return origin if origin.lower() in {one.rstrip("/").lower() for one in origins} else ""
 
 
 def _is_preflight(scope: Scope) -> bool:

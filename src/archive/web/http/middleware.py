@@ -25,6 +25,12 @@ UNMATCHED = "unmatched"
 CLIENT_GONE = 499
 """nginx's number for a client that left before its answer: only ever seen in metrics."""
 
+SWITCHING = 101
+"""From here on a connection speaks WebSocket."""
+
+_STARTS = ("http.response.start", "websocket.http.response.start")
+_INTERNAL_ERROR = 1011
+
 log = structlog.get_logger()
 
 
@@ -44,8 +50,10 @@ class Observed:
 
         async def watched(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 status = message["status"]
+            elif message["type"] == "websocket.accept":
+                status = SWITCHING
             await send(message)
 
         try:
@@ -56,10 +64,13 @@ class Observed:
                 status = status or CLIENT_GONE
                 return
             answer = _for(error, scope)
+            if status == SWITCHING:
+                await send({"type": "websocket.close", "code": _INTERNAL_ERROR})
+                return
             if status:
                 log.warning("answer broken off", route=_route(scope), error=type(error).__name__)
                 raise ResponseCut from None
-            await _send(answer, watched)
+            await _send(answer, scope, watched)
         finally:
             _count(scope, status, perf_counter() - begun)
 
@@ -72,7 +83,7 @@ class SafeHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
@@ -90,16 +101,13 @@ class HostGuard:
         self._loopback_only = loopback_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         hosts = Headers(scope=scope).getlist("host")
         if len(hosts) > 1 or (hosts and not is_host(hosts[0])):
-            await _send(text(400, "the Host header names no host"), send)
+            await _send(text(400, "the Host header names no host"), scope, send)
         elif self._loopback_only and not (hosts and is_loopback_host(hosts[0])):
             sentence = "this archive serves only this machine, by the names localhost, 127.0.0.1 and [::1]"
-            await _send(
-                text(421, f"{sentence}; set http.public_url or http.behind_proxy to serve others"), send
-            )
+            answer = text(421, f"{sentence}; set http.public_url or http.behind_proxy to serve others")
+            await _send(answer, scope, send)
         else:
             await self._app(scope, receive, send)
 
@@ -132,18 +140,22 @@ def _route(scope: Scope) -> str:
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
     route = _route(scope)
-    method = scope["method"] if route != UNMATCHED else "any"
+    method = scope.get("method", "GET") if route != UNMATCHED else "any"
     metrics.REQUESTS.labels(method, route, str(status)).inc()
+    if status == SWITCHING:
+        return  # how long somebody listened says nothing about us
     metrics.SECONDS.labels(route).observe(seconds)
     log.debug("request", route=route, method=method, status=status, seconds=round(seconds, 4))
 
 
-async def _send(answer: Answer, send: Send) -> None:
+async def _send(answer: Answer, scope: Scope, send: Send) -> None:
+    """An answer over HTTP, also to who wanted a WebSocket (the ASGI extension for that)."""
+    prefix = "websocket." if scope["type"] == "websocket" else ""
     assert isinstance(answer.body, bytes)
     headers = [
         (b"content-type", answer.media_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
     ]
     headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": f"{prefix}http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": answer.body})

@@ -5,7 +5,8 @@
 - Heads, and readers that stall, have a deadline.
 - No more than a few requests wait behind the one that is answered: uvicorn keeps any number.
 - Offers to upgrade are taken out, as httptools stops at the body of a request that makes one. For that a head is held
-  until it is whole.
+  until it is whole. Only who wants a Notification Connection (PS3.18 8.10.4) gets a WebSocket, and only while no other
+  answer is under way.
 - HTTP/1.0, which old clients and proxies speak, knows no chunks (RFC 9112 6.1): an answer of unknown length ends with
   the connection.
 """
@@ -14,11 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import struct
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from archive.web.http.stalling import Watch
+from archive.web.http.urls import SUBSCRIBERS
 
 HEAD_SECONDS = 10.0
 """From a connection or the first byte of a request to the end of its head."""
@@ -31,6 +33,8 @@ MAXIMUM_WAITING = 64
 
 _BEGINS_A_HEAD = re.compile(rb"[A-Z-]{1,20}( |$)")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
+_WEB_SOCKET = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*", re.IGNORECASE)
+_NOTIFICATIONS = re.compile(rb"GET %b/[^ ]+ HTTP/1\.1" % SUBSCRIBERS.encode("ascii"))
 _SENTENCE = (
     f"the URL and the header fields of a request are over {HEAD_BYTES} bytes: ask for less at a time\n"
 )
@@ -61,6 +65,8 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *args: Any, idle_seconds: float, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._stalled_seconds = idle_seconds
+        self._watch: Watch | None = None
+        self._is_web_socket = False
         self._head_seconds = min(HEAD_SECONDS, idle_seconds)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._head = b""
@@ -70,11 +76,11 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._watch = Watch(transport, self.loop, self._stalled_seconds)
         self._abort_after("head", self._head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for name in list(self._timers):
-            self._cancel(name)
+        self._forget_deadlines()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -82,7 +88,7 @@ class Protocol(HttpToolsProtocol):
             data = self._whole_head(data)
         for start in range(0, len(data), HEAD_BYTES):
             self._feed(data[start : start + HEAD_BYTES])
-            if self.transport.is_closing():
+            if self.transport.is_closing() or self._is_web_socket:
                 return
         self._outlive_answer()
 
@@ -90,16 +96,38 @@ class Protocol(HttpToolsProtocol):
         """What begins a request, without offers to upgrade; nothing while more of the head is to come."""
         head, self._head = self._head + data, b""
         if b"\r\n\r\n" in head or len(head) > HEAD_BYTES or not _BEGINS_A_HEAD.match(head):
-            return _without_upgrade(head)
+            return head if self._asks_for_a_web_socket(head) else _without_upgrade(head)
         self._head = head
         self._unset_keepalive_if_required()
         if "head" not in self._timers:
             self._abort_after("head", self._head_seconds)
         return b""
 
+    def _asks_for_a_web_socket(self, head: bytes) -> bool:
+        """Whether it opens a Notification Connection, and the connection is free for it."""
+        if self.pipeline or not (self.cycle is None or self.cycle.response_complete):
+            return False
+        fields = head.partition(b"\r\n\r\n")[0]
+        [offer, *others] = _UPGRADE.findall(fields) or [b""]
+        return not others and bool(_WEB_SOCKET.fullmatch(offer) and _NOTIFICATIONS.match(fields))
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here on the connection belongs to `web_socket.EventProtocol`."""
+        self._is_web_socket = True
+        self._forget_deadlines()
+        super().handle_websocket_upgrade()
+
+    def _forget_deadlines(self) -> None:
+        for name in list(self._timers):
+            self._cancel(name)
+        if self._watch is not None:
+            self._watch.end()
+
     def _feed(self, data: bytes) -> None:
         self._outside += len(data)
         super().data_received(data)
+        if self._is_web_socket:
+            return
         if self._outside > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(_TOO_LARGE)
         elif len(self.pipeline) > MAXIMUM_WAITING:
@@ -162,26 +190,13 @@ class Protocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._watch_reader(self.transport.get_write_buffer_size())
+        if self._watch is not None:
+            self._watch.begin()
 
     def resume_writing(self) -> None:
-        self._cancel("stalled")
+        if self._watch is not None:
+            self._watch.end()
         super().resume_writing()
-
-    def _watch_reader(self, waiting: int) -> None:
-        """Cut the connection unless some of the `waiting` bytes go out in time."""
-        self._cancel("stalled")
-        self._timers["stalled"] = self.loop.call_later(self._stalled_seconds, self._check_reader, waiting)
-
-    def _check_reader(self, before: int) -> None:
-        waiting = self.transport.get_write_buffer_size()
-        if waiting < before:
-            self._watch_reader(waiting)
-        else:
-            # Reset, so that the system also lets go of what it would still try to send.
-            connection = self.transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
 
     def _abort_after(self, name: str, seconds: float) -> None:
         self._cancel(name)

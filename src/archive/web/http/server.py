@@ -7,6 +7,7 @@ There is no access log, as the URLs of searches hold names.
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import uvicorn
 
 from archive.web.app import create_app
 from archive.web.http.protocol import Protocol
+from archive.web.http.web_socket import LONGEST_MESSAGE, EventProtocol
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
@@ -26,6 +28,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than reverse proxies keep idle connections, so that they close first."""
 
 _TICKS_PER_HEARTBEAT = 10
+_OF_WEB_SOCKETS = re.compile(r"uvicorn/protocols/|websockets/")
 
 
 def run(
@@ -34,13 +37,18 @@ def run(
     """Serve until `stop` is set, then finish running requests and return. `heartbeat` is called about each second by
     the event loop; its first call means that connections are accepted."""
     settings = archive.settings
-    logging.getLogger("uvicorn.error").addFilter(_without_tracebacks)
+    for silence in (_without_tracebacks, _without_urls):
+        logging.getLogger("uvicorn.error").addFilter(silence)
     listener.setblocking(False)
+    idle_seconds = float(settings.http.idle_deadline)
     config = uvicorn.Config(
         create_app(archive),
-        http=partial(Protocol, idle_seconds=float(settings.http.idle_deadline)),  # type: ignore[arg-type]
+        http=partial(Protocol, idle_seconds=idle_seconds),  # type: ignore[arg-type]
+        ws=partial(EventProtocol, idle_seconds=idle_seconds),  # type: ignore[arg-type]
+        ws_max_size=LONGEST_MESSAGE,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         loop="uvloop",
-        ws="none",
         lifespan="off",
         interface="asgi3",
         log_config=None,
@@ -76,3 +84,8 @@ class Server(uvicorn.Server):
 def _without_tracebacks(record: logging.LogRecord) -> bool:
     """uvicorn logs exceptions of the application with all they quote; our own middleware has logged them by type."""
     return record.exc_info is None
+
+
+def _without_urls(record: logging.LogRecord) -> bool:
+    """uvicorn logs each WebSocket with its URL, and the websockets library each connection; there is no access log."""
+    return record.levelno > logging.INFO or not _OF_WEB_SOCKETS.search(record.pathname)

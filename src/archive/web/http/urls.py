@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from archive.settings import Http
 from archive.web.http import media_types
 
 ROOT = "/dicom-web"
+SUBSCRIBERS = f"{ROOT}/subscribers"
+"""Notification Connections are opened below here, each named by the AE title of its subscriber."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~%-]+)*/?")
@@ -57,6 +60,18 @@ def resource_url(base: str, *uids: str) -> str:
     """RetrieveURL of a study, of a series or of an instance, by its UIDs from the study down."""
     levels = ("studies", "series", "instances")
     return base + "".join(f"/{level}/{uid}" for level, uid in zip(levels, uids, strict=False))
+
+
+def workitem_url(base: str, uid: str) -> str:
+    """URL of a Workitem (PS3.18 Table 11.1.1-1)."""
+    return f"{base}/workitems/{uid}"
+
+
+def notification_url(base: str, ae_title: str) -> str:
+    """URL at which a subscriber opens its Notification Connection: the same place over the WebSocket protocol (PS3.18
+    Table 11.10.3-2)."""
+    scheme, _, place = base.removesuffix(ROOT).partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{place}{SUBSCRIBERS}/{quote(ae_title, safe='')}"
 
 
 def _forwarded(headers: Mapping[str, str], scheme: str, host: str) -> tuple[str, str, str]:

@@ -82,3 +82,9 @@ def _events() -> None:
         *_flags("scheduled"),
         *_moments("scheduled_at"),
     )
+    op.create_table(
+        "workitem_listener",
+        sa.Column("ae_title", _TEXT, primary_key=True),
+        sa.Column("heard", sa.BigInteger(), nullable=False),
+        *_moments("changed_at"),
+    )
