@@ -119,7 +119,7 @@ class Connection:
             length = int(headers["content-length"])
             self._take(length, pieces)
         else:
-            raise BrokenOff("an answer without length")
+            length = self._rest(pieces)
         return Answer(status, headers, length, b"".join(pieces or []))
 
     def _read_head(self) -> tuple[int, dict[str, str]]:
@@ -139,6 +139,16 @@ class Connection:
             total += size
         while self._until(b"\r\n"):
             pass
+        return total
+
+    def _rest(self, pieces: list[bytes] | None) -> int:
+        """All until the server closes the connection, which then is the end of the answer (RFC 9112 6.3)."""
+        total = 0
+        with contextlib.suppress(BrokenOff):
+            while True:
+                total += self._end - self._start
+                self._take(self._end - self._start, pieces)
+                self._fill()
         return total
 
     def _until(self, mark: bytes) -> bytes:

@@ -37,7 +37,7 @@ def machine(folder: Path) -> Machine:
         cores=len(os.sched_getaffinity(0)),
         memory_gigabytes=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         kernel=platform.release(),
-        filesystem=_said("stat", "-f", "-c", "%T", str(folder)),
+        filesystem=_said("findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(folder)),
         python=platform.python_version(),
         dcmtk=dcmtk.version(),
         commit=_commit(),

@@ -23,7 +23,7 @@ def markdown(rows: Sequence[Row], measured: Mapping[str, Measured]) -> str:
 
 def _preamble(rows: Sequence[Row], measured: Mapping[str, Measured]) -> list[str]:
     shown = [measured[row.id] for row in rows if row.id in measured]
-    runs = {(_run(each)): each for each in shown}
+    runs = {_run(each): each for each in shown if each.sides}
     busy = [each.id for each in shown if each.busy > BUSY]
     faults = [f"{each.id} ({each.fault})" for each in shown if each.fault]
     out = [f"Measured {each.moment[:10]} on {text}" for text, each in runs.items()]

@@ -32,7 +32,7 @@ def install(root: Path) -> None:
 def installed_version(root: Path) -> str:
     """As the package manager of the chroot knows it."""
     done = subprocess.run([SCRIPT, "version", root], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    return done.stdout.strip().removeprefix(f"{NAME} ") or "unknown"
 
 
 def start(folder: Path, sink_port: int, root: Path, nodelay: bool = True) -> Server:
