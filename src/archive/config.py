@@ -22,10 +22,11 @@ from typing import Any, get_type_hints
 
 from archive.dicom.errors import ArchiveError, ConfigurationError
 from archive.dicom.identifiers import check_uid
+from archive.dicom.rules.coercions import coercion_rule
 from archive.dicom.rules.compressions import compression_rule
 from archive.dicom.worklist.entries import check_state
 from archive.dicom.writing.coercion import coerced
-from archive.settings import Address, AETitleSeed, Coercion, CompressionRule, Settings
+from archive.settings import Address, AETitleSeed, Coercion, CoercionRule, CompressionRule, Settings
 
 PREFIX = "ARCHIVE_"
 CONFIG_VARIABLE = "ARCHIVE_CONFIG"
@@ -228,7 +229,10 @@ def _ae_title(text: str) -> str:
 
 
 # What checks one table of a setting that is a list of them.
-_RULES: Mapping[Any, Callable[[Any], Any]] = {tuple[CompressionRule, ...]: compression_rule}
+_RULES: Mapping[Any, Callable[[Any], Any]] = {
+    tuple[CoercionRule, ...]: coercion_rule,
+    tuple[CompressionRule, ...]: compression_rule,
+}
 
 # Type of a setting -> what reads its value as TOML gives it; each raises ValueError with a sentence.
 _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
@@ -240,6 +244,7 @@ _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
     tuple[str, ...]: lambda value: tuple(_text(item) for item in _as(list, "a list of texts")(value)),
     tuple[AETitleSeed, ...]: _as_seeds,
     tuple[Coercion, ...]: _as_coercions,
+    tuple[CoercionRule, ...]: partial(_as_rules, CoercionRule),
     tuple[CompressionRule, ...]: partial(_as_rules, CompressionRule),
 }
 

@@ -78,6 +78,13 @@ class Coercion:
 
 
 @dataclass(frozen=True, slots=True)
+class CoercionRule:
+    """One table of `[[coercion_rules]]`, as JSON: what `dicom.rules.coercions` reads."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CompressionRule:
     """One table of `[[compression]]`, as JSON: what `dicom.rules.compressions` reads."""
 
@@ -183,6 +190,16 @@ class StorageSettings:
 
 
 @dataclass(frozen=True)
+class RejectionSettings:
+    """Rejection notes (IHE Imaging Object Change Management): what they hide."""
+
+    quality: str = setting(
+        "hide", "Whether notes for quality reasons hide: hide or show.", choices=("hide", "show")
+    )
+    keep_days: int = setting(0, "Days that the bytes of rejected instances are held; 0: for good.", 0)
+
+
+@dataclass(frozen=True)
 class Limits:
     """What one object or question may cost."""
 
@@ -285,6 +302,7 @@ class Settings:
     tls: TLSSettings = TLSSettings()
     index: IndexSettings = IndexSettings()
     storage: StorageSettings = StorageSettings()
+    rejection: RejectionSettings = RejectionSettings()
     limits: Limits = Limits()
     tokens: TokenSettings = TokenSettings()
     worklist: WorklistSettings = WorklistSettings()
@@ -296,6 +314,9 @@ class Settings:
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
     coercion: tuple[Coercion, ...] = setting(
         (), "Values that all objects get; the former ones are kept in them."
+    )
+    coercion_rules: tuple[CoercionRule, ...] = setting(
+        (), "Rules by which attributes of new objects are coerced; all that fit are carried out."
     )
     compression: tuple[CompressionRule, ...] = setting(
         (), "Rules by which new objects are compressed without loss; the first that fits counts."

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from archive import config
-from archive.cli import ae, commitments, conflicts, export, importing, opening, refusals, worklist
+from archive.cli import ae, commitments, conflicts, export, importing, opening, refusals, rejections, worklist
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
@@ -27,6 +27,7 @@ app = typer.Typer(name="archive", no_args_is_help=True, pretty_exceptions_enable
 config_app = typer.Typer(no_args_is_help=True, help="The settings.")
 app.add_typer(ae.app, name="ae")
 app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(rejections.app, name="rejections")
 app.add_typer(commitments.app, name="commitments")
 app.add_typer(commitments.notifications_app, name="notifications")
 app.add_typer(worklist.app, name="worklist")

@@ -89,6 +89,12 @@ class Rejections:
         with self._database.read() as connection:
             return _known(rejections.find(connection, number))
 
+    def counted(self, number: int) -> tuple[Rejection, dict[str, int]]:
+        """A note, and how many instances of each fate it refers to. Raises NotFound."""
+        with self._database.read() as connection:
+            found = _known(rejections.find(connection, number))
+            return found, rejections.counts(connection, [number])[number]
+
     def references(self, number: int, limit: int | None = None) -> list[Rejected]:
         """What a note refers to. Raises NotFound."""
         with self._database.read() as connection:

@@ -16,18 +16,20 @@ from archive.web import (
     frames,
     metadata,
     qido,
+    rejecting,
     rendered,
     status,
     stow,
     wado_uri,
     zip_download,
 )
-from archive.web.api import ae_titles, commitments, conflicts, refusals, worklist
+from archive.web.api import ae_titles, commitments, conflicts, refusals, rejections, worklist
 from archive.web.api.guard import guarded
 from archive.web.description import (
     api_ae_titles,
     api_commitments,
     api_conflicts,
+    api_rejections,
     api_worklist,
     openapi,
     transactions,
@@ -48,6 +50,7 @@ SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
 COMMITMENT = "/commitment-requests/{transaction}"
 ENTRY = "/worklist/{entry}"
+REJECTION = "/rejections/{rejection}"
 REPORTED = "/commitments/{transaction}"
 WORKITEMS = "/workitems"
 WORKITEM = f"{WORKITEMS}/{{workitem}}"
@@ -177,6 +180,11 @@ _WORKLIST: tuple[Route, ...] = (
     ),
 )
 
+
+def _reject(path: str, name: str) -> Route:
+    return _dicomweb("POST", f"{path}/reject/{{code}}", name, "", rejecting.reject, about=transactions.REJECT)
+
+
 _RESOURCES: tuple[Route, ...] = (
     _store("/studies", "StoreInstances"),
     _store(STUDY, "StoreStudyInstances"),
@@ -225,6 +233,9 @@ _RESOURCES: tuple[Route, ...] = (
     _delete(STUDY, "DeleteStudy"),
     _delete(SERIES, "DeleteSeries"),
     _delete(INSTANCE, "DeleteInstance"),
+    _reject(STUDY, "RejectStudy"),
+    _reject(SERIES, "RejectSeries"),
+    _reject(INSTANCE, "RejectInstance"),
     _dicomweb(
         "POST",
         COMMITMENT,
@@ -284,6 +295,24 @@ _RESOURCES: tuple[Route, ...] = (
         api_conflicts.DIFFERENCES,
     ),
     _api("GET", "/conflicts/{conflict}/copy", "RetrieveConflictCopy", conflicts.copy, api_conflicts.COPY),
+    _api("GET", "/rejections", "SearchRejections", rejections.search, api_rejections.SEARCH),
+    _api("GET", REJECTION, "RetrieveRejection", rejections.one, api_rejections.RETRIEVE),
+    _api("GET", f"{REJECTION}/note", "RetrieveRejectionNote", rejections.note, api_rejections.NOTE),
+    _api(
+        "GET",
+        f"{REJECTION}/instances/{{instance}}",
+        "RetrieveRejectedInstance",
+        rejections.instance,
+        api_rejections.INSTANCE,
+    ),
+    _api(
+        "POST",
+        f"{REJECTION}/decision",
+        "DecideRejection",
+        rejections.decide,
+        api_rejections.DECIDE,
+        takes_body=True,
+    ),
     _api("GET", "/worklist", "SearchWorklist", worklist.search, api_worklist.SEARCH),
     _api("POST", "/worklist", "AddToWorklist", worklist.add, api_worklist.ADD, takes_body=True),
     _api("GET", ENTRY, "RetrieveWorklistEntry", worklist.one, api_worklist.RETRIEVE),

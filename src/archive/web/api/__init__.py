@@ -6,5 +6,6 @@ ae_titles      the known AE titles, their rules, and C-ECHO
 refusals       who and what was refused, and what would let them in
 commitments    what others were told of commitment and availability
 conflicts      objects whose identifiers are taken
+rejections     rejection notes, and what they hide
 worklist       what is scheduled, and what modalities have done of it
 """

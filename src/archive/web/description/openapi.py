@@ -12,7 +12,14 @@ from typing import Any
 
 import orjson
 
-from archive.web.description import api, api_ae_titles, api_commitments, api_conflicts, api_worklist
+from archive.web.description import (
+    api,
+    api_ae_titles,
+    api_commitments,
+    api_conflicts,
+    api_rejections,
+    api_worklist,
+)
 from archive.web.description.parameters import VARIABLES
 from archive.web.description.route import Parameter, Route, Status
 from archive.web.http.exchange import Answer, Asked
@@ -79,6 +86,7 @@ _SCHEMAS = {
     **api_ae_titles.SCHEMAS,
     **api_commitments.SCHEMAS,
     **api_conflicts.SCHEMAS,
+    **api_rejections.SCHEMAS,
     **api_worklist.SCHEMAS,
 }
 _RETRY_AFTER = {

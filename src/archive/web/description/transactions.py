@@ -177,6 +177,19 @@ DELETE = about(
     described=(),
     extension=True,
 )
+REJECT = about(
+    "Reject for a reason, as `113001^DCM`: nobody finds it any more, until the rejection is taken back.",
+    (
+        Status(204, "It is rejected.", empty=True),
+        Status(400, "A UID that cannot be."),
+        Status(403, "The administrator has set http.deletion to false, or a page of another origin asks."),
+        Status(404, "Nothing is stored there, or no rejection note has this code."),
+        GONE,
+        Status(409, "Nothing is hidden for this reason here: rejection.quality is show."),
+    ),
+    described=(),
+    extension=True,
+)
 _WORKING = Status(202, "It takes longer: ask for the result after Retry-After.", empty=True)
 _COMMITMENT_OFFERS = tuple(str(offer) for offer in commitment.OFFERS)
 REQUEST_COMMITMENT = about(
