@@ -64,6 +64,13 @@ def encoded_attributes(
     return _in_a_fitting_set(dict(_requested(match, elements)), character_set, implicit)
 
 
+def encoded_instance(data_set: Match, character_set: tuple[str, ...], *, implicit: bool) -> bytes:
+    """A data set as it is: what N-GET answers (PS3.7 10.1.2)."""
+    return _in_a_fitting_set(
+        {int(tag, 16): element for tag, element in data_set.items()}, character_set, implicit
+    )
+
+
 def failed_instances(sop_instance_uids: list[str], *, implicit: bool) -> bytes:
     """The Identifier of a C-MOVE or C-GET response: Failed SOP Instance UID List (PS3.4 C.4.2.1.4.2).
 

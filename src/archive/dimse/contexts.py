@@ -19,19 +19,24 @@ from archive.dicom.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     TRANSFER_SYNTAXES,
 )
+from archive.dicom.workitems import attributes as workitems
 from archive.security.operations import Operation
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a presentation context is for. `root` and `lowest` are the ends of its information model (PS3.4 C.6);
-    `records`: answers can be asked for in portions (C.6.4)."""
+    `records`: answers can be asked for in portions (C.6.4). `family` are the SOP Classes that its requests may name
+    instead of its own (CC.3.1)."""
 
     operation: Operation
     root: Level = Level.PATIENT
     lowest: Level = Level.IMAGE
     records: bool = False
+    family: tuple[str, ...] = ()
 
+
+_WORKITEMS = Service(Operation.UPS, family=workitems.SOP_CLASSES)
 
 SERVICES: Mapping[str, Service] = {
     "1.2.840.10008.1.1": Service(Operation.ECHO),
@@ -47,6 +52,10 @@ SERVICES: Mapping[str, Service] = {
     "1.2.840.10008.5.1.4.1.2.3.3": Service(Operation.GET, Level.PATIENT, Level.STUDY),
     "1.2.840.10008.5.1.4.31": Service(Operation.WORKLIST),
     "1.2.840.10008.3.1.2.3.3": Service(Operation.MPPS),
+    workitems.PUSH: _WORKITEMS,
+    workitems.WATCH: _WORKITEMS,
+    workitems.PULL: _WORKITEMS,
+    workitems.QUERY: _WORKITEMS,
     "1.2.840.10008.5.1.4.1.1.201.6": Service(Operation.FIND, Level.STUDY, records=True),
 }
 """Every service but storage, by abstract syntax. Patient/Study Only (1.2.3) is retired, and still asked for."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archive.dicom.workitems.attributes import PUSH
 from archive.dimse.contexts import service
 from archive.security.operations import Operation
 
@@ -40,6 +41,9 @@ _SUPPORTED: dict[Operation, bytes] = {
 _WORKLIST_RESERVED = 2
 """The first bytes of a worklist's information; they are always 1 (PS3.4 K.5.1)."""
 
+_WORKLISTS = frozenset({Operation.WORKLIST, Operation.UPS})
+"""UPS is asked as the modality worklist is (PS3.4 CC.3.1); UPS Push asks nothing."""
+
 _STORAGE = bytes((2, 0, 3, 0, 0, 0))
 _COERCES = 4
 """PS3.4 B.3.1: level 2 (Full), all attributes are stored; signature level 3, bits are preserved; and whether
@@ -54,7 +58,7 @@ def answer(sop_class_uid: str, information: bytes, *, coerces: bool = False) -> 
         return None
     if wanted.operation is Operation.STORE:
         return _of_storage(coerces)
-    if wanted.operation is Operation.WORKLIST:
+    if wanted.operation in _WORKLISTS and sop_class_uid != PUSH:
         return _of_worklist(information)
     supported = _SUPPORTED.get(wanted.operation)
     return None if supported is None else _both(information, supported)

@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE, N_ACTION, N_CREATE, N_SET
+from pynetdicom.dimse_primitives import (
+    C_ECHO,
+    C_FIND,
+    C_GET,
+    C_MOVE,
+    C_STORE,
+    N_ACTION,
+    N_CREATE,
+    N_GET,
+    N_SET,
+)
 
 from archive.bootstrap import Archive
 from archive.dicom.errors import (
@@ -26,9 +36,9 @@ from archive.dicom.errors import (
     UnknownDestination,
 )
 from archive.dicom.instance import Source
-from archive.dimse import commitment, echo, find, get, move, mpps, store, worklist
+from archive.dimse import commitment, echo, find, get, move, mpps, store, ups, worklist
 from archive.dimse.admission import Policy
-from archive.dimse.contexts import STORAGE, service
+from archive.dimse.contexts import STORAGE, Service, service
 from archive.dimse.exchange import Exchange
 from archive.dimse.identifier import MAXIMUM_BYTES
 from archive.dimse.statuses import (
@@ -66,6 +76,10 @@ class Handler:
         """All requests that belong to it."""
         return (self.primitive, *self.also)
 
+    def column_of(self, command: Any) -> str:
+        """Where the failures of this request stand: a C-FIND's are its own, beside whatever it is asked."""
+        return "query" if type(command) is C_FIND else self.column
+
 
 HANDLERS: Mapping[Operation, Handler] = {
     Operation.ECHO: Handler(C_ECHO, echo.answer, "query"),
@@ -76,6 +90,7 @@ HANDLERS: Mapping[Operation, Handler] = {
     Operation.COMMIT: Handler(N_ACTION, commitment.answer, "normalized"),
     Operation.WORKLIST: Handler(C_FIND, worklist.answer, "query"),
     Operation.MPPS: Handler(N_CREATE, mpps.answer, "normalized", also=(N_SET,)),
+    Operation.UPS: Handler(N_CREATE, ups.answer, "normalized", also=(N_SET, N_GET, N_ACTION, C_FIND)),
 }
 
 _MOST_IDENTIFIER_BYTES = 16 * MAXIMUM_BYTES
@@ -141,7 +156,7 @@ def respond(archive: Archive, association: Association, message: Message, tellin
     wanted = service(message.context.abstract_syntax) or STORAGE
     exchange, handler = Exchange(archive, association, message, wanted, telling), HANDLERS[wanted.operation]
     begun = time.monotonic()
-    wrong = _sanity(handler, message)
+    wrong = _sanity(handler, wanted, message)
     final, failure, error = (wrong, wrong, None) if wrong else _attempt(handler, exchange)
     if failure is not None:
         _drain(message)
@@ -150,7 +165,7 @@ def respond(archive: Archive, association: Association, message: Message, tellin
     _note(exchange, final, time.monotonic() - begun, reason=failure.comment if failure else "")
 
 
-def _sanity(handler: Handler, message: Message) -> Status | None:
+def _sanity(handler: Handler, wanted: Service, message: Message) -> Status | None:
     """The status for a request that does not belong into its presentation context.
 
     C-STORE judges the SOP class itself, as PS3.4 B.2.3 has a status of its own for it."""
@@ -160,8 +175,9 @@ def _sanity(handler: Handler, message: Message) -> Status | None:
     if type(command) not in handler.primitives or not context.as_scp:
         return Status(SOP_CLASS_NOT_SUPPORTED, "the operation does not belong into this context")
     named = command.AffectedSOPClassUID or getattr(command, "RequestedSOPClassUID", None)
-    if handler.primitive is not C_STORE and named not in (None, context.abstract_syntax):
-        code = NO_SUCH_SOP_CLASS if handler.column == "normalized" else SOP_CLASS_NOT_SUPPORTED
+    if handler.primitive is not C_STORE and named not in (None, context.abstract_syntax, *wanted.family):
+        normalized = handler.column_of(command) == "normalized"
+        code = NO_SUCH_SOP_CLASS if normalized else SOP_CLASS_NOT_SUPPORTED
         return Status(code, "SOP class is not that of the context")
     return None
 
@@ -177,12 +193,12 @@ def _attempt(handler: Handler, exchange: Exchange) -> tuple[Status, Status | Non
         raise
     except ArchiveError as refusal:
         error = refusal
-        failure = worded(refusal, handler.column)
+        failure = worded(refusal, handler.column_of(exchange.request))
     except Exception as fault:  # noqa: BLE001  one of the three places: the association goes on
         # The type and the place, never the message: it may quote a value of the object.
         place = traceback.extract_tb(fault.__traceback__)[-1]
         _log.error("internal error", type=type(fault).__name__, file=place.filename, line=place.lineno)
-        failure = unexpected(handler.column)
+        failure = unexpected(handler.column_of(exchange.request))
     return failure, failure, error
 
 

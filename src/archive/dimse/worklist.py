@@ -9,7 +9,7 @@ them by name, and binary numbers, which dcmjs-dimse sends as 0 where it means no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from archive.dicom.instance import Level
 from archive.dicom.matching import moments
 from archive.dicom.matching.key_matching import matching
 from archive.dicom.query import Key, Path, Query, Universal
+from archive.dicom.receiving.received import DataSet
 from archive.dimse.answers import encoded_attributes
 from archive.dimse.exchange import Exchange
 from archive.dimse.extended import Agreed
@@ -38,6 +39,9 @@ MAXIMUM_KEYS = 200
 _UNMATCHED_VRS = frozenset({"AT", "FD", "FL", "SL", "SQ", "SS", "SV", "UL", "US", "UV"})
 """Of keys with a value; the keys of these VRs in Table K.6-1 are optional."""
 
+Find = Callable[[Query, int], Generator[DataSet | None, None, None]]
+"""At most so many matches; None now and then while nothing is found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -49,12 +53,17 @@ class Question:
 
 def answer(exchange: Exchange) -> Status:
     """Answer one query. Raises InvalidQuery, CannotUnderstand; OutOfResources once the limit has been sent."""
-    limit = exchange.archive.settings.limits.maximum_query_results
     identifier = exchange.identifier()
-    asked = question(identifier, exchange.agreed)
+    return send(exchange, identifier, question(identifier, exchange.agreed), exchange.archive.worklist.find)
+
+
+def send(exchange: Exchange, identifier: Identifier, asked: Question, find: Find) -> Status:
+    """Send the matches that there are, as they are found. Raises InvalidQuery; OutOfResources once the limit has been
+    sent."""
+    limit = exchange.archive.settings.limits.maximum_query_results
     pending = Status(PENDING_WITH_UNSUPPORTED_KEYS if asked.unsupported_keys else PENDING)
-    character_set = identifier.specific_character_set or _own_character_set(exchange)
-    with closing(exchange.archive.worklist.find(asked.query, limit + 1)) as found:
+    character_set = identifier.specific_character_set or own_character_set(exchange)
+    with closing(find(asked.query, limit + 1)) as found:
         sent = 0
         for entry in found:
             if exchange.cancelled:
@@ -107,6 +116,7 @@ def _timezone(identifier: Identifier) -> int | None:
     return next((moments.utc_offset(value) for value in identifier.values(TIMEZONE_OFFSET_FROM_UTC)), None)
 
 
-def _own_character_set(exchange: Exchange) -> tuple[str, ...]:
+def own_character_set(exchange: Exchange) -> tuple[str, ...]:
+    """That in which the requestor is answered when it names none."""
     own = exchange.rules.character_set
     return tuple(own.split("\\")) if own else ()

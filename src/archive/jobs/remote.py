@@ -15,6 +15,7 @@ from archive.bootstrap import Archive
 from archive.jobs.retry import RetryPolicy
 from archive.services.notifications import NOTIFICATION_DUE
 from archive.services.reports import REPORT_DUE, Held
+from archive.services.workitem_events import WORKITEM_EVENTS_DUE
 from archive.settings import Dimse
 
 Payload = Mapping[str, Any]
@@ -59,9 +60,22 @@ def _not_notified(archive: Archive, payload: Payload, reason: str, given_up: boo
     archive.notifications.failed(payload["id"], payload["turn"], reason, given_up=given_up)
 
 
+def _subscriber(archive: Archive, payload: Payload) -> str:
+    return archive.workitem_events.destination(payload["ae_title"], payload["turn"])
+
+
+def _tell(archive: Archive, payload: Payload) -> None:
+    archive.workitem_events.deliver(payload["ae_title"], payload["turn"])
+
+
+def _not_told(archive: Archive, payload: Payload, reason: str, given_up: bool) -> None:
+    archive.workitem_events.failed(payload["ae_title"], payload["turn"], reason, given_up=given_up)
+
+
 REMOTE: Mapping[str, RemoteJob] = {
     REPORT_DUE: RemoteJob(_reported, _report, _not_reported),
     NOTIFICATION_DUE: RemoteJob(_notified, _notify, _not_notified),
+    WORKITEM_EVENTS_DUE: RemoteJob(_subscriber, _tell, _not_told),
 }
 
 

@@ -16,6 +16,7 @@ class Operation(enum.Enum):
     COMMIT = "commit"
     WORKLIST = "worklist"
     MPPS = "mpps"
+    UPS = "ups"
 
     @property
     def command(self) -> str:
@@ -32,6 +33,7 @@ _COMMANDS = {
     Operation.COMMIT: "N-ACTION",
     Operation.WORKLIST: "C-FIND",
     Operation.MPPS: "N-CREATE, N-SET",
+    Operation.UPS: "N-CREATE, N-SET, N-GET, N-ACTION, C-FIND",
 }
 
 ALL_OPERATIONS = frozenset(Operation)
