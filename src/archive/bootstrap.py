@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 
 from archive.dicom.rules.compressions import compression_rule
 from archive.dicom.writing.coercion import coerced
@@ -26,6 +27,8 @@ from archive.services.notifications import Notifications
 from archive.services.orders import Orders
 from archive.services.performed_steps import PerformedSteps
 from archive.services.refusals import Refusals
+from archive.services.rejecting import note_of
+from archive.services.rejections import Reason, Rejections
 from archive.services.rendering import Rendering
 from archive.services.reports import Reports
 from archive.services.retrieve import Retrieve
@@ -55,6 +58,7 @@ class Archive:
     delivery: Delivery
     deletion: Deletion
     conflicts: Conflicts
+    rejections: Rejections
     commitment: Commitment
     reports: Reports
     notifications: Notifications
@@ -106,6 +110,24 @@ def shapers(settings: Settings) -> tuple[Shaper, ...]:
     return (Compressing(compressions),) if compressions else ()
 
 
+def reasons_shown(settings: Settings) -> frozenset[Reason]:
+    """The reasons for which rejection notes hide nothing."""
+    return frozenset({Reason.QUALITY} if settings.rejection.quality == "show" else ())
+
+
+def ingesting(settings: Settings, store: BlobStore, database: Database, titles: AETitles) -> Ingest:
+    """The one way in."""
+    return Ingest(
+        store,
+        database,
+        settings.limits.maximum_object_bytes,
+        coercions(settings),
+        Policies(titles, settings.dimse.duplicates).of,
+        shapers(settings),
+        partial(note_of, shown=reasons_shown(settings)),
+    )
+
+
 def admissions(settings: Settings, titles: AETitles, refusals: Refusals) -> Admissions:
     """Who decides about associations, as the settings say."""
     return Admissions(
@@ -127,19 +149,12 @@ def build(settings: Settings) -> Archive:
     rendering = Rendering(retrieve, delivery, lettering)
     titles, refusals = AETitles(database, settings.dimse.own_ae_titles), Refusals(database)
     worklist = Worklist(database, settings.worklist)
-    policies = Policies(titles, settings.dimse.duplicates)
+    ingest = ingesting(settings, store, database, titles)
     return Archive(
         settings=settings,
         store=store,
         database=database,
-        ingest=Ingest(
-            store,
-            database,
-            settings.limits.maximum_object_bytes,
-            coercions(settings),
-            policies.of,
-            shapers(settings),
-        ),
+        ingest=ingest,
         search=Search(database),
         retrieve=retrieve,
         rendering=rendering,
@@ -147,6 +162,7 @@ def build(settings: Settings) -> Archive:
         delivery=delivery,
         deletion=Deletion(store, database),
         conflicts=Conflicts(store, database),
+        rejections=Rejections(store, database, ingest, reasons_shown(settings)),
         commitment=commitment,
         reports=Reports(database, commitment, titles.get, settings),
         notifications=Notifications(database, titles, settings),

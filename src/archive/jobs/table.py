@@ -71,6 +71,11 @@ def expire_copies(archive: Archive) -> None:
     archive.conflicts.expire(archive.settings.storage.copies_days)
 
 
+def expire_rejected(archive: Archive) -> None:
+    """The bytes of instances that were rejected long ago."""
+    archive.rejections.expire(archive.settings.rejection.keep_days)
+
+
 def expire_worklist(archive: Archive) -> None:
     """Entries of the worklist that are done with, or long past."""
     archive.worklist.expire()
@@ -99,5 +104,6 @@ RECURRING: tuple[Recurring, ...] = (
     Recurring("sweep spool", 60.0, sweep_spool),
     Recurring("expire commitments", 3600.0, expire_commitments),
     Recurring("expire copies", 3600.0, expire_copies),
+    Recurring("expire rejected", 3600.0, expire_rejected),
     Recurring("expire worklist", 3600.0, expire_worklist),
 )
