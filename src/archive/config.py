@@ -327,7 +327,7 @@ def _check_worklist(settings: Settings) -> None:
             _ae_title(title)
         for sender in settings.hl7.senders:
             ipaddress.ip_network(sender, strict=False)
-        if settings.hl7.listen:
-            Address.parse(settings.hl7.listen)
+        for listen in filter(None, (settings.hl7.listen, settings.hl7.tls_listen)):
+            Address.parse(listen)
     except (ArchiveError, ValueError) as error:
         raise ConfigurationError(f"worklist or hl7: {error}") from None

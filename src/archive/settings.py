@@ -248,7 +248,8 @@ class WorkitemSettings:
 class HL7Settings:
     """The HL7 door: orders in HL7 v2 over MLLP fill the worklist, news of patients correct it and the archive."""
 
-    listen: str = setting("", "HOST:PORT for orders over MLLP, usually port 2575; empty: off.")
+    listen: str = setting("", "HOST:PORT for HL7 over MLLP, usually port 2575; empty: off.")
+    tls_listen: str = setting("", "HOST:PORT for the same over TLS, with the certificates of [tls].")
     senders: tuple[str, ...] = setting((), "Addresses and networks that may send, besides this machine.")
     character_set: str = setting(
         "UNICODE UTF-8",

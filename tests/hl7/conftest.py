@@ -13,6 +13,8 @@ import pytest
 
 from archive import bootstrap, config
 from archive.hl7 import server
+from archive.network.acceptor import Listener
+from archive.security import tls
 from hl7_door import Door
 
 
@@ -25,11 +27,17 @@ def running(folder: Path, **overrides: Any) -> Iterator[Door]:
     bootstrap.prepare(settings)
     archive = bootstrap.build(settings)
     stop = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        worker = threading.Thread(target=server.run, args=(archive, listener, lambda: None, stop))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_server(("127.0.0.1", 0)) as secured,
+    ):
+        listeners = [Listener(listener)]
+        if settings.hl7.tls_listen:
+            listeners.append(Listener(secured, tls.server(settings.tls)))
+        worker = threading.Thread(target=server.run, args=(archive, listeners, lambda: None, stop))
         worker.start()
         try:
-            yield Door(archive, listener.getsockname()[1], stop, worker)
+            yield Door(archive, listener.getsockname()[1], stop, worker, secured.getsockname()[1])
         finally:
             stop.set()
             worker.join()

@@ -26,6 +26,7 @@ class Door:
     port: int
     stop: threading.Event
     worker: threading.Thread
+    secured_port: int
 
     def send(self, message: str, encoding: str = "utf-8") -> Acknowledgment:
         """One message over a connection of its own, by python-hl7's client."""

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from prometheus_client.multiprocess import mark_process_dead
 
 from archive import config
-from archive.bootstrap import prepare
+from archive.bootstrap import announce, prepare
 from archive.security import tls
 from archive.settings import Address, Settings
 from archive.supervisor import ground, logs
@@ -39,6 +39,7 @@ def serve(settings: Settings) -> int:
         settings, secured = _listen_for_tls(settings)
         settings, orders = _listen_for_orders(settings)
         prepare(settings)
+        announce(settings)
         ground.fresh_metrics_folder(settings.metrics_folder)
         ground.allow_many_files()
         numbers = range(1, settings.worker_count + 1)
@@ -64,13 +65,18 @@ def _listen_for_tls(settings: Settings) -> tuple[Settings, tuple[socket.socket, 
 
 
 def _listen_for_orders(settings: Settings) -> tuple[Settings, tuple[socket.socket, ...]]:
-    """The socket for orders in HL7, if there is to be one."""
-    if not settings.hl7.listen:
-        return settings, ()
-    asked = Address.parse(settings.hl7.listen)
-    listener = ground.listen(asked, "hl7.listen =")
-    bound = str(ground.bound_address(listener, asked))
-    return dataclasses.replace(settings, hl7=dataclasses.replace(settings.hl7, listen=bound)), (listener,)
+    """The sockets for HL7, plain and over TLS, as far as there are to be any."""
+    hl7, listeners = settings.hl7, []
+    if hl7.listen:
+        asked = Address.parse(hl7.listen)
+        listeners.append(ground.listen(asked, "hl7.listen ="))
+        hl7 = dataclasses.replace(hl7, listen=str(ground.bound_address(listeners[-1], asked)))
+    if hl7.tls_listen:
+        tls.server(settings.tls)
+        asked = Address.parse(hl7.tls_listen)
+        listeners.append(ground.listen(asked, "hl7.tls_listen ="))
+        hl7 = dataclasses.replace(hl7, tls_listen=str(ground.bound_address(listeners[-1], asked)))
+    return dataclasses.replace(settings, hl7=hl7), tuple(listeners)
 
 
 def _run(settings: Settings, posts: list[Post]) -> int:
@@ -97,7 +103,8 @@ def greeting(settings: Settings) -> str:
     """What a person sees when the archive is ready: where it is, and what to try first."""
     dimse, public = settings.dimse, settings.http.public_url
     secured = f"\n  over TLS  {settings.tls.listen}" if settings.tls.listen else ""
-    orders = f"\n  HL7       {settings.hl7.listen}  orders over MLLP" if settings.hl7.listen else ""
+    orders = f"\n  HL7       {settings.hl7.listen}  over MLLP" if settings.hl7.listen else ""
+    orders += f"\n  HL7       {settings.hl7.tls_listen}  over MLLP and TLS" if settings.hl7.tls_listen else ""
     url = f"http://{_reachable(settings.http.listen)}"
     near = _reachable(dimse.listen)
     return f"""\

@@ -52,8 +52,14 @@ def _http(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threadi
 
 def _hl7(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
     from archive.hl7 import server
+    from archive.network.acceptor import Listener
+    from archive.security import tls
 
-    server.run(archive, listeners[0], beat, stop)
+    # The supervisor opens what the settings ask for, in this order.
+    settings, left = archive.settings, list(listeners)
+    served = [Listener(left.pop(0))] if settings.hl7.listen else []
+    served += [Listener(each, tls.server(settings.tls, at_once=False)) for each in left]
+    server.run(archive, served, beat, stop)
 
 
 def _jobs(archive: Archive, _listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
