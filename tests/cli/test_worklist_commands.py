@@ -117,7 +117,7 @@ def test_orders_at_a_running_server(start_archive: StartArchive, tmp_path: Path)
     """The HL7 door is a worker of its own, and what it takes is seen at once."""
     environment = {"ARCHIVE_HL7_LISTEN": "127.0.0.1:0", "ARCHIVE_WORKLIST_STATIONS": "CT=CT1"}
     server = start_archive(data=tmp_path / "data", environment=environment)
-    [line] = [line for line in server.greeting.splitlines() if "orders over MLLP" in line]
+    [line] = [line for line in server.greeting.splitlines() if line.endswith("over MLLP")]
     port = int(line.split()[1].rpartition(":")[2])
     with MLLPClient("127.0.0.1", port) as client:
         assert b"MSA|AA|M1" in client.send_message(ORDER)
