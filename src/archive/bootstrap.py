@@ -36,6 +36,7 @@ from archive.services.search import Search
 from archive.services.seats import Seats
 from archive.services.shaping import Shaper
 from archive.services.thumbnails import Thumbnails
+from archive.services.workitem_events import WorkitemEvents
 from archive.services.workitems import Workitems
 from archive.services.worklist import Worklist
 from archive.settings import Settings
@@ -67,6 +68,7 @@ class Archive:
     admissions: Admissions
     worklist: Worklist
     workitems: Workitems
+    workitem_events: WorkitemEvents
     orders: Orders
     performed_steps: PerformedSteps
     health: Health
@@ -94,6 +96,17 @@ def prepare(settings: Settings) -> None:
         titles = AETitles(database, settings.dimse.own_ae_titles)
         for seed in settings.ae_titles:
             titles.seed(seed.title, seed.address.host, seed.address.port)
+    finally:
+        database.close()
+
+
+def announce(settings: Settings) -> None:
+    """Leave it to the jobs to tell subscribers of workitems that the archive has been started. Raises
+    OutOfResources."""
+    database = open_database(settings)
+    try:
+        titles = AETitles(database, settings.dimse.own_ae_titles)
+        WorkitemEvents(database, titles, settings).restarted()
     finally:
         database.close()
 
@@ -171,6 +184,7 @@ def build(settings: Settings) -> Archive:
         admissions=admissions(settings, titles, refusals),
         worklist=worklist,
         workitems=Workitems(database, titles, settings.workitems),
+        workitem_events=WorkitemEvents(database, titles, settings),
         orders=Orders(database, worklist),
         performed_steps=PerformedSteps(database),
         health=Health(store, database),

@@ -81,6 +81,12 @@ def expire_worklist(archive: Archive) -> None:
     archive.worklist.expire()
 
 
+def expire_workitems(archive: Archive) -> None:
+    """Workitems that ended long ago and nobody keeps, and what subscribers were told."""
+    archive.workitems.expire()
+    archive.workitem_events.sweep()
+
+
 def take_over_reports(archive: Archive) -> None:
     """Results that associations were about to tell which are gone; and those that nobody could tell."""
     archive.reports.sweep()
@@ -106,4 +112,5 @@ RECURRING: tuple[Recurring, ...] = (
     Recurring("expire copies", 3600.0, expire_copies),
     Recurring("expire rejected", 3600.0, expire_rejected),
     Recurring("expire worklist", 3600.0, expire_worklist),
+    Recurring("expire workitems", 3600.0, expire_workitems),
 )
