@@ -112,7 +112,12 @@ def _value(keyword: str, value: str) -> str:
     for part in parts:
         if not _is_value(vr, part):
             raise InvalidEntry(f"{keyword}: this is no value of VR {vr} (PS3.5 6.2)")
-    return value
+    return "\\".join(map(_name, parts)) if vr == "PN" else value
+
+
+def _name(part: str) -> str:
+    """Without the empty components and groups at the end that PS3.5 6.2.1.2 permits."""
+    return "=".join(group.strip(" ").rstrip("^ ") for group in part.split("=")).rstrip("=")
 
 
 def _is_value(vr: str, part: str) -> bool:

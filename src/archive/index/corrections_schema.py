@@ -59,6 +59,7 @@ rewritten = sa.Table(
     # An object that was written anew, until its study is changed over: then all its objects are at once.
     part_of("correction", primary_key=True),
     sa.Column("SOPInstanceUID", TEXT, primary_key=True),
+    text("SeriesInstanceUID"),
     text("StudyInstanceUID"),
     # Of the bytes that it was made from; it is of no use when others are stored by then.
     text("former_key"),
@@ -81,6 +82,7 @@ corrected_object = sa.Table(
     # What an object said before, and where its former bytes are as long as they are kept: else the key is empty.
     part_of("correction", primary_key=True),
     sa.Column("SOPInstanceUID", TEXT, primary_key=True),
+    text("SeriesInstanceUID"),
     text("StudyInstanceUID"),
     text("before"),
     text("blob_key"),

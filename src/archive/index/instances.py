@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 
 from archive.dicom.errors import NotFound
-from archive.dicom.instance import BulkValue, Form, Instance, Scope, StoredInstance
+from archive.dicom.instance import BulkValue, Form, Instance, Scope, Source, StoredInstance
 from archive.index import kept, rows
 from archive.index.database import Connection
 from archive.index.schema import instance as instance_table
@@ -38,6 +38,14 @@ _FIND_INSTANCE = (
     .select_from(_HIERARCHY)
     .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
 )
+
+STORED_WITH_KEY = (
+    sa.select(instance_table.c.id, *_STORED_COLUMNS)
+    .select_from(_HIERARCHY)
+    .where(study.c.id == sa.bindparam("study_id"))
+    .order_by(instance_table.c.id)
+)
+"""All instances of a study, each behind its key, in the order in which they came."""
 
 
 def find_instance(connection: Connection, sop_instance_uid: str) -> StoredInstance | None:
@@ -87,6 +95,19 @@ def bulk_values(connection: Connection, stored: StoredInstance) -> list[BulkValu
     return [BulkValue(*values) for values in found]
 
 
+def detail(
+    connection: Connection, stored: StoredInstance
+) -> tuple[bytes, tuple[BulkValue, ...], Source] | None:
+    """The compressed metadata of just these bytes, their bulk values, and who sent them; None when others are stored by
+    now, or none."""
+    names = {"uid": rows.uid(stored.SOPInstanceUID), "key": stored.blob_key}
+    row = connection.execute(_WHOLE_DETAIL, names).first()
+    if row is None:
+        return None
+    metadata, bulk_values, *source = row
+    return bytes(metadata), tuple(BulkValue(*value) for value in orjson.loads(bulk_values)), Source(*source)
+
+
 def has_original_attributes(connection: Connection, stored: StoredInstance) -> bool:
     """Whether attributes of an instance were changed at some time, and it tells the former ones; also where it says too
     much to be asked. Raises NotFound when it is not stored."""
@@ -110,6 +131,20 @@ _DETAILS = {
     .where(instance_table.c.blob_key == sa.bindparam("key"))
     for column in (instance_detail.c.frames, instance_detail.c.bulk_values, instance_detail.c.metadata)
 }
+
+_WHOLE_DETAIL = (
+    sa.select(
+        instance_detail.c.metadata,
+        instance_detail.c.bulk_values,
+        instance_detail.c.door,
+        instance_detail.c.address,
+        instance_detail.c.calling_ae_title,
+        instance_detail.c.called_ae_title,
+    )
+    .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
+    .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
+    .where(instance_table.c.blob_key == sa.bindparam("key"))
+)
 
 
 def _within(statement: sa.Select[Any], scope: Scope) -> sa.Select[Any]:

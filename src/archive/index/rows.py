@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -50,6 +51,13 @@ def values_of(instance: Instance, tag: int) -> tuple[str, ...]:
 def patient(instance: Instance) -> tuple[str, str]:
     """PatientID and IssuerOfPatientID, as they are compared; empty where there is none."""
     return _identifier(instance, _PATIENT_ID), _identifier(instance, _ISSUER)
+
+
+def identity(patient_id: str, issuer: str, study_instance_uid: str = "") -> str:
+    """What one patient is told from all others by; without a PatientID a study is its own patient. A digest, as the
+    values may be longer than what an index entry holds."""
+    parts = [patient_id, issuer] if patient_id else ["", study_instance_uid]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
 def matched(

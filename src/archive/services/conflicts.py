@@ -29,6 +29,8 @@ from archive.index.recording import Outcome
 from archive.services import comparing, duplicates
 from archive.services.comparing import Difference
 from archive.services.duplicates import GRACE_SECONDS, REASONS, Incoming, abandon
+from archive.services.late_arrivals import LateArrivals
+from archive.services.up_to_date import UpToDate
 from archive.storage.base import Blob, BlobStore
 
 __all__ = ["WAITING", "Conflict", "Conflicts", "Decision", "Difference", "State"]
@@ -57,10 +59,17 @@ class Decision(enum.StrEnum):
 class Conflicts:
     """The conflicts, for command line and API."""
 
-    def __init__(self, store: BlobStore, database: Database, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        database: Database,
+        now: Callable[[], float] = time.time,
+        up_to_date: UpToDate | None = None,
+    ) -> None:
         self._store = store
         self._database = database
         self._now = now
+        self._up_to_date = up_to_date or UpToDate(store, database, LateArrivals(database, ""))
 
     def last(
         self, limit: int = 1000, states: Iterable[State] = (), study_instance_uid: str = ""
@@ -133,9 +142,7 @@ class Conflicts:
                 return number
 
     def _accept(self, one: Conflict, settled_by: str) -> None:
-        incoming = self._read(one)
-
-        def change(connection: Connection) -> None:
+        def change(connection: Connection, incoming: Incoming) -> None:
             _claim(connection, one)
             outcome = duplicates.record(connection, incoming)
             if outcome is Outcome.STORED:
@@ -149,7 +156,7 @@ class Conflicts:
             else:
                 raise _cannot(f"{REASONS[outcome]}: {_NEXT_STEPS[outcome]}", one)
 
-        self._database.write(change)
+        self._up_to_date.write(self._read(one), change)
 
     def _keep(self, one: Conflict, settled_by: str) -> None:
         if one.state != State.OPEN:

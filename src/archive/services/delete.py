@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archive.dicom.instance import Scope
-from archive.index import conflicts, deletions, outbox
+from archive.index import conflicts, corrected_objects, deletions, outbox
 from archive.index.database import Database
 from archive.storage.base import BlobStore
 
@@ -44,7 +44,14 @@ class Deletion:
 
         def change(connection: Any) -> int:
             deleted = deletions.delete(connection, scope)
-            keys = deleted + (conflicts.release_settled(connection, scope) if deleted else [])
+            if deleted:
+                keys = [
+                    *deleted,
+                    *conflicts.release_settled(connection, scope),
+                    *corrected_objects.release(connection, scope),
+                ]
+            else:
+                keys = []
             for start in range(0, len(keys), KEYS_PER_JOB):
                 payload = {"keys": keys[start : start + KEYS_PER_JOB]}
                 outbox.put(connection, BLOBS_DELETED, payload, after_seconds=GRACE_SECONDS)

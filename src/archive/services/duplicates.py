@@ -20,12 +20,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archive.dicom.instance import Form, Instance, Source, StoredInstance
-from archive.index import conflicts, outbox, recording, rejected_copies
+from archive.index import conflicts, correction_rules, outbox, recording, rejected_copies
 from archive.index.conflicts import Copy, State
 from archive.index.database import Connection
 from archive.index.recording import Former, Outcome
 from archive.security.ae_titles import AETitle
+from archive.services import late_arrivals
 from archive.services.ae_titles import AETitles
+from archive.services.shaping import Note
 
 BLOB_ABANDONED = "BlobAbandoned"
 """Outbox event: these bytes lost a race and nobody points to them; payload `{"key": …}`."""
@@ -99,6 +101,8 @@ class Incoming:
     sha256: str
     received: Form
     source: Source
+    notes: tuple[Note, ...] = ()
+    """What is entered together with it."""
 
     @property
     def stored(self) -> StoredInstance:
@@ -194,8 +198,10 @@ def abandon(connection: Connection, key: str, after_seconds: float = 0.0) -> Non
 
 
 def record(connection: Connection, one: Incoming) -> Outcome:
-    """Enter an object unless something is in its way."""
-    return recording.record(
+    """Enter an object unless something is in its way. Raises Outdated where it is to be corrected before, and
+    OutOfResources while its study is being corrected."""
+    correction_rules.record_beside(connection)
+    outcome = recording.record(
         connection,
         one.instance,
         one.blob_key,
@@ -204,11 +210,20 @@ def record(connection: Connection, one: Incoming) -> Outcome:
         one.source,
         one.received,
     )
+    if outcome is not Outcome.ALREADY_THERE:
+        late_arrivals.check(connection, one.instance)
+    if outcome is Outcome.STORED:
+        _enter_notes(connection, one)
+    elif outcome is Outcome.OTHER_PATIENT:
+        late_arrivals.check_settled(connection, one.instance.StudyInstanceUID)
+    return outcome
 
 
 def take_place(connection: Connection, one: Incoming, instead_of: Outcome = Outcome.OTHER_CONTENT) -> Former:
-    """Put an object in the place of the version that is stored; what that was, to which nothing points then."""
-    return recording.replace(
+    """Put an object in the place of the version that is stored; what that was, to which nothing points then. Raises
+    Outdated as `record` does."""
+    correction_rules.record_beside(connection)
+    former = recording.replace(
         connection,
         one.instance,
         one.blob_key,
@@ -218,3 +233,11 @@ def take_place(connection: Connection, one: Incoming, instead_of: Outcome = Outc
         one.received,
         instead_of=instead_of,
     )
+    late_arrivals.check(connection, one.instance)
+    _enter_notes(connection, one)
+    return former
+
+
+def _enter_notes(connection: Connection, one: Incoming) -> None:
+    for note in one.notes:
+        note.enter(connection, one.stored)

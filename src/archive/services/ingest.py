@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from archive.dicom import part10
@@ -32,15 +33,17 @@ from archive.dicom.errors import (
     OutOfResources,
 )
 from archive.dicom.instance import Form, Instance, Source, StoredInstance
-from archive.dicom.reading.reader import DataSetReader
+from archive.dicom.reading.reader import WANTED, DataSetReader
 from archive.dicom.writing.coercion import Coercer
 from archive.index import conflicts, instances, recording
 from archive.index.conflicts import Conflict
+from archive.index.correction_rules import Outdated
 from archive.index.database import Database
 from archive.index.recording import Outcome
 from archive.services import duplicates, rejecting, shaping
 from archive.services.coercing import NOTHING, Coercions
 from archive.services.duplicates import REASONS, Fate, Incoming, Policy
+from archive.services.late_arrivals import LateArrivals
 from archive.services.receipts import (
     COERCED,
     COERCED_REMARK,
@@ -50,10 +53,13 @@ from archive.services.receipts import (
     kept_aside_remark,
 )
 from archive.services.rejecting import Note
-from archive.services.shaping import Shaper, Written
+from archive.services.shaping import Shaped, Shaper, Written
 from archive.storage.base import BlobStore, BlobWriter, Spool
 
 Piece = bytes | bytearray | memoryview
+
+ATTEMPTS = 10
+"""So often corrections may overtake one object."""
 
 
 class Ingest:
@@ -68,6 +74,8 @@ class Ingest:
         policy_of: Callable[[Source], Policy] = lambda _: Policy.REJECT,
         shapers: tuple[Shaper, ...] = (),
         note_of: Callable[[Instance], Note | None] = rejecting.note_of,
+        late_arrivals: LateArrivals | None = None,
+        wanted: frozenset[int] = WANTED,
     ) -> None:
         self.store = store
         self.database = database
@@ -75,7 +83,9 @@ class Ingest:
         self.coercions = coercions
         self.policy_of = policy_of
         self.shapers = shapers
+        self.wanted = wanted
         self.note_of = note_of
+        self.late_arrivals = late_arrivals or LateArrivals(database, coercions.modifying_system)
 
     def data_set(
         self,
@@ -131,6 +141,7 @@ class Reception:
         self._data_set_offset = 0
         self._form = Form("", "")
         self._shaped_tags: tuple[int, ...] = ()
+        self._notes: tuple[shaping.Note, ...] = ()
         self._writer: BlobWriter = ingest.store.create()
         self._settled = False
 
@@ -158,7 +169,7 @@ class Reception:
         self._meta = None
         self._data_set_offset = len(header)
         self._writer.write(header)
-        self._reader = DataSetReader(transfer_syntax_uid)
+        self._reader = DataSetReader(transfer_syntax_uid, wanted=self._ingest.wanted)
         self._coercer = self._ingest.coercions.coercer(transfer_syntax_uid, self._source)
         if self._coercer is not None:
             self._kept = hashlib.sha256()
@@ -271,11 +282,24 @@ class Reception:
         return self._keep(shaped, note) if stored is None or note is not None else self._meet(shaped)
 
     def _shaped(self, first: Written) -> Written:
-        """What the site wants the object to become."""
-        if not self._ingest.shapers:
-            return first
-        shaped = shaping.shaped(self._ingest.store, first, self._source, self._ingest.shapers)
-        self._writer, self._shaped_tags = shaped.latest.writer, shaped.coerced_tags
+        """What the site wants the object to become, and what corrections make of it."""
+        shapers: tuple[Shaper, ...] = (*self._ingest.shapers, self._ingest.late_arrivals)
+        store, wanted = self._ingest.store, self._ingest.wanted
+        return self._reshaped(shaping.shaped(store, first, self._source, shapers, wanted=wanted))
+
+    def _corrected(self, overtaken: Written) -> Written:
+        """What a correction makes of the object that has overtaken it; published."""
+        store = self._ingest.store
+        shapers: tuple[Shaper, ...] = (self._ingest.late_arrivals.look,)
+        opened = partial(store.open, overtaken.writer.key)
+        latest = self._reshaped(shaping.shaped(store, overtaken, self._source, shapers, opened))
+        if latest is not overtaken:
+            latest.writer.publish()
+        return latest
+
+    def _reshaped(self, shaped: Shaped) -> Written:
+        self._writer, self._notes = shaped.latest.writer, (*self._notes, *shaped.notes)
+        self._shaped_tags = (*self._shaped_tags, *shaped.coerced_tags)
         return shaped.latest
 
     def _keep(self, shaped: Written, note: Note | None = None) -> Fate:
@@ -283,6 +307,14 @@ class Reception:
         object is not taken."""
         policy = self._ingest.policy_of(self._source)
         self._writer.publish()
+        for _ in range(ATTEMPTS):
+            try:
+                return self._enter(shaped, policy, note)
+            except Outdated:
+                shaped = self._corrected(shaped)
+        return self._enter(shaped, policy, note)
+
+    def _enter(self, shaped: Written, policy: Policy, note: Note | None) -> Fate:
         one = self._incoming(shaped)
 
         def change(connection: Any) -> Fate:
@@ -304,7 +336,8 @@ class Reception:
 
     def _incoming(self, shaped: Written) -> Incoming:
         key, offset = shaped.writer.key, shaped.data_set_offset
-        return Incoming(shaped.instance, key, offset, shaped.sha256, self._form, self._source)
+        instance, digest = shaped.instance, shaped.sha256
+        return Incoming(instance, key, offset, digest, self._form, self._source, self._notes)
 
     def _recorded(self, one: Incoming) -> Fate | None:
         """What became of an object whose commit was not confirmed. Raises OutOfResources when it cannot be told."""

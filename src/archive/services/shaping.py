@@ -13,13 +13,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import structlog
 
 from archive.dicom import part10
 from archive.dicom.errors import ArchiveError, CannotUnderstand, OutOfResources
 from archive.dicom.instance import Instance, Source, StoredInstance
-from archive.dicom.reading.reader import DataSetReader
+from archive.dicom.reading.reader import WANTED, DataSetReader
 from archive.storage.base import Blob, BlobStore, BlobWriter
 
 _log = structlog.get_logger()
@@ -38,18 +39,26 @@ class Received:
     open: Callable[[], Blob]
 
 
+class Note(Protocol):
+    """What is to be known of a change for as long as the object is."""
+
+    def enter(self, connection: Any, stored: StoredInstance) -> None:
+        """Within the transaction that records the object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What an object is to become instead. `pieces` makes the encoded data set, a piece at a time; `coerced_tags` are
     the attributes that its sender is told of. `check` looks at what was written before it counts, and raises what
     `pieces` may. A shape that is `optional` may fail: the object then stays as it is, and the log says why. Else the
-    object is refused."""
+    object is refused. `note` is taken in the transaction that records the object."""
 
     transfer_syntax_uid: str
     pieces: Callable[[], Iterator[bytes]]
     coerced_tags: tuple[int, ...] = ()
     optional: bool = False
     check: Callable[[Written], None] | None = None
+    note: Note | None = None
 
 
 Shaper = Callable[[Received], Shape | None]
@@ -83,10 +92,15 @@ class Written:
 
 
 def written(
-    store: BlobStore, before: StoredInstance, opened: Callable[[], Blob], source: Source, shape: Shape
+    store: BlobStore,
+    before: StoredInstance,
+    opened: Callable[[], Blob],
+    source: Source,
+    shape: Shape,
+    wanted: frozenset[int] = WANTED,
 ) -> Written:
-    """Write what an object is to become and read it again; the caller publishes or discards it. `opened` gives the
-    bytes that it had before.
+    """Write what an object is to become and read it again, with the attributes that are `wanted`; the caller publishes
+    or discards it. `opened` gives the bytes that it had before.
 
     Raises what pieces and check raise, OutOfResources, and CannotUnderstand for what would be no object any more, or
     another one; nothing is left behind then."""
@@ -94,7 +108,7 @@ def written(
     try:
         header = _header(before, opened, source, shape)
         writer.write(header)
-        reader, digest = DataSetReader(shape.transfer_syntax_uid), hashlib.sha256()
+        reader, digest = DataSetReader(shape.transfer_syntax_uid, wanted=wanted), hashlib.sha256()
         for piece in shape.pieces():
             digest.update(piece)
             writer.write(piece)
@@ -133,18 +147,29 @@ class Shaped:
 
     latest: Written
     coerced_tags: tuple[int, ...]
+    notes: tuple[Note, ...] = ()
 
 
-def shaped(store: BlobStore, first: Written, source: Source, shapers: tuple[Shaper, ...]) -> Shaped:
+def shaped(
+    store: BlobStore,
+    first: Written,
+    source: Source,
+    shapers: tuple[Shaper, ...],
+    opened: Callable[[], Blob] | None = None,
+    wanted: frozenset[int] = WANTED,
+) -> Shaped:
     """Run the shapers one after the other. What they leave takes the place of `first`, which is discarded then, unless
-    it is left itself. Raises what shapers and `written` raise; then only `first` is left."""
-    latest, tags = first, set[int]()
+    it is left itself. `opened` gives its bytes where they are published already. Raises what shapers and `written`
+    raise; then only `first` is left."""
+    latest, tags, notes = first, set[int](), list[Note]()
     try:
         for shaper in shapers:
-            following, coerced = _following(store, latest, source, shaper)
-            if following is None:
+            open_latest = opened if opened and latest is first else latest.writer.read_back
+            following, shape = _following(store, latest, open_latest, source, shaper, wanted)
+            if following is None or shape is None:
                 continue
-            tags |= set(coerced)
+            tags |= set(shape.coerced_tags)
+            notes += [shape.note] if shape.note is not None else []
             former, latest = latest, following
             if former is not first:
                 former.writer.discard()
@@ -154,18 +179,23 @@ def shaped(store: BlobStore, first: Written, source: Source, shapers: tuple[Shap
         raise
     if latest is not first:
         first.writer.discard()
-    return Shaped(latest, tuple(sorted(tags)))
+    return Shaped(latest, tuple(sorted(tags)), tuple(notes))
 
 
 def _following(
-    store: BlobStore, latest: Written, source: Source, shaper: Shaper
-) -> tuple[Written | None, tuple[int, ...]]:
-    received = Received(latest.instance, latest.stored, source, latest.writer.read_back)
+    store: BlobStore,
+    latest: Written,
+    opened: Callable[[], Blob],
+    source: Source,
+    shaper: Shaper,
+    wanted: frozenset[int],
+) -> tuple[Written | None, Shape | None]:
+    received = Received(latest.instance, latest.stored, source, opened)
     shape = shaper(received)
     if shape is None:
-        return None, ()
+        return None, None
     try:
-        return written(store, received.stored, received.open, source, shape), shape.coerced_tags
+        return written(store, received.stored, received.open, source, shape, wanted), shape
     except OutOfResources:
         raise
     except ArchiveError as error:
@@ -177,4 +207,4 @@ def _following(
             transfer_syntax_uid=shape.transfer_syntax_uid,
             reason=error.reason,
         )
-        return None, ()
+        return None, None

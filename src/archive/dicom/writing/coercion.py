@@ -34,7 +34,7 @@ LONGEST = 1 << 20
 _VRS = frozenset(
     ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UR", "UT")
 )
-_CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
+CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 _CHARACTER_SET = 0x00080005
 _MODIFIED, _MOMENT, _SYSTEM, _SOURCE, _REASON = 0x04000550, 0x04000562, 0x04000563, 0x04000564, 0x04000565
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -51,6 +51,8 @@ class Coerced:
     vr: str
     value: str
     element: bytes = b""
+    removed: bool = False
+    """The element goes, instead of its value."""
 
 
 def coerced(keyword: str, value: str) -> Coerced:
@@ -65,7 +67,7 @@ def coerced(keyword: str, value: str) -> Coerced:
         )
     if any(character < " " and character not in "\t\r\n\f" for character in value):
         raise ValueError("the value holds a control character")
-    if vr not in _CHARSET_VRS and not value.isascii():
+    if vr not in CHARSET_VRS and not value.isascii():
         raise ValueError(f"{vr} has no characters beyond ASCII")
     return Coerced(tag, vr, value)
 
@@ -102,6 +104,16 @@ class Coercer:
         """What they were: whole elements, encoded as the data set is; empty ones for what was absent."""
         return self._walk.originals
 
+    @property
+    def former(self) -> Mapping[int, bytes]:
+        """The values that the attributes had; none for what was absent."""
+        return self._walk.former
+
+    @property
+    def former_character_sets(self) -> tuple[str, ...]:
+        """What those texts are written in."""
+        return self._walk.former_sets
+
     def feed(self, piece: bytes | bytearray | memoryview) -> Iterator[bytes | bytearray | memoryview]:
         """What goes on of it. Raises CannotUnderstand."""
         if self._inflater is None:
@@ -132,6 +144,8 @@ class _Walk:
         self, wanted: tuple[Coerced, ...], syntax: TransferSyntax, circumstances: Circumstances
     ) -> None:
         self.originals: dict[int, bytes] = {}
+        self.former: dict[int, bytes] = {}
+        self.former_sets: tuple[str, ...] = ()
         self._wanted = {one.tag: one for one in sorted(wanted, key=lambda one: one.tag)}
         self._groups = {tag >> 16 for tag in self._wanted} | {ORIGINAL_ATTRIBUTES >> 16}
         self._waiting = list(self._wanted)
@@ -240,10 +254,11 @@ class _Walk:
         self._looked_through = None
         if tag == ORIGINAL_ATTRIBUTES:
             return before + self._appended_to(raw, header)
-        if tag == _CHARACTER_SET and tag not in self._wanted:
+        if tag == _CHARACTER_SET:
             text = raw[size:].decode("latin_1")
-            self._named_sets = tuple(value.strip("\0 ") for value in text.split("\\"))
-            return before + raw
+            self.former_sets = self._named_sets = tuple(value.strip("\0 ") for value in text.split("\\"))
+            if tag not in self._wanted:
+                return before + raw
         return before + self._replaced(tag, raw, size)
 
     def _replaced(self, tag: int, raw: bytes, size: int) -> bytes:
@@ -256,9 +271,12 @@ class _Walk:
         self._waiting.remove(tag)
         element = self._wanted[tag].element
         wanted = element[size:] if element else self._encoded(self._wanted[tag])
+        if self._wanted[tag].removed:
+            self.originals[tag], self.former[tag] = raw, raw[size:]
+            return b""
         if wanted is None or wanted.rstrip(b"\0 ") == raw[size:].rstrip(b"\0 "):
             return raw
-        self.originals[tag] = raw
+        self.originals[tag], self.former[tag] = raw, raw[size:]
         return element or self._plain(tag, self._wanted[tag].vr, wanted)
 
     def _before(self, tag: int) -> bytes:
@@ -279,7 +297,7 @@ class _Walk:
 
     def _encoded(self, wanted: Coerced) -> bytes | None:
         """The value in the character set of the data set; None where that cannot say it, and the value then stays."""
-        named = self._named_sets if wanted.vr in _CHARSET_VRS else ()
+        named = self._named_sets if wanted.vr in CHARSET_VRS else ()
         try:
             raw = charsets.encode(wanted.value, wanted.vr, named)
         except UnicodeEncodeError:

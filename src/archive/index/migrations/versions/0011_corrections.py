@@ -72,7 +72,9 @@ def _objects() -> None:
         "rewritten",
         _of_correction(),
         _key("SOPInstanceUID"),
-        *_texts("StudyInstanceUID", "former_key", "blob_key", "sha256", "before", "after"),
+        *_texts(
+            "SeriesInstanceUID", "StudyInstanceUID", "former_key", "blob_key", "sha256", "before", "after"
+        ),
         *_numbers("data_set_offset", "data_set_length"),
         *binary,
     )
@@ -81,7 +83,9 @@ def _objects() -> None:
         "corrected_object",
         _of_correction(),
         _key("SOPInstanceUID"),
-        *_texts("StudyInstanceUID", "before", "blob_key", "sha256", "transfer_syntax_uid"),
+        *_texts(
+            "SeriesInstanceUID", "StudyInstanceUID", "before", "blob_key", "sha256", "transfer_syntax_uid"
+        ),
         *_numbers("data_set_offset", "data_set_length"),
         *_moments("corrected_at"),
     )

@@ -1,0 +1,100 @@
+"""What tests of corrections ask of an archive: each way of asking must give the same answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import orjson
+import zstandard
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from archive import bootstrap, config
+from archive.bootstrap import Archive
+from archive.dicom.attributes import BY_KEYWORD
+from archive.dicom.instance import Level, Scope
+from archive.dicom.patient_key import PatientKey
+from archive.dicom.query import Key, Query, SingleValue, Universal, Wildcard
+from archive.index import instances
+from archive.services.correcting import text_of
+from held import store
+
+DOE, ROE, POE = PatientKey("1"), PatientKey("2"), PatientKey("3", "HOSPITAL")
+
+
+@contextlib.contextmanager
+def opened_archive(folder: Path, index_url: str, **overrides: object) -> Iterator[Archive]:
+    """An archive of its own, on this engine."""
+    given = {"index.url": index_url, "storage.minimum_free_bytes": 0, **overrides}
+    settings = replace(config.load(environment={}, overrides=given), data=folder / "data")
+    bootstrap.prepare(settings)
+    archive = bootstrap.build(settings)
+    try:
+        yield archive
+    finally:
+        archive.close()
+
+
+def store_all(archive: Archive, *data_sets: Dataset) -> list[Dataset]:
+    for one in data_sets:
+        store(archive, one)
+    return list(data_sets)
+
+
+def kept(archive: Archive, one: Dataset) -> Dataset:
+    """The object as it is retrieved."""
+    instance = archive.retrieve.instance(Scope(sop_instance_uids=(one.SOPInstanceUID,)))
+    with archive.retrieve.open(instance) as blob:
+        return dcmread(BytesIO(blob.read(0, blob.length)))
+
+
+def says(archive: Archive, one: Dataset, *keywords: str) -> tuple[str, ...]:
+    """What the object says: its bytes, its metadata and its study must agree."""
+    found = kept(archive, one)
+    told = tuple(_plain(found, keyword) for keyword in keywords)
+    with archive.database.read() as connection:
+        [(_, compressed)] = instances.metadata(connection, Scope(sop_instance_uids=(one.SOPInstanceUID,)))
+    metadata = orjson.loads(zstandard.decompress(compressed))
+    tags = [f"{found.data_element(k).tag:08X}" if k in found else "" for k in keywords]
+    assert tuple(text_of(metadata.get(tag, {})) for tag in tags) == told
+    return told
+
+
+def _plain(found: Dataset, keyword: str) -> str:
+    value = found.get(keyword)
+    if value is None:
+        return ""
+    return str(value) if not isinstance(value, list) else "\\".join(map(str, value))
+
+
+def answers(archive: Archive, level: Level, *shown: str, **keys: str) -> list[tuple[str, ...]]:
+    """What is found by these keys (`*` is a wildcard), of each the attributes that are to be shown."""
+    wanted = [Key((BY_KEYWORD[k].tag,), Wildcard(v) if "*" in v else SingleValue(v)) for k, v in keys.items()]
+    wanted += [Key((BY_KEYWORD[k].tag,), Universal()) for k in shown if k not in keys]
+    found = archive.search.find(Query(level, tuple(wanted))).matches
+    return sorted(tuple(text_of(one.get(BY_KEYWORD[k].tag_hex, {})) for k in shown) for one in found)
+
+
+def whose(archive: Archive) -> dict[str, tuple[str, str, str]]:
+    """PatientID, issuer and name of every object by its SOP Instance UID. Bytes, metadata, the rows of instances,
+    studies and patients all agree about it, and there is no patient without a study."""
+    found = {}
+    for instance in archive.retrieve.instances(Scope()):
+        data_set = Dataset()
+        data_set.SOPInstanceUID = instance.SOPInstanceUID
+        told = says(archive, data_set, *WHOSE)
+        assert answers(archive, Level.STUDY, *WHOSE, StudyInstanceUID=instance.StudyInstanceUID) == [told]
+        assert answers(archive, Level.IMAGE, *WHOSE, SOPInstanceUID=instance.SOPInstanceUID) == [told]
+        found[instance.SOPInstanceUID] = told
+    assert answers(archive, Level.PATIENT, *WHOSE) == sorted(set(found.values()))
+    for told in found.values():
+        name = told[2].partition("=")[0]
+        assert answers(archive, Level.STUDY, *WHOSE, PatientID=told[0], PatientName=name)
+    return found
+
+
+WHOSE = ("PatientID", "IssuerOfPatientID", "PatientName")
