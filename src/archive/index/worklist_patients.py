@@ -1,8 +1,9 @@
-"""What the worklist and the performed steps have of a patient, found by whose it is, and given to another."""
+"""What the worklist, performed steps and workitems have of a patient, found by whose it is, and given to another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import enum
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +17,31 @@ from archive.index import rows, terms, worklist
 from archive.index.database import Connection
 from archive.index.schema import patient
 from archive.index.sql import insert_unless_there
+from archive.index.workitems_schema import workitem
 from archive.index.worklist_schema import followed, performed_of, performed_step, worklist_item
 
-_ITEM, _STEP, _PATIENT = worklist_item.c, performed_step.c, patient.c
+_ITEM, _PATIENT = worklist_item.c, patient.c
+
+
+class Kind(enum.StrEnum):
+    """What is of a patient without being stored."""
+
+    ENTRY = "entries"
+    STEP = "steps"
+    WORKITEM = "workitems"
+
+
+TABLES: Mapping[Kind, sa.Table] = {
+    Kind.ENTRY: worklist_item,
+    Kind.STEP: performed_step,
+    Kind.WORKITEM: workitem,
+}
+"""Where each kind is. All have their patient at the top of the data set, and the ID in a column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An entry of the worklist or a performed step: its key, and what it says."""
+    """An entry of the worklist, a performed step or a workitem: its number, and what it says."""
 
     id: int
     data_set: DataSet
@@ -34,67 +52,42 @@ def hold(connection: Connection, *patient_ids: str) -> None:
     worklist.hold(connection, *(f"patient {one}" for one in patient_ids if one))
 
 
-def entries_of(connection: Connection, key: PatientKey) -> list[Record]:
-    """The entries of a patient, locked until the transaction ends."""
-    same = sa.and_(
-        _ITEM.PatientID == terms.text(key.PatientID),
-        _ITEM.IssuerOfPatientID == terms.text(key.IssuerOfPatientID),
-    )
-    return _records(connection, sa.select(_ITEM.id, _ITEM.attributes).where(same).order_by(_ITEM.id))
+def of_patient(connection: Connection, kind: Kind, key: PatientKey) -> list[Record]:
+    """All records of a kind that are of a patient, locked until the transaction ends."""
+    table = TABLES[kind]
+    named = sa.select(table.c.id, table.c.attributes).where(table.c.PatientID == terms.text(key.PatientID))
+    return [one for one in _records(connection, named.order_by(table.c.id)) if key_of(one.data_set) == key]
 
 
-def steps_of(connection: Connection, key: PatientKey) -> list[Record]:
-    """The performed steps of a patient, locked until the transaction ends."""
-    named = _STEP.PatientID == terms.text(key.PatientID)
-    found = _records(connection, sa.select(_STEP.id, _STEP.attributes).where(named).order_by(_STEP.id))
-    return [one for one in found if key_of(one.data_set) == key]
-
-
-def entries_of_study(connection: Connection, study_instance_uid: str) -> list[Record]:
-    """The entries of a study, locked until the transaction ends."""
-    same = _ITEM.StudyInstanceUID == rows.uid(study_instance_uid)
-    return _records(connection, sa.select(_ITEM.id, _ITEM.attributes).where(same).order_by(_ITEM.id))
-
-
-def steps_of_study(connection: Connection, study_instance_uid: str) -> list[Record]:
-    """The performed steps that belong to entries of a study, locked until the transaction ends."""
+def of_study(connection: Connection, kind: Kind, study_instance_uid: str) -> list[Record]:
+    """All records of a kind that belong to a study: entries by it, performed steps by their entries. Of workitems
+    nothing tells to which study what is to be done belongs."""
     items = sa.select(_ITEM.id).where(_ITEM.StudyInstanceUID == rows.uid(study_instance_uid))
     linked = sa.select(performed_of.c.performed_step_id).where(performed_of.c.worklist_item_id.in_(items))
-    return _records(
-        connection, sa.select(_STEP.id, _STEP.attributes).where(_STEP.id.in_(linked)).order_by(_STEP.id)
-    )
+    if kind is Kind.WORKITEM:
+        return []
+    table, wanted = TABLES[kind], items if kind is Kind.ENTRY else linked
+    found = sa.select(table.c.id, table.c.attributes).where(table.c.id.in_(wanted))
+    return _records(connection, found.order_by(table.c.id))
 
 
-def entry(connection: Connection, number: int) -> Record | None:
-    """The entry of this number, locked until the transaction ends."""
-    found = _records(connection, sa.select(_ITEM.id, _ITEM.attributes).where(_ITEM.id == number))
+def one(connection: Connection, kind: Kind, number: int) -> Record | None:
+    """The record of this number, locked until the transaction ends."""
+    table = TABLES[kind]
+    found = _records(connection, sa.select(table.c.id, table.c.attributes).where(table.c.id == number))
     return found[0] if found else None
 
 
-def step(connection: Connection, number: int) -> Record | None:
-    """The performed step of this number, locked until the transaction ends."""
-    found = _records(connection, sa.select(_STEP.id, _STEP.attributes).where(_STEP.id == number))
-    return found[0] if found else None
-
-
-def change_entry(connection: Connection, number: int, data_set: DataSet) -> None:
-    """Give an entry what it says of its patient now. Who brought it last, and when, stays."""
-    key = key_of(data_set)
+def change(connection: Connection, kind: Kind, number: int, data_set: DataSet) -> None:
+    """Give a record what it says of its patient now. Who brought it, and when, stays."""
+    key, table = key_of(data_set), TABLES[kind]
     values = {
         "PatientID": terms.text(key.PatientID),
         "IssuerOfPatientID": terms.text(key.IssuerOfPatientID),
         "attributes": orjson.dumps(data_set).decode(),
     }
-    connection.execute(sa.update(worklist_item).where(_ITEM.id == number).values(values))
-
-
-def change_step(connection: Connection, number: int, data_set: DataSet) -> None:
-    """The same for a performed step."""
-    values = {
-        "PatientID": terms.text(key_of(data_set).PatientID),
-        "attributes": orjson.dumps(data_set).decode(),
-    }
-    connection.execute(sa.update(performed_step).where(_STEP.id == number).values(values))
+    known = {name: value for name, value in values.items() if name in table.c}
+    connection.execute(sa.update(table).where(table.c.id == number).values(known))
 
 
 def stored(connection: Connection, patient_id: str) -> set[PatientKey]:
@@ -119,7 +112,7 @@ def said_of(connection: Connection, key: PatientKey) -> DataSet:
     if found:
         read: DataSet = orjson.loads(found)
         return read
-    entries = entries_of(connection, key)
+    entries = of_patient(connection, Kind.ENTRY, key)
     return entries[-1].data_set if entries else {}
 
 

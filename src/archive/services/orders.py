@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from archive.dicom.errors import InvalidValue, MissingValue, NoLongerChangeable, NotFound
+from archive.dicom.errors import InvalidValue, MissingValue, NoLongerChangeable, NotFound, OtherPatient
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist import entries as rules
 from archive.dicom.worklist.entries import (
@@ -28,6 +28,7 @@ from archive.dicom.worklist.entries import (
 from archive.index import worklist
 from archive.index.database import Database
 from archive.index.worklist import Entry
+from archive.services import patient_entries
 from archive.services.worklist import Worklist, check_same_patient
 
 _ORDER_NUMBERS = ("FillerOrderNumberImagingServiceRequest", "PlacerOrderNumberImagingServiceRequest")
@@ -72,7 +73,9 @@ class Orders:
         return self._database.write(change)
 
     def _apply(self, connection: Any, order: Order, beside: _Beside, source: str) -> list[int]:
-        asked = rules.facts(order.data_set)
+        brought = patient_entries.resolved(connection, order.data_set)
+        merged, order = brought is not order.data_set, replace(order, data_set=brought)
+        asked = rules.facts(brought)
         there = _entries(connection, order)
         if order.control is Control.ENTER:
             if not any(getattr(asked, name) for name in (*_ORDER_NUMBERS, "AccessionNumber")):
@@ -81,6 +84,8 @@ class Orders:
                     int(rules.PLACER, 16),
                 )
             entry = beside.entry(_named(there, asked), asked)
+            if merged and entry is None:
+                raise OtherPatient(patient_entries.MERGED)
             brought = _completed(order.data_set, entry, _of_procedure(there, asked))
             [(data_set, _)] = rules.entries(brought, self._worklist.defaults())
             return [self._worklist.enter(connection, entry, data_set, _entered(order, entry), source).id]

@@ -3,23 +3,32 @@
 These run within the transaction in which a correction is recorded, whoever asked for it: from the next question on a
 modality gets the right patient, and there is no moment at which the correction stands and the entry does not follow.
 What was there before is kept under the number of the correction, so that undoing it finds the entries of the patient
-that was merged among those of the other.
+that was merged among those of the other. Where nothing is stored of a patient there is no correction: its number is 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
+from archive.dicom.errors import OtherPatient
 from archive.dicom.patient_key import PatientKey
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist import patients as rules
 from archive.dicom.worklist.entries import ISSUER, PATIENT_ID
+from archive.index import correction_rules
 from archive.index import worklist_patients as index
+from archive.index.worklist_patients import Kind
 
-_ENTRIES, _STEPS, _NOW = "entries", "steps", "now"
+MERGED = (
+    "this Patient ID was merged into another one: nothing was changed. Send the surviving one, or undo the merge with "
+    "`archive patients undo` if the ID is somebody else's now"
+)
+
+_NOW = "now"
+_Records = Mapping[Kind, list[index.Record]]
 
 
 def updated(connection: Any, correction: int, key: PatientKey, attributes: Mapping[str, str]) -> None:
@@ -44,11 +53,27 @@ def moved(
     """What belongs to a study is of another patient, with the study. Raises InvalidValue, MissingValue,
     CannotUnderstand."""
     known = rules.demographics(index.said_of(connection, to))
-    mine = {
-        _ENTRIES: index.entries_of_study(connection, study_instance_uid),
-        _STEPS: index.steps_of_study(connection, study_instance_uid),
-    }
+    mine = {kind: index.of_study(connection, kind, study_instance_uid) for kind in Kind}
     _rename(connection, correction, mine, to, {**known, **rules.elements(attributes)})
+
+
+def resolved(connection: Any, data_set: DataSet) -> DataSet:
+    """What somebody brings, who has not heard that its patient was merged, as of the patient who survives; else as it
+    is."""
+    key = rules.key_of(data_set)
+    now = correction_rules.resolve(connection, key) if key.PatientID else key
+    if now == key:
+        return data_set
+    return rules.renamed(data_set, now, rules.demographics(index.said_of(connection, now)))
+
+
+def check_current(connection: Any, data_set: DataSet) -> None:
+    """That nothing new is entered for a patient who was merged, and stays so until this transaction ends. Raises
+    OtherPatient."""
+    key = rules.key_of(data_set)
+    index.hold(connection, key.PatientID)
+    if correction_rules.resolve(connection, key) != key:
+        raise OtherPatient(MERGED)
 
 
 def undone(connection: Any, correction: int) -> None:
@@ -56,30 +81,30 @@ def undone(connection: Any, correction: int) -> None:
     kept = orjson.loads(index.kept(connection, correction) or "{}")
     now = PatientKey(*kept.get(_NOW, ("", "")))
     index.hold(connection, now.PatientID)
-    for name, (find, change, _) in _KINDS.items():
-        for number, (former, after) in kept.get(name, {}).items():
-            found = find(connection, int(number))
+    for kind in Kind:
+        for number, (former, after) in kept.get(kind.value, {}).items():
+            found = index.one(connection, kind, int(number))
             if found is not None and rules.key_of(found.data_set) == now:
-                change(connection, found.id, _restored(found.data_set, former, after))
+                index.change(connection, kind, found.id, _restored(found.data_set, former, after))
 
 
 def _of(connection: Any, key: PatientKey, *others: PatientKey) -> _Records:
-    """All of one patient; those of the others do not become more meanwhile."""
+    """All of one patient; neither that one nor the others get more meanwhile."""
     index.hold(connection, key.PatientID, *(one.PatientID for one in others))
-    return {name: all_of(connection, key) for name, (_, _, all_of) in _KINDS.items()}
+    return {kind: index.of_patient(connection, kind, key) for kind in Kind}
 
 
 def _rename(connection: Any, correction: int, records: _Records, to: PatientKey, said: DataSet) -> None:
     kept: dict[str, Any] = {_NOW: [to.PatientID, to.IssuerOfPatientID]}
-    for name, (_, change, _) in _KINDS.items():
-        for one in records[name]:
+    for kind in Kind:
+        for one in records[kind]:
             made = rules.renamed(one.data_set, to, said)
             tags = rules.changed_tags(one.data_set, made)
             if tags:
-                change(connection, one.id, made)
+                index.change(connection, kind, one.id, made)
                 pair = [rules.before(one.data_set, tags), rules.before(made, tags)]
-                kept.setdefault(name, {})[str(one.id)] = pair
-    if len(kept) > 1:
+                kept.setdefault(kind.value, {})[str(one.id)] = pair
+    if len(kept) > 1 and correction:
         index.keep(connection, correction, orjson.dumps(kept).decode())
 
 
@@ -92,14 +117,3 @@ def _restored(data_set: DataSet, former: rules.Elements, after: rules.Elements) 
         if other_patient or data_set.get(tag) == after.get(tag)
     }
     return rules.restored(data_set, left)
-
-
-_Records = Mapping[str, list[index.Record]]
-_Find = Callable[[Any, int], index.Record | None]
-_Change = Callable[[Any, int, DataSet], None]
-_AllOf = Callable[[Any, PatientKey], list[index.Record]]
-
-_KINDS: Mapping[str, tuple[_Find, _Change, _AllOf]] = {
-    _ENTRIES: (index.entry, index.change_entry, index.entries_of),
-    _STEPS: (index.step, index.change_step, index.steps_of),
-}

@@ -24,6 +24,7 @@ from archive.dicom.worklist.entries import SCHEDULED, STATES, Defaults, Facts
 from archive.index import performed_steps, worklist
 from archive.index.database import Database
 from archive.index.worklist import Entry
+from archive.services import patient_entries
 from archive.settings import WorklistSettings
 
 __all__ = ("Entry", "Worklist", "check_same_patient", "stations")
@@ -154,6 +155,7 @@ class Worklist:
 
     def revise(self, connection: Any, entry: Entry, data_set: DataSet, source: str) -> None:
         """Other content for the same patient. Raises OtherPatient, InstanceConflict, NoLongerChangeable."""
+        data_set = patient_entries.resolved(connection, data_set)
         before, after = rules.facts(entry.data_set), rules.facts(data_set)
         check_same_patient(before, after)
         if _identity(before) != _identity(after):
@@ -167,6 +169,7 @@ class Worklist:
     def _add(self, connection: Any, data_set: DataSet, state: str, source: str) -> int:
         facts = rules.facts(data_set)
         self._check_place(connection, facts)
+        patient_entries.check_current(connection, data_set)
         key = worklist.add(connection, data_set, facts, state or SCHEDULED, source)
         if key is None:
             raise _taken()

@@ -21,6 +21,7 @@ QUALIFIERS = "00100024"
 """Issuer of Patient ID Qualifiers Sequence: of the issuer that was."""
 DEMOGRAPHICS = (PATIENT_NAME, "00100030", "00100032", "00100040", "00101060")
 """Name, birth date and time, sex, mother's birth name: what a merged patient takes from the one that survives."""
+OF_PATIENT = frozenset({*DEMOGRAPHICS, PATIENT_ID, ISSUER, QUALIFIERS})
 _LINES = frozenset({"ST", "LT", "UT"})
 
 Elements = Mapping[str, Mapping[str, Any] | None]
