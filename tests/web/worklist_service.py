@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +76,14 @@ class Agent:
         answer = self.search(**parameters)
         assert answer.status_code in (200, 204, 206), answer.text
         return [one["00080018"]["Value"][0] for one in answer.json()] if answer.content else []
+
+
+def until(true: Callable[[], Any]) -> None:
+    """Wait for something to become true, half a minute at most."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "it did not become true"
+        time.sleep(0.02)
 
 
 def warning(door: Door, text: str) -> str:

@@ -117,7 +117,7 @@ def applied(answer: Answer, asked: Asked) -> Answer:
     said = media_types.parse(answer.media_type)
     name, is_utf_8 = said.name, said.parameters.get("charset", "").lower() == "utf-8"
     json = name.endswith(("/json", "+json"))
-    if answer.status != 200 or not (json or (is_utf_8 and name.startswith("text/"))):
+    if not answer.is_whole or not (json or (is_utf_8 and name.startswith("text/"))):
         return answer
     charset = chosen(asked, name)
     if charset.is_utf_8:

@@ -114,6 +114,14 @@ class Answer:
     length: int | None = None
     etag: str = ""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a whole representation, not a range of its bytes. A search for Workitems says with 206 that
+        there is more to be asked for (PS3.18 Table 11.9.3-1)."""
+        return self.status == 200 or (
+            self.status == 206 and all(name != "Content-Range" for name, _ in self.headers)
+        )
+
 
 class Taker(Protocol):
     """The receiving end of a request body; called from one thread at a time, not always the same one."""

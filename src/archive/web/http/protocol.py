@@ -66,6 +66,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **keywords)
         self._stalled_seconds = idle_seconds
         self._watch: Watch | None = None
+        self._may_upgrade = False
         self._is_web_socket = False
         self._head_seconds = min(HEAD_SECONDS, idle_seconds)
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -96,7 +97,8 @@ class Protocol(HttpToolsProtocol):
         """What begins a request, without offers to upgrade; nothing while more of the head is to come."""
         head, self._head = self._head + data, b""
         if b"\r\n\r\n" in head or len(head) > HEAD_BYTES or not _BEGINS_A_HEAD.match(head):
-            return head if self._asks_for_a_web_socket(head) else _without_upgrade(head)
+            self._may_upgrade = self._asks_for_a_web_socket(head)
+            return head if self._may_upgrade else _without_upgrade(head)
         self._head = head
         self._unset_keepalive_if_required()
         if "head" not in self._timers:
@@ -110,6 +112,10 @@ class Protocol(HttpToolsProtocol):
         fields = head.partition(b"\r\n\r\n")[0]
         [offer, *others] = _UPGRADE.findall(fields) or [b""]
         return not others and bool(_WEB_SOCKET.fullmatch(offer) and _NOTIFICATIONS.match(fields))
+
+    def _should_upgrade_to_ws(self) -> bool:
+        """Not for an offer in a request that was sent ahead of its turn: its head was not looked at."""
+        return self._may_upgrade
 
     def handle_websocket_upgrade(self) -> None:
         """From here on the connection belongs to `web_socket.EventProtocol`."""

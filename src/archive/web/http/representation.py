@@ -37,6 +37,7 @@ def _named_by_content(ready: Prepared, asked: Asked) -> Prepared:
     json = media_types.parse(answer.media_type).name.endswith("json")
     if (
         ready.rest is not None
+        or answer.status != 200
         or not json
         or any(name in ("ETag", "Cache-Control") for name, _ in answer.headers)
     ):
