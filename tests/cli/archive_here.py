@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset
 
 from archive.bootstrap import Archive, build, prepare
+from archive.cli.importing import Report, run
+from archive.cli.sources import gather
 from archive.dicom.instance import Source
 from archive.settings import Settings
 from objects import part10
@@ -26,6 +28,12 @@ def archive_in(folder: Path) -> Iterator[Archive]:
         yield archive
     finally:
         archive.close()
+
+
+def imported(archive: Archive, *paths: Path) -> Report:
+    """As `archive import` does."""
+    with ExitStack() as opened:
+        return run(archive.ingest, gather(paths, opened))
 
 
 def fill(archive: Archive, *objects: Dataset | bytes) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from archive.bootstrap import Archive
-from archive.cli.importing import DICOMDIR, Fate, Report, Result, exit_code, gather, run, store, summary
+from archive.cli.importing import Fate, Report, Result, exit_code, run, summary
+from archive.cli.sources import File, Gathered, files
 from archive.dicom.errors import ConfigurationError
+from archive_here import imported
 from objects import mr, part10
 
 
@@ -19,33 +21,23 @@ def test_folders_are_searched_and_files_taken(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name in ("a/b/2", "a/1", "3"):
         (tmp_path / name).write_text("")
-    assert gather([tmp_path / "a", tmp_path / "3"]) == [tmp_path / "a/1", tmp_path / "a/b/2", tmp_path / "3"]
+    assert files([tmp_path / "a", tmp_path / "3"]) == [tmp_path / "a/1", tmp_path / "a/b/2", tmp_path / "3"]
     with pytest.raises(ConfigurationError, match="absent"):
-        gather([tmp_path / "absent"])
+        files([tmp_path / "absent"])
 
 
 def test_many_files_at_once(archive: Archive, tmp_path: Path) -> None:
-    files = []
     for number in range(30):
-        files.append(tmp_path / f"{number}.dcm")
-        files[-1].write_bytes(part10(mr()))
-    assert {result.fate for result in run(archive.ingest, files).results} == {Fate.STORED}
-    assert {result.fate for result in run(archive.ingest, files).results} == {Fate.ALREADY_THERE}
-
-
-def test_a_dicomdir_is_no_object_and_no_fault(archive: Archive, tmp_path: Path) -> None:
-    data_set = mr(StudyInstanceUID=None)
-    for name in ("DICOMDIR", "lost.dcm"):
-        (tmp_path / name).write_bytes(part10(data_set))
-    assert store(archive.ingest, tmp_path / "DICOMDIR") == Result(
-        tmp_path / "DICOMDIR", Fate.NOT_DICOM, DICOMDIR
-    )
-    assert store(archive.ingest, tmp_path / "lost.dcm").fate is Fate.REFUSED
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{number}.dcm").write_bytes(part10(mr()))
+    assert {result.fate for result in imported(archive, tmp_path / "in").results} == {Fate.STORED}
+    assert {result.fate for result in imported(archive, tmp_path / "in").results} == {Fate.ALREADY_THERE}
 
 
 def test_a_file_that_vanished_is_named(archive: Archive, tmp_path: Path) -> None:
-    result = store(archive.ingest, tmp_path / "gone")
-    assert (result.fate, result.reason) == (Fate.REFUSED, "cannot be read: No such file or directory")
+    gone = tmp_path / "gone"
+    report = run(archive.ingest, Gathered([File(gone, lambda: gone.open("rb"))]))
+    assert report.results == [Result(gone, Fate.REFUSED, "cannot be read: No such file or directory")]
 
 
 def test_the_summary_groups_by_reason_and_names_some() -> None:
@@ -63,14 +55,15 @@ def test_the_summary_groups_by_reason_and_names_some() -> None:
 
 
 def test_an_interrupted_import_says_so(archive: Archive, tmp_path: Path) -> None:
-    class Interrupted(list[Path]):
+    class Interrupted(list[File]):
         """As if Ctrl-C came while the second file was being taken."""
 
-        def __iter__(self) -> Iterator[Path]:
+        def __iter__(self) -> Iterator[File]:
             yield self[0]
             raise KeyboardInterrupt
 
-    report = run(archive.ingest, Interrupted([tmp_path / "one", tmp_path / "two"]))
+    several = [File(path, path.open) for path in (tmp_path / "one", tmp_path / "two")]
+    report = run(archive.ingest, Gathered(Interrupted(several)))
     assert report.interrupted
     assert exit_code(report) == 1
     assert "run it again" in summary(report)
@@ -90,5 +83,12 @@ def test_a_folder_that_cannot_be_read_is_named(
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert gather([tmp_path / "in"]) == [closed]
-    assert store(archive.ingest, closed).fate is Fate.REFUSED
+    assert files([tmp_path / "in"]) == [closed]
+    (result,) = imported(archive, tmp_path / "in").results
+    assert (result.path, result.fate) == (closed, Fate.REFUSED)
+
+
+def test_names_of_files_do_not_steer_the_terminal() -> None:
+    text = summary(Report([Result(Path("a\x1b[2Jb"), Fate.REFUSED, "broken")]))
+    assert "a\\x1b[2Jb" in text
+    assert "\x1b" not in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,18 @@ from typing import Annotated
 import typer
 
 from archive import config
-from archive.cli import ae, commitments, conflicts, export, importing, opening, refusals, rejections, worklist
+from archive.cli import (
+    ae,
+    commitments,
+    conflicts,
+    export,
+    importing,
+    opening,
+    refusals,
+    rejections,
+    sources,
+    worklist,
+)
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
@@ -81,15 +93,21 @@ def serve(
 
 @app.command("import")
 def import_files(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files, folders, zip files, DICOMDIRs.", show_default=False)
+    ],
     config_file: ConfigOption = None,
     data: DataOption = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every file.")] = False,
 ) -> None:
-    """Store files and all files in folders. Ends with 1 if an object was refused; what is not DICOM is named."""
-    files = importing.gather(paths)
-    with opening.archive(opening.settings(config_file, data=data), make=True) as opened:
-        report = importing.run(opened.ingest, files)
+    """Store files, all files in folders and zip files, and all that a DICOMDIR names.
+
+    Ends with 1 if an object was refused, or is missing on a medium; what is not DICOM is named."""
+    with ExitStack() as kept:
+        gathered = sources.gather(paths, kept)
+        settings = opening.settings(config_file, data=data)
+        opened = kept.enter_context(opening.archive(settings, make=True))
+        report = importing.run(opened.ingest, gathered)
     typer.echo(importing.summary(report, names=None if verbose else importing.NAMES))
     raise typer.Exit(importing.exit_code(report))
 

@@ -19,7 +19,7 @@ def show(headings: list[str], rows: list[list[str]]) -> None:
     """A table on a terminal; lines with tabs for a program. Strangers choose some of the texts, so what could steer
     a terminal is shown as its number."""
     console = Console()
-    safe = [[_printable(cell) for cell in row] for row in rows]
+    safe = [[printable(cell) for cell in row] for row in rows]
     if not console.is_terminal:
         for row in safe:
             typer.echo("\t".join(row))
@@ -30,5 +30,6 @@ def show(headings: list[str], rows: list[list[str]]) -> None:
     console.print(table)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """With numbers for what could steer a terminal."""
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)

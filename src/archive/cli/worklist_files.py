@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from archive.bootstrap import Archive
-from archive.cli import importing
+from archive.cli import sources
 from archive.dicom.errors import ArchiveError, CannotUnderstand, InstanceConflict, ObjectTooLarge
 from archive.dicom.part10 import FileMetaReader
 from archive.dicom.reading import data_set
@@ -43,7 +43,7 @@ class Report:
 def run(archive: Archive, paths: Iterable[Path]) -> Report:
     """Enter what the files hold. Each entry stands for itself, but the orders of one HL7 message."""
     report = Report()
-    for path in importing.gather(paths):
+    for path in sources.files(paths):
         try:
             _enter(archive, path, report)
         except ArchiveError as error:
