@@ -176,6 +176,7 @@ def listening(peer: DimsePeer, store: Callable[[Any], int], *handlers: Any) -> I
         ae.add_supported_context(sop_class, [uids.EXPLICIT, uids.IMPLICIT])
     ae.add_supported_context(uids.VERIFICATION)
     ae.add_supported_context(uids.COMMITMENT, scu_role=True, scp_role=True)
+    ae.add_supported_context(uids.UPS_EVENT, scu_role=True, scp_role=True)
     bound = [(evt.EVT_C_STORE, store), (evt.EVT_C_ECHO, taken), *handlers]
     try:
         server = ae.start_server(("", peer.destination_port), block=False, evt_handlers=bound)

@@ -84,7 +84,7 @@ def _letters(id_: str) -> str:
     return found[0] if found else ""
 
 
-CHAPTERS = ("N", "Q", "R", "S", "CAP", "COM", "DEL", "URI", "DIM")
+CHAPTERS = ("N", "Q", "R", "S", "CAP", "COM", "DEL", "URI", "UPS", "DIM")
 
 
 def _order(one: Check) -> tuple[int, int, int]:

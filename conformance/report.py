@@ -15,6 +15,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]
 CHAPTER_TITLES = {
     "N": "Content negotiation", "Q": "Search (QIDO-RS)", "R": "Retrieve (WADO-RS)", "S": "Store (STOW-RS)",
     "CAP": "Retrieve Capabilities", "COM": "Storage Commitment", "DEL": "Delete (extension)",
+    "UPS": "Worklist Service (UPS-RS)",
     "URI": "URI service (WADO-URI)", "DIM": "DIMSE beside the web",
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from pynetdicom.acse import ACSE
 
 import wrong_scp
 from conformance import pictures, registry, runner
-from conformance.checks import dimse_tasks
+from conformance.checks import dimse_tasks, dimse_workitems
 from conformance.client import Client
 from conformance.objects import ramp8
 from conformance.registry import Check
@@ -100,6 +100,7 @@ def test_every_check_fails_at_some_wrong_server() -> None:
 
 def test_every_check_of_dimse_fails_at_some_wrong_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dimse_tasks, "SECONDS", 1)
+    monkeypatch.setattr(dimse_workitems, "SECONDS", 1)
     monkeypatch.setattr(ACSE, "_check_async_ops", wrong_scp.wide_window)
     asked, failed = checks(DIMSE, of=True), set()
     for wrong, wanted in WRONG_PEERS.items():

@@ -24,7 +24,7 @@ REQUIREMENTS = {
     **{f"Q{n}": "search" for n in range(1, 14)},
     **{f"R{n}": "retrieve" for n in range(1, 9)},
     **{f"S{n}": "store" for n in range(1, 8)},
-    **dict.fromkeys(("CAP", "COM", "DEL", "URI", "DIM"), "service"),
+    **dict.fromkeys(("CAP", "COM", "DEL", "URI", "DIM", "UPS"), "service"),
 }
 
 

@@ -17,6 +17,7 @@ from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 
 from conformance import objects, uids
 from conformance.checks.dimse_associations import PRINTING, UNKNOWN_SYNTAX
+from conformance.checks.dimse_workitems import CLASSES
 from conformance.world import DimsePeer
 
 QUERIES = (
@@ -42,7 +43,7 @@ OUT_OF_RESOURCES = 0xA700
 def entity(*more: str) -> AE:
     """An AE with everything that the suite proposes, and more."""
     ae = AE("WRONG")
-    for sop_class in (uids.VERIFICATION, *QUERIES, uids.COMMITMENT, uids.PERFORMED_STEP, *more):
+    for sop_class in (uids.VERIFICATION, *QUERIES, uids.COMMITMENT, uids.PERFORMED_STEP, *CLASSES, *more):
         ae.add_supported_context(sop_class, SYNTAXES)
     for sop_class in STORED:
         ae.add_supported_context(sop_class, SYNTAXES, scu_role=True, scp_role=True)
@@ -79,7 +80,8 @@ def refusing(destination_port: int) -> Any:
     single = [(evt.EVT_C_ECHO, lambda event: 0x0122), (evt.EVT_C_STORE, lambda event: OUT_OF_RESOURCES)]
     many = [(evt.EVT_C_FIND, lambda event: iter([(OUT_OF_RESOURCES, None)]))]
     retrieves = [(evt.EVT_C_MOVE, moved), (evt.EVT_C_GET, got)]
-    normalized = [(kind, _once(0x0110)) for kind in (evt.EVT_N_ACTION, evt.EVT_N_CREATE, evt.EVT_N_SET)]
+    kinds = (evt.EVT_N_ACTION, evt.EVT_N_CREATE, evt.EVT_N_GET, evt.EVT_N_SET)
+    normalized = [(kind, _once(0x0110)) for kind in kinds]
     return serving(entity(), [*single, *many, *retrieves, *normalized], destination_port)
 
 
