@@ -147,11 +147,11 @@ def found(w: World) -> None:
     keys.WorklistLabel, keys.ProcedureStepState, keys.ProcedureStepLabel = (
         f"CONF{w.run}",
         "SCHEDULED",
-        "Sought",
+        "Found",
     )
     keys.SOPInstanceUID, keys.PatientName = "", ""
     with _Opened(w) as worklist:
-        uid = worklist.new(w, ProcedureStepLabel="Sought")
+        uid = worklist.new(w, ProcedureStepLabel="Found")
         worklist.new(w, ProcedureStepLabel="Other")
         matches = worklist.find(keys)
     expect([str(one.get("SOPInstanceUID")) for one in matches] == [uid], "the matches are others")
