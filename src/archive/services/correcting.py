@@ -9,7 +9,6 @@ read again, and must say what was wanted.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,9 +21,10 @@ from archive.dicom.attributes import BY_TAG
 from archive.dicom.demographics import tag_of
 from archive.dicom.errors import CannotUnderstand, NotFound
 from archive.dicom.instance import BulkValue, Instance, Source, StoredInstance
+from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.dicom.writing import correcting
-from archive.dicom.writing.coercion import Circumstances, Coercer
+from archive.dicom.writing.coercion import Circumstances, Coerced, Coercer
 from archive.index import kept
 from archive.index.correction_rules import Value
 from archive.services import shaping
@@ -32,8 +32,6 @@ from archive.services.shaping import Shape, Written
 from archive.storage.base import Blob, BlobStore
 
 _PIECE = 1 << 17
-_CHARACTER_SET = re.compile(rb'"00080005":\{"vr":"CS"(?:,"Value":(\[[^\]]*\]))?\}')
-_SEQUENCE = b'"vr":"SQ"'
 _TEXTS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT", "UN"))
 
 
@@ -53,7 +51,7 @@ class Rewriting:
     @property
     def shape(self) -> Shape:
         """What it is to become. Raises InvalidValue where it cannot say the values."""
-        wanted = _wanted(self.values, self.metadata, self.bulk_values)
+        wanted = self._wanted()
         syntax = self.stored.transfer_syntax_uid
 
         def pieces() -> Iterator[bytes]:
@@ -70,6 +68,21 @@ class Rewriting:
 
         tags = tuple(sorted(tag_of(keyword) for keyword in self.values))
         return Shape(syntax, pieces, tags)
+
+    def _wanted(self) -> tuple[Coerced, ...]:
+        if all(value.isascii() for value in self.values.values()):
+            return correcting.wanted(self.values, (), is_ascii=True)
+        is_ascii = _is_ascii(self.metadata) and not any(value.vr in _TEXTS for value in self.bulk_values)
+        return correcting.wanted(self.values, self._character_sets(), is_ascii=is_ascii)
+
+    def _character_sets(self) -> tuple[str, ...]:
+        """Those that the object names. They are read from its bytes, as its metadata is in UTF-8 whatever it was."""
+        reader = DataSetReader(self.stored.transfer_syntax_uid, wanted=frozenset((correcting.CHARACTER_SET,)))
+        with self.opened() as blob:
+            length = min(self.stored.data_set_length, _PIECE)
+            for piece in blob.pieces(self.stored.data_set_offset, length):
+                reader.feed(piece)
+        return reader.values(correcting.CHARACTER_SET)
 
     @property
     def is_changed(self) -> bool:
@@ -148,21 +161,10 @@ def _one(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _wanted(values: Mapping[str, str], metadata: bytes, bulk_values: Sequence[BulkValue]) -> tuple[Any, ...]:
-    if all(value.isascii() for value in values.values()):
-        return correcting.wanted(values, (), is_ascii=True)
-    named, is_ascii = _character_sets(metadata)
-    is_ascii = is_ascii and not any(value.vr in _TEXTS for value in bulk_values)
-    return correcting.wanted(values, named, is_ascii=is_ascii)
-
-
-def _character_sets(metadata: bytes) -> tuple[tuple[str, ...], bool]:
-    """Those that an object names, and whether all its texts are ASCII. Its metadata may be longer than memory bears."""
+def _is_ascii(metadata: bytes) -> bool:
+    """Whether all texts of an object are ASCII. Its metadata may be longer than memory bears."""
     reader = zstandard.ZstdDecompressor().stream_reader(metadata)
-    head, is_ascii = b"", True
+    is_ascii = True
     while piece := reader.read(_PIECE):
-        head, is_ascii = head or piece, is_ascii and piece.isascii()
-    found = _CHARACTER_SET.search(head)
-    if found is None or _SEQUENCE in head[: found.start()]:
-        return (), is_ascii
-    return tuple(str(value or "") for value in orjson.loads(found[1] or b"[]")), is_ascii
+        is_ascii = is_ascii and piece.isascii()
+    return is_ascii

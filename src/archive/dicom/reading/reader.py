@@ -78,6 +78,11 @@ class DataSetReader:
         """SOPClassUID and SOPInstanceUID as far as they were read, "" else, unchecked: for reports of failure."""
         return self._first(_IDENTITY["SOPClassUID"]), self._first(_IDENTITY["SOPInstanceUID"])
 
+    def values(self, tag: int) -> tuple[str, ...]:
+        """Those of an attribute that is wanted, as far as it was read."""
+        element = self._metadata.elements.get(tag)
+        return element.values if element is not None else ()
+
     def feed(self, piece: bytes | bytearray | memoryview) -> None:
         """Take the next piece. Raises CannotUnderstand as soon as it is known that the data set is broken, and again
         for every piece after that."""
@@ -169,8 +174,7 @@ class DataSetReader:
         return frames.encapsulated_table(fragments, pixel_data.length, description, video, big_endian).pack()
 
     def _first(self, tag: int) -> str:
-        element = self._metadata.elements.get(tag)
-        return element.values[0] if element is not None and element.values else ""
+        return next(iter(self.values(tag)), "")
 
     def _number(self, tag: int, default: int) -> int:
         """An attribute that is a number, if its value is one and no nonsense."""

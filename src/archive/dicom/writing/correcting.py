@@ -55,12 +55,14 @@ def _coerced(keyword: str, value: str) -> Coerced:
     if value.startswith(_ENCODED) and vr_of(keyword) == "SQ":
         element = base64.b64decode(value.removeprefix(_ENCODED))
         return Coerced(tag_of(keyword), "SQ", "", element)
+    if not value and vr_of(keyword) == "SQ":
+        return Coerced(
+            tag_of(keyword), "SQ", "", removed=True
+        )  # a module may want an item of one that is there
     return Coerced(tag_of(keyword), vr_of(keyword), value)
 
 
-def _sets(
-    texts: Iterable[tuple[str, str]], named: tuple[str, ...], *, is_ascii: bool
-) -> tuple[str, ...]:
+def _sets(texts: Iterable[tuple[str, str]], named: tuple[str, ...], *, is_ascii: bool) -> tuple[str, ...]:
     said = list(texts)
     for sets in (named, *_wider(named, is_ascii=is_ascii)):
         failing = next((keyword for keyword, value in said if not _says(sets, value, vr_of(keyword))), None)
