@@ -150,16 +150,13 @@ def arrive(connection: Connection, one: Kept) -> int:
 
 def held_of(connection: Connection, asked: Sequence[Reference]) -> set[str]:
     """The UIDs of which bytes are held, of instances that stand where these references say."""
-    copies = sa.select(
-        rejected_copy.c.SOPInstanceUID, rejected_copy.c.SeriesInstanceUID, rejected_copy.c.StudyInstanceUID
-    )
+    names = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+    copies = sa.select(*(rejected_copy.c[name] for name in names))
     uids = [rows.uid(one.SOPInstanceUID) for one in asked]
-    found = set(connection.execute(copies.where(among(rejected_copy.c.SOPInstanceUID, uids))).tuples())
+    within = copies.where(among(rejected_copy.c.SOPInstanceUID, uids))
+    found = {tuple(row) for row in connection.execute(within)}
     return {
-        one.SOPInstanceUID
-        for one in asked
-        if (rows.uid(one.SOPInstanceUID), rows.uid(one.SeriesInstanceUID), rows.uid(one.StudyInstanceUID))
-        in found
+        one.SOPInstanceUID for one in asked if tuple(rows.uid(getattr(one, name)) for name in names) in found
     }
 
 
