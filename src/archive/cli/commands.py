@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,11 +15,10 @@ from archive.cli import (
     commitments,
     conflicts,
     export,
-    importing,
+    import_files,
     opening,
     refusals,
     rejections,
-    sources,
     worklist,
 )
 from archive.cli.opening import ConfigOption, DataOption
@@ -45,6 +42,7 @@ app.add_typer(commitments.notifications_app, name="notifications")
 app.add_typer(worklist.app, name="worklist")
 app.add_typer(config_app, name="config")
 app.command()(refusals.refusals)
+app.command("import")(import_files.import_files)
 app.command()(export.export)
 
 
@@ -89,27 +87,6 @@ def serve(
     """Run the archive until Ctrl-C or SIGTERM."""
     options = {"data": data, "http__listen": http, "dimse__listen": dimse, "workers": workers}
     raise typer.Exit(run_supervisor(opening.settings(config_file, **options)))
-
-
-@app.command("import")
-def import_files(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Files, folders, zip files, DICOMDIRs.", show_default=False)
-    ],
-    config_file: ConfigOption = None,
-    data: DataOption = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every file.")] = False,
-) -> None:
-    """Store files, all files in folders and zip files, and all that a DICOMDIR names.
-
-    Ends with 1 if an object was refused, or is missing on a medium; what is not DICOM is named."""
-    with ExitStack() as kept:
-        gathered = sources.gather(paths, kept)
-        settings = opening.settings(config_file, data=data)
-        opened = kept.enter_context(opening.archive(settings, make=True))
-        report = importing.run(opened.ingest, gathered)
-    typer.echo(importing.summary(report, names=None if verbose else importing.NAMES))
-    raise typer.Exit(importing.exit_code(report))
 
 
 @config_app.command("check")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from archive.cli.tables import printable
 from archive.dicom.errors import ArchiveError, NotDicom
 from archive.dicom.instance import Source
 from archive.services.ingest import Ingest
+from archive.services.receipts import Receipt
+from archive.services.reconciling import LeftOut
 
 PIECE = 1 << 20
 THREADS = 4
@@ -30,6 +32,9 @@ NAMES = 20
 """Files named for each reason, unless all are asked for."""
 
 KEPT_ASIDE = "its identifiers are taken; see `archive conflicts list --all`"
+UNCHANGED = (
+    "stored before, and says something else of its patient or order: change that with `archive patients`"
+)
 NO_DIRECTORY = "this DICOMDIR cannot be read, so nobody can tell whether files are missing: {}"
 
 
@@ -42,11 +47,13 @@ class Fate(enum.Enum):
     REFUSED = "Refused"
     NOT_DICOM = "Not DICOM"
     MISSING = "Missing"
+    UNCHANGED = "Unchanged"
+    LEFT_OUT = "Left out"
 
 
-FAILED = (Fate.REFUSED, Fate.MISSING)
-_TOLD = (Fate.REFUSED, Fate.MISSING, Fate.KEPT_ASIDE, Fate.NOT_DICOM)
-_SELDOM = frozenset((Fate.MISSING,))
+FAILED = (Fate.REFUSED, Fate.MISSING, Fate.UNCHANGED)
+_TOLD = (Fate.REFUSED, Fate.MISSING, Fate.UNCHANGED, Fate.KEPT_ASIDE, Fate.NOT_DICOM)
+_SELDOM = frozenset((Fate.MISSING, Fate.UNCHANGED, Fate.LEFT_OUT))
 """Not counted where there is none."""
 
 
@@ -68,14 +75,18 @@ class Report:
     interrupted: bool = False
 
 
-def run(ingest: Ingest, gathered: Gathered) -> Report:
+Differs = Callable[[str], bool]
+"""Whether an instance that was stored before says something else than is wanted now."""
+
+
+def run(ingest: Ingest, gathered: Gathered, differs: Differs = lambda _: False) -> Report:
     """Store the files, with a progress bar on stderr. Ctrl-C ends it after the files at hand."""
     results: list[Result] = []
     with progress.bar() as bar, ThreadPoolExecutor(THREADS) as executor:
         task = bar.add_task("Importing", total=len(gathered.files))
         try:
             for result in progress.as_done(
-                executor, lambda file: store(ingest, file), gathered.files, 2 * THREADS
+                executor, lambda file: store(ingest, file, differs), gathered.files, 2 * THREADS
             ):
                 results.append(result)
                 bar.advance(task)
@@ -84,7 +95,7 @@ def run(ingest: Ingest, gathered: Gathered) -> Report:
     return Report([*results, *_missing(gathered.media, results)])
 
 
-def store(ingest: Ingest, file: File) -> Result:
+def store(ingest: Ingest, file: File, differs: Differs) -> Result:
     """Store one file."""
     path = file.path
     if file.refused:
@@ -94,8 +105,11 @@ def store(ingest: Ingest, file: File) -> Result:
             while piece := opened.read(PIECE):
                 reception.write(piece)
             receipt = reception.finish()
+        return _stored(path, receipt, differs)
     except NotDicom as error:
         return Result(path, Fate.NOT_DICOM, error.reason)
+    except LeftOut as error:
+        return Result(path, Fate.LEFT_OUT, error.reason)
     except ArchiveError as error:
         return Result(path, Fate.REFUSED, error.reason)
     except UNREADABLE as error:
@@ -105,10 +119,15 @@ def store(ingest: Ingest, file: File) -> Result:
         return Result(
             path, Fate.REFUSED, f"a fault of the archive ({type(error).__name__}): please report it"
         )
+
+
+def _stored(path: Path, receipt: Receipt, differs: Differs) -> Result:
     uid = receipt.SOPInstanceUID
     if receipt.kept_aside:
         return Result(path, Fate.KEPT_ASIDE, KEPT_ASIDE, uid)
-    return Result(path, Fate.ALREADY_THERE if receipt.already_there else Fate.STORED, "", uid)
+    if not receipt.already_there:
+        return Result(path, Fate.STORED, "", uid)
+    return Result(path, *((Fate.UNCHANGED, UNCHANGED) if differs(uid) else (Fate.ALREADY_THERE, "")), uid)
 
 
 def _missing(several: Iterable[Medium[File]], results: Iterable[Result]) -> Iterator[Result]:

@@ -130,7 +130,7 @@ def _within(roots: Iterable[Path], file: File) -> File:
 
 
 def _file(path: Path, refused: str = "") -> File:
-    return File(path, partial(open, path, "rb"), refused)
+    return File(path, lambda: path.open("rb"), refused)
 
 
 def files(paths: Iterable[Path]) -> list[Path]:
