@@ -10,6 +10,7 @@ from dataclasses import fields
 
 from archive.dicom.receiving.commitment import PUSH_MODEL
 from archive.dicom.sop_classes import sop_class_name
+from archive.dicom.workitems.attributes import EVENT
 from archive.dicom.writing.availability import INSTANCE_AVAILABILITY_NOTIFICATION
 from archive.dimse import extended
 from archive.dimse.contexts import SERVICES, Service
@@ -54,6 +55,13 @@ def requested_services() -> Table:
             "SCU",
             "AE titles with the rule `notify`",
         ),
+        (
+            sop_class_name(EVENT),
+            EVENT,
+            "N-EVENT-REPORT",
+            "SCP",
+            "AE titles that are subscribed to workitems by N-ACTION",
+        ),
     )
 
 
@@ -74,7 +82,7 @@ def extended_negotiation() -> Table:
 
 
 def _agreed(service: Service, given: bytes) -> str:
-    if service.operation is Operation.WORKLIST:
+    if service.operation in (Operation.WORKLIST, Operation.UPS):
         names: tuple[str, ...] = _WORKLIST_BYTES
     else:
         names = tuple(field.name.replace("_", " ") for field in fields(Agreed))
@@ -121,6 +129,10 @@ def token_settings() -> Table:
 
 def worklist_settings() -> Table:
     return settings_of("worklist")
+
+
+def workitem_settings() -> Table:
+    return settings_of("workitems")
 
 
 def order_settings() -> Table:

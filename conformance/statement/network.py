@@ -8,14 +8,16 @@ from pydicom.uid import UID_dictionary
 
 from archive.config import KEYS
 from archive.dicom import errors
+from archive.dicom.attribute_ids import path_name
 from archive.dicom.errors import ArchiveError
-from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, tag_text
 from archive.dicom.pixels.codecs import DECODERS
 from archive.dicom.pixels.encoders import ENCODERS
 from archive.dicom.sop_classes import is_storage, sop_class_name
 from archive.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
-from archive.dimse import statuses
-from archive.dimse.contexts import SERVICES, UNCOMPRESSED
+from archive.dicom.workitems.attributes import ATTRIBUTES
+from archive.dimse import statuses, ups
+from archive.dimse.contexts import SERVICES, UNCOMPRESSED, Service
 from archive.dimse.server import HANDLERS
 from archive.security.operations import Operation
 from archive.services.receipts import COERCED
@@ -32,9 +34,15 @@ def implementation() -> Table:
 
 
 def network_services() -> Table:
-    rows = [(sop_class_name(uid), uid, one.operation.command, "SCP") for uid, one in SERVICES.items()]
+    rows = [(sop_class_name(uid), uid, _requests(uid, one), "SCP") for uid, one in SERVICES.items()]
     storage = ("Storage: each SOP Class of annex A, and private ones", "", Operation.STORE.command)
     return ("SOP Class", "UID", "Operation", "Role"), [*rows, (*storage, "SCP; SCU with C-GET")]
+
+
+def _requests(uid: str, service: Service) -> str:
+    """Of one right several SOP Classes may have each its own."""
+    own = sorted(primitive.__name__.replace("_", "-") for primitive in ups.REQUESTS.get(uid, ()))
+    return ", ".join(own) or service.operation.command
 
 
 def storage_sop_classes() -> Table:
@@ -191,6 +199,53 @@ def performed_step_statuses() -> Table:
         errors.ArchiveError,
     )
     return _statuses(Operation.MPPS, raised, fixed)
+
+
+def workitem_statuses() -> Table:
+    fixed: dict[int, str] = {
+        statuses.SUCCESS: "It is done; or all matches have been sent.",
+        ups.ALREADY_CANCELED: "The workitem is in the requested state of CANCELED already.",
+        ups.ALREADY_COMPLETED: "The workitem is in the requested state of COMPLETED already.",
+        statuses.INVALID_SOP_INSTANCE: "The SOP Instance UID is no UID.",
+        statuses.NO_SUCH_ACTION: "The Action Type ID is none of those of the context.",
+        statuses.PENDING: "A match.",
+        statuses.PENDING_WITH_UNSUPPORTED_KEYS: "A match; a key with a value did not restrict.",
+        statuses.CANCELLED: "C-CANCEL-RQ was received.",
+    }
+    for error in (errors.InvalidQuery, errors.OutOfResources, errors.CannotUnderstand):
+        fixed[statuses.row(error).query] = f"C-FIND: {meaning_of(error)}"
+    raised = (
+        errors.MissingAttribute,
+        errors.MissingValue,
+        errors.InvalidValue,
+        errors.InstanceConflict,
+        errors.InvalidQuery,
+        errors.NoSuchWorkitem,
+        errors.WorkitemEnded,
+        errors.WrongTransactionUID,
+        errors.WorkitemClaimed,
+        errors.ScheduledByCreation,
+        errors.FinalStateNotMet,
+        errors.UnknownReceiver,
+        errors.NotScheduled,
+        errors.NotInProgress,
+        errors.WorkitemCompleted,
+        errors.PerformerOutOfReach,
+        errors.ActionNotAppropriate,
+        errors.NotAuthorized,
+        errors.OutOfResources,
+        errors.ArchiveError,
+    )
+    return _statuses(Operation.UPS, raised, fixed)
+
+
+def workitem_attributes() -> Table:
+    """What is asked of the attributes of a workitem, beside PS3.4 Table CC.2.5-3."""
+    rows = (
+        (path_name((int(tag, 16),)), tag_text(int(tag, 16)), row.creation.value, row.setting.value)
+        for tag, row in sorted(ATTRIBUTES.items())
+    )
+    return ("Attribute", "Tag", "N-CREATE", "N-SET"), rows
 
 
 def _statuses(operation: Operation, raised: Sequence[type[ArchiveError]], fixed: Mapping[int, str]) -> Table:
