@@ -6,17 +6,21 @@ import json
 from dataclasses import dataclass
 from functools import partial
 
-from archive.dicom.rules.compressions import compression_rule
+from archive.dicom.reading.reader import WANTED
+from archive.dicom.rules.coercions import coercion_rule
+from archive.dicom.rules.compressions import CompressionRule, compression_rule
 from archive.dicom.writing.coercion import coerced
 from archive.index.database import Database
 from archive.security.identity import Identities
 from archive.security.tokens import Tokens
 from archive.services.admission import Admissions
 from archive.services.ae_titles import AETitles
-from archive.services.coercing import Coercions
+from archive.services.coercing import Coercing, Coercions
 from archive.services.commitment import Commitment
 from archive.services.compressing import Compressing
 from archive.services.conflicts import Conflicts
+from archive.services.correction_work import CorrectionWork
+from archive.services.corrections import Corrections
 from archive.services.delete import Deletion
 from archive.services.delivery import Delivery
 from archive.services.duplicates import Policies
@@ -25,6 +29,8 @@ from archive.services.health import Health
 from archive.services.ingest import Ingest
 from archive.services.notifications import Notifications
 from archive.services.orders import Orders
+from archive.services.patient_updates import PatientUpdates
+from archive.services.patients import Patients
 from archive.services.performed_steps import PerformedSteps
 from archive.services.refusals import Refusals
 from archive.services.rejecting import note_of
@@ -36,6 +42,7 @@ from archive.services.search import Search
 from archive.services.seats import Seats
 from archive.services.shaping import Shaper
 from archive.services.thumbnails import Thumbnails
+from archive.services.up_to_date import UpToDate
 from archive.services.workitem_events import WorkitemEvents
 from archive.services.workitems import Workitems
 from archive.services.worklist import Worklist
@@ -59,6 +66,8 @@ class Archive:
     delivery: Delivery
     deletion: Deletion
     conflicts: Conflicts
+    corrections: Corrections
+    patients: Patients
     rejections: Rejections
     commitment: Commitment
     reports: Reports
@@ -70,6 +79,7 @@ class Archive:
     workitems: Workitems
     workitem_events: WorkitemEvents
     orders: Orders
+    patient_updates: PatientUpdates
     performed_steps: PerformedSteps
     health: Health
 
@@ -118,9 +128,28 @@ def coercions(settings: Settings) -> Coercions:
 
 
 def shapers(settings: Settings) -> tuple[Shaper, ...]:
-    """What is made of new objects, in this order: coerced by rules, corrected, compressed."""
-    compressions = tuple(compression_rule(json.loads(rule.text)) for rule in settings.compression)
-    return (Compressing(compressions),) if compressions else ()
+    """What is made of new objects, in this order: coerced by rules, compressed; and in the end corrected."""
+    coercing, compressions = coercing_by_rules(settings), compression_rules(settings)
+    made: tuple[Shaper, ...] = (coercing,) if coercing is not None else ()
+    return (*made, Compressing(compressions)) if compressions else made
+
+
+def coercing_by_rules(settings: Settings) -> Coercing | None:
+    """What carries the rules of coercion out; None without any."""
+    rules = tuple(coercion_rule(json.loads(rule.text)) for rule in settings.coercion_rules)
+    return Coercing(rules, settings.dimse.ae_title) if rules else None
+
+
+def compression_rules(settings: Settings) -> tuple[CompressionRule, ...]:
+    """The rules of compression."""
+    return tuple(compression_rule(json.loads(rule.text)) for rule in settings.compression)
+
+
+def wanted(settings: Settings) -> frozenset[int]:
+    """The attributes of each object that are to be known: to the index, and to the rules."""
+    coercing = coercing_by_rules(settings)
+    of_rules = (rule.conditions.tags for rule in compression_rules(settings))
+    return WANTED.union(coercing.tags if coercing is not None else (), *of_rules)
 
 
 def reasons_shown(settings: Settings) -> frozenset[Reason]:
@@ -138,6 +167,7 @@ def ingesting(settings: Settings, store: BlobStore, database: Database, titles: 
         Policies(titles, settings.dimse.duplicates).of,
         shapers(settings),
         partial(note_of, shown=reasons_shown(settings)),
+        wanted=wanted(settings),
     )
 
 
@@ -156,25 +186,27 @@ def build(settings: Settings) -> Archive:
     """The archive in this process. `prepare` must have run."""
     store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
     database = open_database(settings)
-    retrieve = Retrieve(store, database)
+    retrieve, search = Retrieve(store, database), Search(database)
     commitment = Commitment(store, database)
     delivery = Delivery(retrieve)
     rendering = Rendering(retrieve, delivery, lettering)
     titles, refusals = AETitles(database, settings.dimse.own_ae_titles), Refusals(database)
     worklist = Worklist(database, settings.worklist)
+    corrections = Corrections(database, CorrectionWork(store, database, settings.dimse.ae_title))
     ingest = ingesting(settings, store, database, titles)
     return Archive(
         settings=settings,
         store=store,
         database=database,
         ingest=ingest,
-        search=Search(database),
+        search=search,
         retrieve=retrieve,
         rendering=rendering,
         thumbnails=Thumbnails(retrieve, rendering),
         delivery=delivery,
         deletion=Deletion(store, database),
-        conflicts=Conflicts(store, database),
+        conflicts=Conflicts(store, database, up_to_date=UpToDate(store, database, ingest.late_arrivals)),
+        corrections=corrections,
         rejections=Rejections(store, database, ingest, reasons_shown(settings)),
         commitment=commitment,
         reports=Reports(database, commitment, titles.get, settings),
@@ -186,6 +218,7 @@ def build(settings: Settings) -> Archive:
         workitems=Workitems(database, titles, settings.workitems),
         workitem_events=WorkitemEvents(database, titles, settings),
         orders=Orders(database, worklist),
+        patient_updates=PatientUpdates(database, corrections),
         performed_steps=PerformedSteps(database),
         health=Health(store, database),
     )

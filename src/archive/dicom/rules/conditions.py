@@ -24,6 +24,8 @@ from archive.dicom.rules.tables import Table
 _MODALITY = 0x00080060
 _UID_PATTERN = re.compile(r"[0-9.*?]{1,64}", re.ASCII)
 LONGEST_PATTERN = 1024
+UNKNOWN = "\ufffd"
+"""Stands for a value that is there and was not understood: of another VR, or very long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,11 @@ def values_of(instance: Instance) -> Callable[[int], tuple[str, ...]]:
 
 def _values(instance: Instance, tag: int) -> tuple[str, ...]:
     element = instance.attributes.get(tag)
-    return element.values if element is not None else ()
+    if element is None or element.values:
+        return element.values if element is not None else ()
+    is_long = any(value.path == f"{tag:08X}" for value in instance.bulk_values)
+    is_empty = element.json == f'{{"vr":"{element.vr}"}}' and not is_long
+    return () if is_empty else (UNKNOWN,)
 
 
 def _modality(_: Source, instance: Instance) -> str:
