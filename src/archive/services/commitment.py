@@ -7,7 +7,7 @@ So is another version that the same sender brought and about which nobody has de
 A few small objects are read at once. For more, the request is entered into the index together with a job, which checks
 some items, notes how far it came, and leaves a job for the rest: no restart loses it, and no worker is away for long.
 The same decision serves both doors. Who asks by DIMSE is told (`reports`), and what it names may still be on its way:
-instances that are not there are waited for a while.
+instances that are not there are waited for a while. A rejection note is committed to although nobody finds it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from archive.dicom.receiving.commitment import (
     Reference,
     Verdict,
 )
-from archive.index import commitments, conflicts, instances, outbox, reports
+from archive.index import commitments, conflicts, instances, outbox, rejections, reports
 from archive.index.commitments import State
 from archive.index.database import Database
 from archive.storage.base import BlobStore
@@ -207,6 +207,7 @@ class Commitment:
         uids = tuple({one.SOPInstanceUID for one in references})
         with self._database.read() as connection:
             found = list(instances.instances(connection, Scope(sop_instance_uids=uids)))
+            found += [one.note.stored for one in rejections.find_notes(connection, uids)]
         return {stored.SOPInstanceUID: stored for stored in found}
 
     def _undecided(self, references: Sequence[Reference], source: Source) -> set[str]:

@@ -131,6 +131,8 @@ class Fate:
     outcome: Outcome
     held: bool = False
     conflict_id: int = 0
+    hidden: bool = False
+    """A rejection note: safe, and found by nobody."""
 
     @property
     def refused(self) -> bool:

@@ -236,6 +236,7 @@ class Reception:
             offending,
             fate.conflict_id,
             fate.held,
+            fate.hidden,
         )
 
     @property

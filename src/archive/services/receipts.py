@@ -28,7 +28,7 @@ class Receipt:
     `warning`: the status (PS3.4 table B.2-1) or Warning Reason (PS3.18 table I.2-1) that the sender is to hear, 0 for
     none; `remark` says it in words, and `offending` are the tags of the elements that it is about. `conflict_id` is the
     number of the record where the object was `kept_aside`, and is not found under its UIDs, or has taken the place of
-    another one."""
+    another one. `hidden`: it is a rejection note, and is kept where nobody finds it."""
 
     SOPClassUID: str
     SOPInstanceUID: str
@@ -40,6 +40,12 @@ class Receipt:
     offending: tuple[int, ...] = ()
     conflict_id: int = 0
     kept_aside: bool = False
+    hidden: bool = False
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is found under its UIDs."""
+        return not (self.kept_aside or self.hidden)
 
 
 @dataclass(frozen=True, slots=True)

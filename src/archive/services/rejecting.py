@@ -19,12 +19,21 @@ from archive.dicom.errors import InstanceConflict, ObjectMismatch, ObjectTooLarg
 from archive.dicom.instance import Instance, Scope, StoredInstance
 from archive.dicom.receiving.commitment import Reference
 from archive.dicom.rejection_notes import EVIDENCE, Reason, reason_of, references
-from archive.index import deletions, instances, kept, recording, rejected_copies, rejections, rows
+from archive.index import (
+    correction_rules,
+    deletions,
+    instances,
+    kept,
+    recording,
+    rejected_copies,
+    rejections,
+    rows,
+)
 from archive.index.database import Connection
 from archive.index.recording import Outcome
 from archive.index.rejected_copies import Kept, Place
 from archive.index.rejections import Rejection, State
-from archive.services import duplicates
+from archive.services import duplicates, late_arrivals
 from archive.services.duplicates import GRACE_SECONDS, Fate, Incoming, abandon
 
 PATIENT_ID = 0x00100020
@@ -61,8 +70,11 @@ def note_of(instance: Instance, shown: frozenset[Reason] = frozenset()) -> Note 
 def enter(connection: Connection, one: Incoming, note: Note) -> Fate:
     """Enter a note, and take out of the index what it refers to.
 
-    Raises ObjectMismatch for one that cannot be followed, InstanceConflict for one that was taken back."""
+    Raises ObjectMismatch for one that cannot be followed, InstanceConflict for one that was taken back, and Outdated
+    for one that is to be corrected before."""
+    correction_rules.record_beside(connection)
     rejections.claim(connection, note.studies)
+    late_arrivals.check(connection, one.instance)
     known = rejections.find_notes(connection, [one.instance.SOPInstanceUID])
     if known:
         return _known(connection, one, known[0])
@@ -84,14 +96,14 @@ def enter(connection: Connection, one: Incoming, note: Note) -> Fate:
     )
     if shown is not None:
         _hide(connection, shown)
-    return Fate(Outcome.STORED)
+    return Fate(Outcome.STORED, hidden=True)
 
 
 def recorded(connection: Connection, one: Incoming) -> Fate | None:
     """What became of a note, or of what a note waits for, whose commit was not confirmed."""
     uid = one.instance.SOPInstanceUID
     if any(note.note.stored.blob_key == one.blob_key for note in rejections.find_notes(connection, [uid])):
-        return Fate(Outcome.STORED)
+        return Fate(Outcome.STORED, hidden=True)
     copy = rejected_copies.find_copy(connection, uid, one.blob_key)
     return Fate(Outcome.AWAITED, held=True, conflict_id=copy.rejection_id) if copy else None
 
@@ -111,7 +123,7 @@ def _known(connection: Connection, one: Incoming, known: Rejection) -> Fate:
     # Its bytes were not read now, those that have come were.
     rejections.renew(connection, known.id, Kept(one.stored, one.source))
     abandon(connection, stored.blob_key, GRACE_SECONDS)
-    return Fate(Outcome.ALREADY_THERE)
+    return Fate(Outcome.ALREADY_THERE, hidden=True)
 
 
 def _check_places(note: Note, places: dict[str, Place]) -> None:

@@ -26,7 +26,7 @@ from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.receiving.commitment import Reference
 from archive.dicom.rejection_notes import KEY_OBJECT_SELECTION, Reason, data_set
 from archive.dicom.writing.encoder import encode_data_set
-from archive.index import deletions, instances, rejected_copies, rejections
+from archive.index import correction_rules, deletions, instances, rejected_copies, rejections
 from archive.index.database import Connection, Database
 from archive.index.recording import Outcome
 from archive.index.rejected_copies import Fate, HeldCopy, Kept
@@ -34,6 +34,7 @@ from archive.index.rejections import Rejected, Rejection, State
 from archive.services import duplicates
 from archive.services.duplicates import GRACE_SECONDS, REASONS, Incoming, abandon
 from archive.services.ingest import Ingest
+from archive.services.up_to_date import UpToDate
 from archive.storage.base import Blob, BlobStore
 
 __all__ = ["Fate", "Reason", "Rejected", "Rejection", "Rejections", "Restored", "State"]
@@ -73,6 +74,7 @@ class Rejections:
         self._database = database
         self._ingest = ingest
         self._shown = shown
+        self._up_to_date = UpToDate(store, database, ingest.late_arrivals)
         self._now = now
 
     def last(
@@ -203,25 +205,27 @@ class Rejections:
             raise NotFound("the note does not refer to this instance: see `archive rejections show`")
 
     def _restore(self, copy: HeldCopy, by: str) -> None:
-        incoming = self._read(copy)
+        held = self._read(copy)
 
-        def change(connection: Connection) -> None:
-            rejections.claim(connection, [incoming.instance.StudyInstanceUID])
-            if rejected_copies.find_copy(connection, blob_key=incoming.blob_key) != copy:
+        def change(connection: Connection, incoming: Incoming) -> None:
+            correction_rules.record_beside(connection)
+            rejections.claim(connection, [held.instance.StudyInstanceUID])
+            if rejected_copies.find_copy(connection, blob_key=held.blob_key) != copy:
                 raise InstanceConflict("somebody else has just decided about it: look at it again")
-            rejections.forgive(connection, copy.rejection_id, incoming.instance.SOPInstanceUID)
+            rejections.forgive(connection, copy.rejection_id, held.instance.SOPInstanceUID)
             if rejected_copies.hand_over(connection, copy):
                 return
             outcome = duplicates.record(connection, incoming)
             if outcome is Outcome.STORED:
                 duplicates.release_same(connection, incoming, by)
-            elif outcome is Outcome.ALREADY_THERE:
-                abandon(connection, incoming.blob_key, GRACE_SECONDS)
-            else:
+            elif outcome is not Outcome.ALREADY_THERE:
                 raise InstanceConflict(f"{REASONS[outcome]}: {_NEXT_STEP}")
             rejected_copies.release(connection, copy)
+            for key in {held.blob_key, incoming.blob_key}:
+                if outcome is Outcome.ALREADY_THERE or key != incoming.blob_key:
+                    abandon(connection, key, GRACE_SECONDS)
 
-        self._database.write(change)
+        self._up_to_date.write(held, change)
 
     def _settle(self, number: int, by: str, sop_instance_uid: str) -> bool:
         """The note rejects nothing any more, or not this instance; False when something is held for it after all."""

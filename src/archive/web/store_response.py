@@ -112,7 +112,7 @@ class StoreResponse:
         return module
 
     def _studies(self) -> list[str]:
-        found = (receipt.StudyInstanceUID for receipt in self.receipts if not receipt.kept_aside)
+        found = (receipt.StudyInstanceUID for receipt in self.receipts if receipt.is_shown)
         return list(dict.fromkeys(found))
 
     def _referenced_item(self, receipt: Receipt) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class StoreResponse:
         item = {
             "00081150": _value("UI", receipt.SOPClassUID),
             "00081155": _value("UI", receipt.SOPInstanceUID),
-            "00081190": _value("UR", *([] if receipt.kept_aside else [url])),
+            "00081190": _value("UR", *([url] if receipt.is_shown else [])),
         }
         return item | ({"00081196": _value("US", receipt.warning)} if receipt.warning else {})
 
