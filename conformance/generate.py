@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from conformance.statement import exchanges, network, search_keys, texts, web
+from conformance.statement import exchanges, media, network, search_keys, texts, web
 from conformance.statement.table import Table
 
 STATEMENT = Path(__file__).with_name("statement.md")
@@ -58,6 +58,8 @@ TABLES: Mapping[str, Callable[[], Table]] = {
     "http-settings": web.http_settings,
     "failure-reasons": web.failure_reasons,
     "character-sets": texts.character_sets,
+    "media-forms": media.media_forms,
+    "directory-records": media.directory_records,
 }
 
 
