@@ -206,6 +206,7 @@ def build(settings: Settings) -> Archive:
         delivery=delivery,
         deletion=Deletion(store, database),
         conflicts=Conflicts(store, database, up_to_date=UpToDate(store, database, ingest.late_arrivals)),
+        patients=Patients(search),
         corrections=corrections,
         rejections=Rejections(store, database, ingest, reasons_shown(settings)),
         commitment=commitment,

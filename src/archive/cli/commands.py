@@ -17,6 +17,7 @@ from archive.cli import (
     export,
     import_files,
     opening,
+    patients,
     refusals,
     rejections,
     worklist,
@@ -37,6 +38,7 @@ config_app = typer.Typer(no_args_is_help=True, help="The settings.")
 app.add_typer(ae.app, name="ae")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(rejections.app, name="rejections")
+app.add_typer(patients.app, name="patients")
 app.add_typer(commitments.app, name="commitments")
 app.add_typer(commitments.notifications_app, name="notifications")
 app.add_typer(worklist.app, name="worklist")

@@ -14,6 +14,7 @@ from typing import Any
 
 from archive.bootstrap import Archive
 from archive.services.commitment import COMMITMENT_REQUESTED
+from archive.services.corrections import CORRECTION_DUE
 from archive.services.delete import BLOBS_DELETED
 from archive.services.duplicates import BLOB_ABANDONED
 
@@ -36,10 +37,16 @@ def check_commitment(archive: Archive, payload: Mapping[str, Any]) -> Iterable[N
     return archive.commitment.work(payload["id"])
 
 
+def carry_out_correction(archive: Archive, payload: Mapping[str, Any]) -> Iterable[None]:
+    """Patients or studies of which something else is to be said."""
+    return archive.corrections.work(payload["id"])
+
+
 JOBS: Mapping[str, Job] = {
     BLOB_ABANDONED: discard_abandoned,
     BLOBS_DELETED: discard_deleted,
     COMMITMENT_REQUESTED: check_commitment,
+    CORRECTION_DUE: carry_out_correction,
 }
 
 
@@ -74,6 +81,16 @@ def expire_copies(archive: Archive) -> None:
 def expire_rejected(archive: Archive) -> None:
     """The bytes of instances that were rejected long ago."""
     archive.rejections.expire(archive.settings.rejection.keep_days)
+
+
+def resume_corrections(archive: Archive) -> None:
+    """Corrections that were given up, as the store or the index could not take them for long."""
+    archive.corrections.resume()
+
+
+def expire_corrected(archive: Archive) -> None:
+    """The former bytes of what was corrected long ago."""
+    archive.corrections.expire(archive.settings.storage.copies_days)
 
 
 def expire_worklist(archive: Archive) -> None:
@@ -111,6 +128,8 @@ RECURRING: tuple[Recurring, ...] = (
     Recurring("expire commitments", 3600.0, expire_commitments),
     Recurring("expire copies", 3600.0, expire_copies),
     Recurring("expire rejected", 3600.0, expire_rejected),
+    Recurring("resume corrections", 600.0, resume_corrections),
+    Recurring("expire corrected", 3600.0, expire_corrected),
     Recurring("expire worklist", 3600.0, expire_worklist),
     Recurring("expire workitems", 3600.0, expire_workitems),
 )

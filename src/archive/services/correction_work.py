@@ -187,7 +187,11 @@ def _studies(connection: Connection, one: Correction) -> list[str]:
         undone = corrections.find(connection, one.undoes)
         attempted = corrections.studies(connection, one.undoes) if undone is not None else {}
         unfinished = [uid for uid, (state, _) in attempted.items() if state != State.DONE]
-        return [uid for uid in corrected_objects.corrected_studies(connection, one.undoes) if uid not in unfinished]
+        return [
+            uid
+            for uid in corrected_objects.corrected_studies(connection, one.undoes)
+            if uid not in unfinished
+        ]
     if one.StudyInstanceUID:
         return [one.StudyInstanceUID]
     return corrections.studies_of(connection, one.patient)

@@ -14,30 +14,17 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 
-from archive.dicom.demographics import (
-    ISSUER,
-    OF_PATIENT,
-    OF_STUDY,
-    PATIENT_ID,
-    SEQUENCES_OF_ID,
-    SEQUENCES_OF_PATIENT,
-    checked,
-    checked_key,
-    tag_of,
-)
-from archive.dicom.errors import ArchiveError, InstanceConflict, InvalidEntry, NotFound
+from archive.dicom.demographics import OF_PATIENT, OF_STUDY, checked, checked_key
+from archive.dicom.errors import ArchiveError, InstanceConflict
 from archive.dicom.patient_key import PatientKey
 from archive.index import correction_rules, corrections
-from archive.index.correction_rules import IDENTITY_TAG, former_identity, former_value, of_patient, of_study
-from archive.index.corrections import CORRECTION_DUE, Correction, Kind, State, Wanted
+from archive.index.corrections import CORRECTION_DUE, Correction, Kind, State
 from archive.index.database import Connection, Database
-from archive.services import patient_entries
-from archive.services.correcting import text_of
+from archive.services import correction_orders as orders
 from archive.services.correction_work import CorrectionWork
 
 __all__ = ["CORRECTION_DUE", "Correction", "Corrections", "Kind", "PatientKey", "State"]
@@ -58,7 +45,7 @@ class Corrections:
     def knows(self, key: PatientKey) -> bool:
         """Whether something is stored of this patient, or is about to be by a correction."""
         with self._database.read() as connection:
-            return _says(connection, key) is not None
+            return orders.says(connection, key) is not None
 
     def last(
         self,
@@ -74,7 +61,7 @@ class Corrections:
     def get(self, number: int) -> Correction:
         """Raises NotFound."""
         with self._database.read() as connection:
-            return _known(corrections.find(connection, number))
+            return orders.known(corrections.find(connection, number))
 
     def studies(self, number: int) -> Mapping[str, tuple[str, str]]:
         """How far a correction has come in each study, and why not further."""
@@ -91,10 +78,9 @@ class Corrections:
         key, attributes = checked_key(key), checked(attributes, OF_PATIENT)
 
         def change(connection: Connection) -> list[int]:
-            correction_rules.enter_alone(connection)
-            return _update_patient(connection, key, attributes, by, reason)
+            return orders.update_patient(connection, key, attributes, by, reason)
 
-        return self._entered(self._database.write(change))
+        return self._enter(change)
 
     def merge(
         self,
@@ -103,19 +89,48 @@ class Corrections:
         attributes: Mapping[str, str],
         by: str,
         reason: str = "",
+        *,
+        anyway: bool = True,
     ) -> list[int]:
         """Let all that the prior patient has be the surviving patient's, who is said to have these attributes; also
-        where one of them is not known, as objects may still be on their way. As `update_patient`.
+        where one of them is not known, as objects may still be on their way, unless not `anyway`. As `update_patient`.
 
-        Raises InstanceConflict where the prior patient was merged into yet another one, and what that raises."""
+        Raises InstanceConflict where the prior patient was merged into yet another one, NotFound where one has to be
+        known and is not, and what that raises."""
         prior, surviving = checked_key(prior), checked_key(surviving)
         attributes = checked(attributes, OF_PATIENT)
 
         def change(connection: Connection) -> list[int]:
-            correction_rules.enter_alone(connection)
-            return _merge(connection, prior, surviving, attributes, by, reason)
+            if not anyway:
+                orders.check_known(connection, prior, surviving)
+            return orders.merge(connection, prior, surviving, attributes, by, reason)
 
-        return self._entered(self._database.write(change))
+        return self._enter(change)
+
+    def merge_all(
+        self, merges: Iterable[tuple[PatientKey, PatientKey, Mapping[str, str]]], by: str, reason: str = ""
+    ) -> list[int]:
+        """Several merges, one after the other: all of them or none. As `merge`."""
+        asked = [(checked_key(one), checked_key(two), checked(said, OF_PATIENT)) for one, two, said in merges]
+        return self._enter(
+            lambda connection: [
+                number for one in asked for number in orders.merge(connection, *one, by, reason)
+            ]
+        )
+
+    def change_id(
+        self, key: PatientKey, new: PatientKey, attributes: Mapping[str, str], by: str, reason: str = ""
+    ) -> list[int]:
+        """Give a patient an ID that nobody has. As `merge`. Raises NotFound, InstanceConflict where somebody has it."""
+        key, new, attributes = checked_key(key), checked_key(new), checked(attributes, OF_PATIENT)
+
+        def change(connection: Connection) -> list[int]:
+            orders.check_known(connection, key)
+            if orders.says(connection, correction_rules.resolve(connection, new)) is not None:
+                raise InstanceConflict("somebody has this Patient ID already: merge the two if they are one")
+            return orders.merge(connection, key, new, attributes, by, reason)
+
+        return self._enter(change)
 
     def move_study(
         self,
@@ -131,10 +146,9 @@ class Corrections:
         target, attributes = checked_key(target), checked(attributes, OF_PATIENT)
 
         def change(connection: Connection) -> list[int]:
-            correction_rules.enter_alone(connection)
-            return _move_study(connection, study_instance_uid, target, attributes, by, reason)
+            return orders.move_study(connection, study_instance_uid, target, attributes, by, reason)
 
-        return self._entered(self._database.write(change))
+        return self._enter(change)
 
     def update_study(
         self, study_instance_uid: str, attributes: Mapping[str, str], by: str, reason: str = ""
@@ -143,10 +157,9 @@ class Corrections:
         attributes = checked(attributes, OF_STUDY)
 
         def change(connection: Connection) -> list[int]:
-            correction_rules.enter_alone(connection)
-            return _update_study(connection, study_instance_uid, attributes, by, reason)
+            return orders.update_study(connection, study_instance_uid, attributes, by, reason)
 
-        return self._entered(self._database.write(change))
+        return self._enter(change)
 
     def undo(self, number: int, by: str, reason: str = "") -> list[int]:
         """Let everything say again what it said before this correction, also what has come since.
@@ -154,16 +167,15 @@ class Corrections:
         Raises NotFound, InstanceConflict where it cannot be undone (now)."""
 
         def change(connection: Connection) -> list[int]:
-            correction_rules.enter_alone(connection)
-            return _undo(connection, number, by, reason)
+            return orders.undo(connection, number, by, reason)
 
-        return self._entered(self._database.write(change))
+        return self._enter(change)
 
     def retry(self, number: int) -> None:
         """Try again what could not be corrected. Raises NotFound, InstanceConflict when nothing has failed."""
 
         def change(connection: Connection) -> None:
-            one = _known(corrections.find(connection, number, lock=True))
+            one = orders.known(corrections.find(connection, number, lock=True))
             if one.state != State.FAILED:
                 raise InstanceConflict("nothing of this correction has failed: its state says how far it is")
             corrections.again(connection, number)
@@ -183,6 +195,13 @@ class Corrections:
         """Let go of former bytes of corrections that were made so many days ago, for 0 of none; how many."""
         return self._work.expire(days)
 
+    def _enter(self, change: Callable[[Connection], list[int]]) -> list[int]:
+        def alone(connection: Connection) -> list[int]:
+            correction_rules.enter_alone(connection)
+            return change(connection)
+
+        return self._entered(self._database.write(alone))
+
     def _entered(self, numbers: list[int]) -> list[int]:
         for number in numbers:
             _log.info("correction_entered", correction=number)
@@ -198,174 +217,3 @@ class Corrections:
         with self._database.read() as connection:
             others = any(one.id not in numbers for one in corrections.pending(connection))
             return not others and corrections.size(connection, numbers) <= AT_ONCE_INSTANCES
-
-
-# --- what each means ---
-
-
-def _update_patient(
-    connection: Connection, key: PatientKey, attributes: Mapping[str, str], by: str, reason: str
-) -> list[int]:
-    if correction_rules.resolve(connection, key) != key:
-        raise InstanceConflict("this patient was merged into another one: correct that one")
-    said = _says(connection, key)
-    rows: list[Any] = [corrections.patient_row(connection, key), *corrections.rows_of(connection, key)]
-    changed = {
-        keyword: value
-        for keyword, value in attributes.items()
-        if said is not None
-        and (
-            said.get(keyword, "") != value
-            or any(_text(row, keyword) != value for row in rows if row is not None)
-        )
-    }
-    if not changed:
-        patient_entries.updated(connection, 0, key, attributes)
-        return []
-    coming = [one for one in corrections.pending(connection) if one.target == key]
-    rows += [one.attributes for one in coming] + [
-        corrections.patient_row(connection, one.patient) for one in coming
-    ]
-    number = corrections.add(connection, Wanted(Kind.UPDATE_PATIENT, key, key, changed, by, reason))
-    _enter_formers(connection, number, of_patient(key), changed, [*rows, None])
-    patient_entries.updated(connection, number, key, attributes)
-    return [number]
-
-
-def _merge(
-    connection: Connection,
-    prior: PatientKey,
-    surviving: PatientKey,
-    attributes: Mapping[str, str],
-    by: str,
-    reason: str,
-) -> list[int]:
-    target, before = (
-        correction_rules.resolve(connection, surviving),
-        correction_rules.resolve(connection, prior),
-    )
-    if prior == surviving:
-        raise InvalidEntry("a patient cannot be merged into itself")
-    if target == prior:
-        raise InstanceConflict(
-            "the other patient was merged into this one: undo that, or merge the other way"
-        )
-    if before not in (prior, target):
-        raise InstanceConflict("this patient was merged into a third one: undo that first, see its history")
-    numbers = _update_patient(connection, target, attributes, by, reason) if attributes else []
-    if before == target:
-        return numbers  # was done before, and everything that follows from it
-    said = {**(_says(connection, target) or {}), **attributes}
-    values = {PATIENT_ID: target.PatientID, ISSUER: target.IssuerOfPatientID}
-    values |= {keyword: said[keyword] for keyword in OF_PATIENT if said.get(keyword)}
-    values |= dict.fromkeys(SEQUENCES_OF_ID, "")
-    number = corrections.add(connection, Wanted(Kind.MERGE, prior, target, values, by, reason))
-    correction_rules.add(connection, number, of_patient(prior), IDENTITY_TAG, [""])
-    patient_entries.merged(connection, number, prior, target, attributes)
-    return [*numbers, number]
-
-
-def _move_study(
-    connection: Connection, uid: str, target: PatientKey, attributes: Mapping[str, str], by: str, reason: str
-) -> list[int]:
-    former, _ = _study(connection, uid)
-    target = correction_rules.resolve(connection, target)
-    now = _owner(connection, former, uid)
-    if now == target:
-        raise InvalidEntry("the study is this patient's")
-    said = _says(connection, target)
-    if said is None and not attributes.get("PatientName"):
-        raise InvalidEntry("nothing is known of this patient: give at least a PatientName")
-    said = {**(said or {}), **attributes}
-    values = {PATIENT_ID: target.PatientID, ISSUER: target.IssuerOfPatientID}
-    values |= {keyword: said.get(keyword, "") for keyword in OF_PATIENT}
-    values |= dict.fromkeys(SEQUENCES_OF_PATIENT, "")
-    wanted = Wanted(Kind.MOVE_STUDY, now, target, values, by, reason, StudyInstanceUID=uid)
-    number = corrections.add(connection, wanted)
-    formers = [former_identity(key) for key in (former, now, PatientKey(""))]
-    correction_rules.add(connection, number, of_study(uid), IDENTITY_TAG, formers)
-    patient_entries.moved(connection, number, uid, target, attributes)
-    return [number]
-
-
-def _update_study(
-    connection: Connection, uid: str, attributes: Mapping[str, str], by: str, reason: str
-) -> list[int]:
-    key, row = _study(connection, uid)
-    pending = [one for one in corrections.pending(connection) if one.StudyInstanceUID == uid]
-    changed = {k: v for k, v in attributes.items() if pending or _text(row, k) != v}
-    if not changed:
-        return []
-    wanted = Wanted(Kind.UPDATE_STUDY, key, key, changed, by, reason, StudyInstanceUID=uid)
-    number = corrections.add(connection, wanted)
-    _enter_formers(connection, number, of_study(uid), changed, [row, *(one.attributes for one in pending)])
-    return [number]
-
-
-def _undo(connection: Connection, number: int, by: str, reason: str) -> list[int]:
-    one = _known(corrections.find(connection, number, lock=True))
-    if one.kind == Kind.UNDO or one.state == State.UNDONE:
-        raise InstanceConflict("this was undone, or undoes another: make the correction again instead")
-    if one.state == State.PENDING:
-        raise InstanceConflict("this correction is not carried out yet: undo it when it is")
-    later = corrections.later(connection, one)
-    if later:
-        raise InstanceConflict(f"correction {later[-1]} goes on from this one: undo that first")
-    correction_rules.remove(connection, number)
-    patient_entries.undone(connection, number)
-    corrections.set_state(connection, number, State.UNDONE, one.failure)
-    uid = one.StudyInstanceUID
-    wanted = Wanted(Kind.UNDO, one.target, one.patient, one.attributes, by, reason, uid, undoes=number)
-    return [corrections.add(connection, wanted)]
-
-
-def _enter_formers(
-    connection: Connection, number: int, scope: str, attributes: Mapping[str, str], rows: Sequence[Any]
-) -> None:
-    """The rules by which what comes later, and says what is replaced here, is corrected. A row is of the index, or
-    what an earlier correction sets; None says nothing at all."""
-    for keyword, value in attributes.items():
-        said = {_text(row, keyword) if row is not None else "" for row in rows} - {value}
-        formers = [former_value(keyword, text) for text in sorted(said)]
-        correction_rules.add(connection, number, scope, tag_of(keyword), formers)
-
-
-def _says(connection: Connection, key: PatientKey) -> dict[str, str] | None:
-    """What is said of a patient when all corrections are carried out; None for one that nothing is of."""
-    row = corrections.patient_row(connection, key)
-    found = None if row is None else {k: text for k in OF_PATIENT if (text := _text(row, k))}
-    for one in corrections.pending(connection):
-        if one.kind == Kind.UNDO:
-            continue
-        if one.target == key and (found is not None or one.patient != key):
-            found = {**(found or {}), **{k: v for k, v in one.attributes.items() if k in OF_PATIENT}}
-    return found
-
-
-def _owner(connection: Connection, key: PatientKey, uid: str) -> PatientKey:
-    """Whose a study is when all corrections are carried out."""
-    for one in corrections.pending(connection):
-        is_its = one.patient == key if one.kind == Kind.MERGE else one.StudyInstanceUID == uid
-        if is_its and one.kind in (Kind.MERGE, Kind.MOVE_STUDY):
-            key = one.target
-    return key
-
-
-def _study(connection: Connection, uid: str) -> tuple[PatientKey, dict[str, Any]]:
-    found = corrections.study_row(connection, uid)
-    if found is None:
-        raise NotFound("nothing is stored of this study: search for it under /studies")
-    return found
-
-
-def _text(row: Mapping[str, Any], keyword: str) -> str:
-    """What a row of the index says, or what a correction sets."""
-    if keyword in row:
-        return str(row[keyword])
-    return text_of(row.get(f"{tag_of(keyword):08X}", {}))
-
-
-def _known(one: Correction | None) -> Correction:
-    if one is None:
-        raise NotFound("there is no correction of this number: see `archive patients history`")
-    return one
