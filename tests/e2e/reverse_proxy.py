@@ -31,6 +31,7 @@ error_log {folder}/error.log;
 events {{}}
 http {{
   access_log off;
+  map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
@@ -44,6 +45,8 @@ http {{
       proxy_pass http://127.0.0.1:{archive}/;
       proxy_http_version 1.1;
       proxy_request_buffering off;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
       {headers}
     }}
   }}
@@ -73,6 +76,7 @@ class Proxied:
     scheme: str
     port: int
     client: httpx.Client = field(repr=False)
+    trusted: ssl.SSLContext = field(repr=False)
 
     @property
     def root(self) -> str:
@@ -143,7 +147,7 @@ def serve(nginx: str, folder: Path, archive: int, port: int, scheme: str, header
     process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(file), "-e", log])
     try:
         with httpx.Client(timeout=60, verify=trusted) as client:
-            proxied = Proxied(scheme, port, client)
+            proxied = Proxied(scheme, port, client, trusted)
             _wait_until_it_answers(process, proxied)
             yield proxied
     finally:

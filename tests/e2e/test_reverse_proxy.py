@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,15 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 from pydicom import Dataset
+from websockets.sync.client import connect
 
 import dcmtk
 import dicomweb
+from archive.dicom.workitems.attributes import GLOBAL
 from archive_process import ArchiveServer
 from objects import ct, data_set_bytes, multi_frame, part10
 from reverse_proxy import HOST, PREFIX, Proxied, serve
+from workitems import workitem
 
 NAMES = (
     "http://dicom.nema.org/",
@@ -232,3 +236,21 @@ def test_a_commitment_is_found_where_the_answer_says(outside: Outside) -> None:
     assert answer.status_code in (200, 202), answer.text
     for given in urls(answer) - {outside.base}:
         assert outside.proxied.ask(given, JSON).status_code in (200, 202), given
+
+
+def test_events_come_through_the_proxy(outside: Outside) -> None:
+    """PS3.18 Table 11.10.3-2: Content-Location of a subscription is where its WebSocket is opened, outside as well."""
+    workitems = f"{outside.base}/workitems"
+    answer = outside.proxied.ask(f"{workitems}/{GLOBAL}/subscribers/VIEWER", method="POST")
+    assert answer.status_code == 201, answer.text
+    place = answer.headers["content-location"]
+    assert place == f"{outside.base.replace('http', 'ws', 1)}/subscribers/VIEWER"
+    with socket.create_connection(("127.0.0.1", outside.proxied.port), timeout=60) as plain:
+        secure = {"ssl": outside.proxied.trusted} if outside.proxied.scheme == "https" else {}
+        with connect(place, sock=plain, **secure) as connection:
+            body = json.dumps([workitem()]).encode()
+            made = outside.proxied.ask(workitems, method="POST", content=body, Content_Type=JSON)
+            assert made.status_code == 201, made.text
+            event = json.loads(connection.recv(timeout=60))
+    assert made.headers["location"] == f"{workitems}/{event['00001000']['Value'][0]}"
+    assert outside.proxied.ask(made.headers["location"], JSON).status_code == 200
