@@ -108,6 +108,22 @@ def test_coercion_is_a_warning(tmp_path: Path) -> None:
         assert len(door.files()) == 2
 
 
+def test_coercion_by_rules_and_compression(tmp_path: Path) -> None:
+    """dimse.md 1.2: B000 names the elements that were coerced; compression is nothing that a sender hears of."""
+    made, other = ct(StationName="OLD"), ct(StationName="NEW")
+    wanted = {
+        "coercion_rules": [{"calling": "*", "map": {"StationName": {"OLD": "RENAMED"}}}],
+        "compression": [{"transfer_syntax": "JPEG2000Lossless", "modality": "CT"}],
+    }
+    with open_door(tmp_path / "data", **wanted) as door, door.open(CT) as association:
+        for _ in range(2):
+            answer = store(association, encoded(made), CTImageStorage, made.SOPInstanceUID)
+            assert answer.Status == 0xB000
+        assert store(association, encoded(other), CTImageStorage, other.SOPInstanceUID).Status == 0
+        syntaxes = {one.transfer_syntax_uid for one in door.stored().values()}
+        assert (syntaxes, len(door.files())) == ({JPEG2000Lossless}, 2)
+
+
 @pytest.mark.parametrize("kept", [1, 7, 0.3, 0.9, -2])
 def test_a_truncated_object(door: Door, kept: float) -> None:
     made = ct()
