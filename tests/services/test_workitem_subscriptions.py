@@ -209,3 +209,11 @@ def test_subscribing_while_workitems_are_created_misses_none(archive: Archive, k
         stop.set()
         maker.join()
     assert all(kept.subscribers(uid) for uid in made)
+
+
+def test_who_is_reported_to_goes_on_to_be(archive: Archive, kept: Workitems) -> None:
+    """Whichever door it comes by next."""
+    archive.ae_titles.add("WARD", "127.0.0.1", 104)
+    kept.subscribe("WARD", GLOBAL, reported=True)
+    kept.subscribe("WARD", GLOBAL)
+    assert kept.subscribers(create(kept))[0].reported

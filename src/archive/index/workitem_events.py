@@ -114,10 +114,11 @@ def failed(connection: Connection, ae_title: str, reason: str) -> None:
         settle(connection, event.number, Progress.WAITING, reason)
 
 
-def give_up(connection: Connection, ae_title: str, turn: int, reason: str) -> None:
-    """Tell none of what is waiting for this AE."""
+def give_up(connection: Connection, ae_title: str, turn: int, reason: str, before: float) -> None:
+    """Tell this AE none of what has been waiting since before that moment, and leave the rest to another job."""
     values = _outcome(Progress.GIVEN_UP, reason)
-    connection.execute(sa.update(workitem_event).where(_mine(ae_title)).values(values))
+    old = sa.and_(_mine(ae_title), _EVENT.created_at < before)
+    connection.execute(sa.update(workitem_event).where(old).values(values))
     conclude(connection, ae_title, turn)
 
 

@@ -76,9 +76,11 @@ def not_subscribed(connection: Connection, ae_title: str) -> list[int]:
 def put_global(
     connection: Connection, uid: str, subscriber: Subscriber, matching_keys: Mapping[str, Any]
 ) -> None:
-    """Subscribe to what comes, or anew."""
+    """Subscribe to what comes, or anew. Who was to be told by N-EVENT-REPORT goes on to be."""
     values = {**_values(subscriber), "filter": orjson.dumps(matching_keys).decode()}
     mine = sa.and_(_ALL.ae_title == values["ae_title"], _ALL.uid == uid)
+    if connection.execute(sa.select(_ALL.reported).where(mine)).scalar():
+        values["reported"] = True
     if not connection.execute(sa.update(workitem_global_subscription).where(mine).values(values)).rowcount:
         insert_unless_there(connection, workitem_global_subscription, {**values, "uid": uid})
 

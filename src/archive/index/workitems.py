@@ -90,9 +90,11 @@ def claim(connection: Connection, key: int, lock: str, performer: str) -> None:
     connection.execute(sa.update(workitem).where(_ITEM.id == key).values(values))
 
 
-def find(connection: Connection, uid: str) -> Workitem | None:
-    """The workitem of this UID."""
-    row = connection.execute(sa.select(*_COLUMNS).where(_ITEM.SOPInstanceUID == terms.text(uid))).first()
+def find(connection: Connection, uid: str, *, lock: bool = False) -> Workitem | None:
+    """The workitem of this UID; with `lock`, nobody changes it until the transaction ends, neither who corrects what
+    is said of its patient."""
+    statement = sa.select(*_COLUMNS).where(_ITEM.SOPInstanceUID == terms.text(uid))
+    row = connection.execute(statement.with_for_update() if lock else statement).first()
     return _made(row) if row else None
 
 

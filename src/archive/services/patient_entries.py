@@ -67,6 +67,18 @@ def resolved(connection: Any, data_set: DataSet) -> DataSet:
     return rules.renamed(data_set, now, rules.demographics(index.said_of(connection, now)))
 
 
+def of_now(connection: Any, record: DataSet, asked: DataSet) -> DataSet:
+    """What somebody tells of a record that was made for a patient who was merged since: as of the patient it is of
+    now."""
+    now = resolved(connection, asked)
+    if now is asked or rules.key_of(now) != rules.key_of(record):
+        return asked
+    return {
+        tag: record.get(tag, {"vr": element["vr"]}) if tag in rules.OF_PATIENT else element
+        for tag, element in asked.items()
+    }
+
+
 def check_current(connection: Any, data_set: DataSet) -> None:
     """That nothing new is entered for a patient who was merged, and stays so until this transaction ends. Raises
     OtherPatient."""

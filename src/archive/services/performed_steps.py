@@ -17,7 +17,6 @@ from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist import entries as entry_rules
 from archive.dicom.worklist import performed_steps as rules
 from archive.dicom.worklist.entries import text
-from archive.dicom.worklist.patients import OF_PATIENT, key_of
 from archive.dicom.worklist.performed_steps import Change, ScheduledStep
 from archive.index import performed_steps, worklist
 from archive.index.database import Database
@@ -66,7 +65,7 @@ class PerformedSteps:
             step = performed_steps.find(connection, uid, lock=True)
             if step is None:
                 raise NotFound("no performed step has this SOP Instance UID")
-            changed = rules.changed(step.data_set, _of_now(connection, step.data_set, asked))
+            changed = rules.changed(step.data_set, patient_entries.of_now(connection, step.data_set, asked))
             performed_steps.change(connection, step.id, changed.data_set)
             _follow(connection, step.id)
             return changed
@@ -92,17 +91,6 @@ class PerformedSteps:
         _log.info(
             f"performed step {what}", SOPInstanceUID=uid, status=status, calling_ae_title=calling_ae_title
         )
-
-
-def _of_now(connection: Any, step: DataSet, asked: DataSet) -> DataSet:
-    """What a modality tells of a step that it has begun for a patient who was merged since."""
-    now = patient_entries.resolved(connection, asked)
-    if now is asked or key_of(now) != key_of(step):
-        return asked
-    return {
-        tag: step.get(tag, {"vr": element["vr"]}) if tag in OF_PATIENT else element
-        for tag, element in asked.items()
-    }
 
 
 def _named_entries(connection: Any, data_set: DataSet) -> tuple[int, list[int]]:

@@ -73,12 +73,14 @@ class WorkitemEvents:
         self._conclude(ae_title, turn)
 
     def failed(self, ae_title: str, turn: int, reason: str, *, given_up: bool) -> None:
-        """Note that an attempt of `deliver` failed, and whether it was the last one."""
+        """Note that an attempt of `deliver` failed, and whether it was the last one. What has come since the first is
+        not given up with it."""
+        before = time.time() - self._settings.dimse.report_days * DAY
 
         def change(connection: Connection) -> None:
             workitems.hold(connection)
             if given_up:
-                workitem_events.give_up(connection, ae_title, turn, reason)
+                workitem_events.give_up(connection, ae_title, turn, reason, before)
             else:
                 workitem_events.failed(connection, ae_title, reason)
 

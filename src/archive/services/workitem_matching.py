@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 
+import structlog
+
+from archive.dicom.errors import InvalidQuery
 from archive.dicom.matching.item_matching import DataSetTest
 from archive.dicom.query import Key, Query, SingleValue, UIDList
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.workitems import attributes as table
 from archive.dicom.workitems import filters
-from archive.index import workitems
-from archive.index.database import Database
+from archive.index import workitem_subscriptions, workitems
+from archive.index.database import Connection, Database
+from archive.index.workitem_subscriptions import GlobalSubscription, Subscriber
 from archive.index.workitems import Narrowing, Workitem
 
 BATCH = 50
+
+_log = structlog.get_logger()
 
 _STATE, _UID, _PATIENT = ((int(tag, 16),) for tag in (table.STATE, table.SOP_INSTANCE_UID, table.PATIENT_ID))
 _LOCK = int(table.TRANSACTION_UID, 16)
@@ -52,6 +58,21 @@ def matches(query: Query, uid: str, data_set: DataSet) -> bool:
     return DataSetTest(query, _keys(query)).passes(_with_identity(uid, data_set))
 
 
+def wanting(connection: Connection, uid: str, made: DataSet) -> list[Subscriber]:
+    """Who has asked beforehand to be subscribed to this new workitem."""
+    wanting: dict[str, Subscriber] = {}
+    for one in workitem_subscriptions.all_global(connection):
+        if _is_wanted(one, uid, made):
+            title, lock, reported = (
+                one.subscriber.ae_title,
+                one.subscriber.deletion_lock,
+                one.subscriber.reported,
+            )
+            other = wanting.get(title, one.subscriber)
+            wanting[title] = Subscriber(title, lock or other.deletion_lock, reported or other.reported)
+    return list(wanting.values())
+
+
 def narrowing(keys: Iterable[Key]) -> Narrowing:
     """What SQL can tell of the keys."""
     by_path = {key.path: key.matching for key in keys}
@@ -73,3 +94,14 @@ def _with_identity(uid: str, data_set: DataSet) -> DataSet:
     identity = {table.SOP_CLASS_UID: table.PUSH, table.SOP_INSTANCE_UID: uid}
     made = {**data_set, **{tag: {"vr": "UI", "Value": [value]} for tag, value in identity.items()}}
     return dict(sorted(made.items()))
+
+
+def _is_wanted(one: GlobalSubscription, uid: str, made: DataSet) -> bool:
+    """Keys that cannot be asked of this workitem are its subscriber's trouble, and not that of who creates it."""
+    try:
+        return not one.filter or matches(filters.read(one.filter), uid, made)
+    except InvalidQuery as error:
+        _log.warning(
+            "filter of a subscription not asked", ae_title=one.subscriber.ae_title, reason=error.reason
+        )
+        return False

@@ -35,15 +35,21 @@ from archive.dicom.workitems import filters, rules, states
 from archive.dicom.workitems.attributes import FILTERED, GLOBAL, WELL_KNOWN
 from archive.dicom.workitems.events import EventType, Report
 from archive.dicom.worklist.entries import text
-from archive.index import workitem_events, workitem_listeners, workitem_subscriptions, workitems
+from archive.index import (
+    workitem_events,
+    workitem_listeners,
+    workitem_subscriptions,
+    workitems,
+    worklist_patients,
+)
 from archive.index.database import Connection, Database
 from archive.index.workitem_events import Event
-from archive.index.workitem_subscriptions import GlobalSubscription, Subscriber
+from archive.index.workitem_subscriptions import Subscriber
 from archive.index.workitems import Workitem
 from archive.security.titles import is_title
-from archive.services import workitem_matching
+from archive.services import patient_entries, workitem_matching
 from archive.services.ae_titles import AETitles
-from archive.services.workitem_matching import BATCH, matches, narrowing, offered
+from archive.services.workitem_matching import BATCH, matches, narrowing, offered, wanting
 from archive.settings import WorkitemSettings
 
 __all__ = ("FILTERED", "GLOBAL", "Event", "EventType", "Workitem", "Workitems")
@@ -74,14 +80,16 @@ class Workitems:
         InstanceConflict when the UID is taken, MissingAttribute, MissingValue, NotScheduled, InvalidValue, InvalidUID,
         ObjectTooLarge."""
         uid = _uid_of(uid, asked)
-        made = _small(rules.created(asked, self._defaults()))
+        created = _small(rules.created(asked, self._defaults()))
 
         def change(connection: Connection) -> None:
             workitems.hold(connection)
+            worklist_patients.hold(connection, text(created, table.PATIENT_ID))
+            made = patient_entries.resolved(connection, created)
             key = workitems.add(connection, uid, made)
             if key is None:
                 raise InstanceConflict("a workitem has this SOP Instance UID already", uid)
-            for subscriber in _wanting(connection, uid, made):
+            for subscriber in wanting(connection, uid, made):
                 workitem_subscriptions.put(connection, key, subscriber)
             self._tell(connection, key, uid, reports.of_creation(made))
 
@@ -98,7 +106,7 @@ class Workitems:
         with self._database.read() as connection:
             return _found(workitems.find(connection, uid))
 
-    def update(self, uid: str, asked: Told, transaction_uid: str = "") -> None:
+    def update(self, uid: str, asked: DataSet, transaction_uid: str = "") -> None:
         """Set attributes. The Transaction UID may also be in the data set, as DIMSE has it. Raises NoSuchWorkitem,
         WorkitemEnded, NotInProgress, WrongTransactionUID, ScheduledByCreation, MissingValue, InvalidValue, InvalidUID,
         ObjectTooLarge."""
@@ -107,7 +115,8 @@ class Workitems:
         def change(connection: Connection) -> None:
             item = self._hold(connection, uid)
             states.check_changeable(item.state, item.lock, given)
-            after = _small(rules.changed(item.data_set, asked, self._defaults()))
+            told = patient_entries.of_now(connection, item.data_set, asked)
+            after = _small(rules.changed(item.data_set, told, self._defaults()))
             workitems.change(connection, item.id, after)
             self._tell(connection, item.id, uid, reports.of_change(item.data_set, after))
 
@@ -273,7 +282,12 @@ class Workitems:
     def expire(self) -> int:
         """Forget what ended long ago and nobody keeps; how many workitems."""
         before = time.time() - self._settings.keep_days * DAY
-        return self._database.write(lambda connection: workitems.expire(connection, before, _AT_ONCE))
+
+        def change(connection: Connection) -> int:
+            workitems.hold(connection)
+            return workitems.expire(connection, before, _AT_ONCE)
+
+        return self._database.write(change)
 
     # --- within a transaction ---
 
@@ -283,7 +297,7 @@ class Workitems:
             raise ActionNotAppropriate(
                 "this UID stands for all workitems: the action is one for a single one"
             )
-        return _found(workitems.find(connection, uid))
+        return _found(workitems.find(connection, uid, lock=True))
 
     def _enter(self, connection: Connection, item: Workitem, before: DataSet, state: str) -> DataSet:
         after = rules.in_state(before, state, self._defaults())
@@ -358,32 +372,6 @@ def _small(workitem: DataSet) -> DataSet:
     if len(orjson.dumps(workitem)) > MAXIMUM_BYTES:
         raise ObjectTooLarge(f"a workitem has at most {MAXIMUM_BYTES} bytes")
     return workitem
-
-
-def _wanting(connection: Connection, uid: str, made: DataSet) -> list[Subscriber]:
-    """Who has asked beforehand to be subscribed to this new workitem."""
-    wanting: dict[str, Subscriber] = {}
-    for one in workitem_subscriptions.all_global(connection):
-        if _is_wanted(one, uid, made):
-            title, lock, reported = (
-                one.subscriber.ae_title,
-                one.subscriber.deletion_lock,
-                one.subscriber.reported,
-            )
-            other = wanting.get(title, one.subscriber)
-            wanting[title] = Subscriber(title, lock or other.deletion_lock, reported or other.reported)
-    return list(wanting.values())
-
-
-def _is_wanted(one: GlobalSubscription, uid: str, made: DataSet) -> bool:
-    """Keys that cannot be asked of this workitem are its subscriber's trouble, and not that of who creates it."""
-    try:
-        return not one.filter or matches(filters.read(one.filter), uid, made)
-    except InvalidQuery as error:
-        _log.warning(
-            "filter of a subscription not asked", ae_title=one.subscriber.ae_title, reason=error.reason
-        )
-        return False
 
 
 def _found(item: Workitem | None) -> Workitem:
