@@ -1,7 +1,8 @@
 """Run as a program: an archive that is killed at one step of what it does (reliability.md 4.3).
 
 `python crash_while.py '{"data": …, "index": …, "policy": …, "point": …, "do": "store" | "accept" | "keep" | "drop" |
-"delete" | "work", "file": …, "number": …}'` ends by SIGKILL, or with 3 when the step was never reached.
+"delete" | "restore" | "work", "file": …, "number": …, "settings": {…}}'` ends by SIGKILL, or with 3 when the step was
+never reached.
 """
 
 from __future__ import annotations
@@ -43,11 +44,28 @@ def dies(owner: Any, name: str, *, before: bool) -> None:
     setattr(owner, name, call)
 
 
+def dies_of_discarding(number: int) -> None:
+    """The bytes of an object that is shaped go one step after the other."""
+    original, left = local.LocalBlobWriter.discard, [number]
+
+    def discard(writer: local.LocalBlobWriter) -> None:
+        left[0] -= 1
+        if left[0]:
+            original(writer)
+        else:
+            die()
+
+    local.LocalBlobWriter.discard = discard  # type: ignore[method-assign]
+
+
 POINTS: dict[str, Callable[[], None]] = {
     "received": lambda: dies(local.LocalBlobWriter, "publish", before=True),
     "published": lambda: dies(local.LocalBlobWriter, "publish", before=False),
     "changed": lambda: dies(database, "_commit", before=True),
     "committed": lambda: dies(database, "_commit", before=False),
+    "read back": lambda: dies(local.LocalBlobWriter, "read_back", before=False),
+    "coerced": lambda: dies_of_discarding(1),
+    "compressed": lambda: dies_of_discarding(2),
     "deleted": lambda: dies(local.LocalStore, "delete", before=False),
 }
 
@@ -59,6 +77,10 @@ def act(archive: Archive, order: dict[str, Any]) -> None:
             reception.finish()
     elif order["do"] == "delete":
         archive.deletion.delete(Scope(study_instance_uids=(order["study"],)))
+    elif order["do"] == "restore":
+        archive.rejections.restore(order["number"], "test")
+    elif order["do"] == "drop rejected":
+        archive.rejections.drop(order["number"], "test")
     elif order["do"] == "work":
         work(archive, now=lambda: time.time() + 1e6)
     else:
@@ -68,7 +90,7 @@ def act(archive: Archive, order: dict[str, Any]) -> None:
 def main() -> int:
     order = json.loads(sys.argv[1])
     overrides = {"dimse.duplicates": order["policy"], "index.url": order["index"]}
-    overrides |= {"storage.minimum_free_bytes": 0}
+    overrides |= {"storage.minimum_free_bytes": 0, **order.get("settings", {})}
     settings = replace(config.load(environment={}, overrides=overrides), data=Path(order["data"]))
     archive = bootstrap.build(settings)
     archive.database.check()

@@ -1,0 +1,66 @@
+"""Killed between any two steps of coercing and compressing an object (reliability.md 4.3, I1, I3): it is stored as it
+is to be, or not at all, and sending it again ends as it should. On both engines."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import RLELossless
+
+from archive import bootstrap, config
+from archive.dicom.instance import Scope, Source
+from held import check
+from objects import mr, part10
+
+PROGRAM = Path(__file__).with_name("crash_while.py")
+SETTINGS: dict[str, Any] = {
+    "coercion_rules": [{"prefix": {"PatientID": "GH-"}}],
+    "compression": [{"transfer_syntax": "RLELossless"}],
+}
+
+
+@pytest.mark.parametrize(
+    "point", ["read back", "coerced", "compressed", "received", "published", "changed", "committed"]
+)
+def test_whole_or_not_at_all(tmp_path: Path, index_url: str, point: str) -> None:
+    data_set = mr(PatientID="7")
+    file = tmp_path / "object.dcm"
+    file.write_bytes(part10(data_set))
+    overrides = {"index.url": index_url, "storage.minimum_free_bytes": 0, **SETTINGS}
+    settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
+    bootstrap.prepare(settings)
+    order = {"point": point, "do": "store", "policy": "reject", "file": str(file), "settings": SETTINGS}
+    order |= {"data": str(tmp_path / "data"), "index": index_url}
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), json.dumps(order)], capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    archive = bootstrap.build(settings)
+    try:
+        stored = archive.retrieve.instances(Scope())
+        assert len(stored) == (point == "committed")
+        for key in set(archive.store.keys()) - {one.blob_key for one in stored}:
+            archive.store.delete(key)  # published, and nobody was told
+        archive.store.sweep(0)
+        assert list((tmp_path / "data" / "spool").iterdir()) == []
+        with archive.ingest.part10(Source("STOW-RS")) as reception:
+            reception.write(file.read_bytes())
+            receipt = reception.finish()
+        assert receipt.already_there == (point == "committed")
+        instance = archive.retrieve.instance(Scope())
+        with archive.retrieve.open(instance) as blob:
+            found = dcmread(BytesIO(blob.read(0, blob.length)))
+        assert (found.PatientID, found.file_meta.TransferSyntaxUID) == ("GH-7", RLELossless)
+        assert found.pixel_array.tobytes() == data_set.PixelData
+        check(archive)
+    finally:
+        archive.close()
