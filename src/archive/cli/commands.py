@@ -20,6 +20,7 @@ from archive.cli import (
     patients,
     refusals,
     rejections,
+    workitems,
     worklist,
 )
 from archive.cli.opening import ConfigOption, DataOption
@@ -42,6 +43,7 @@ app.add_typer(patients.app, name="patients")
 app.add_typer(commitments.app, name="commitments")
 app.add_typer(commitments.notifications_app, name="notifications")
 app.add_typer(worklist.app, name="worklist")
+app.add_typer(workitems.app, name="workitems")
 app.add_typer(config_app, name="config")
 app.command()(refusals.refusals)
 app.command("import")(import_files.import_files)

@@ -15,16 +15,17 @@ import structlog
 from archive.dicom.errors import PeerFailure, UnknownDestination
 from archive.dicom.workitems import events as reports
 from archive.dicom.workitems.attributes import EVENT, GLOBAL, PUSH
-from archive.index import workitem_events, workitem_subscriptions, workitems
+from archive.index import workitem_events, workitem_receivers, workitem_subscriptions, workitems
 from archive.index.database import Connection, Database
 from archive.index.workitem_events import Event, Progress
+from archive.index.workitem_receivers import Receiver
 from archive.remote import event_report
 from archive.remote.peer import Peer, peer_of
 from archive.services.ae_titles import AETitles
 from archive.services.reports import DAY, PASSING, WARNINGS
 from archive.settings import Settings
 
-__all__ = ("WORKITEM_EVENTS_DUE", "WorkitemEvents")
+__all__ = ("WORKITEM_EVENTS_DUE", "Receiver", "WorkitemEvents")
 
 WORKITEM_EVENTS_DUE = workitem_events.WORKITEM_EVENTS_DUE
 """Outbox event: work for `deliver`."""
@@ -85,6 +86,11 @@ class WorkitemEvents:
                 workitem_events.failed(connection, ae_title, reason)
 
         self._database.write(change)
+
+    def receivers(self) -> list[Receiver]:
+        """Who is told of workitems."""
+        with self._database.read() as connection:
+            return workitem_receivers.all_receivers(connection)
 
     def sweep(self) -> None:
         """Forget old events, and tell anew whose job has been lost."""

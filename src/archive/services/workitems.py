@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import time
 import uuid
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -45,7 +45,7 @@ from archive.index import (
 from archive.index.database import Connection, Database
 from archive.index.workitem_events import Event
 from archive.index.workitem_subscriptions import Subscriber
-from archive.index.workitems import Workitem
+from archive.index.workitems import Narrowing, Workitem
 from archive.security.titles import is_title
 from archive.services import patient_entries, workitem_matching
 from archive.services.ae_titles import AETitles
@@ -105,6 +105,12 @@ class Workitems:
         """A workitem as it is kept. Raises NoSuchWorkitem."""
         with self._database.read() as connection:
             return _found(workitems.find(connection, uid))
+
+    def all(self, states: Sequence[str], limit: int) -> list[Workitem]:
+        """Workitems in these states, in all of them if none is named, in the order in which they are to begin."""
+        with self._database.read() as connection:
+            keys = workitems.candidates(connection, Narrowing(states=tuple(states)), limit)
+            return workitems.some(connection, keys)
 
     def update(self, uid: str, asked: DataSet, transaction_uid: str = "") -> None:
         """Set attributes. The Transaction UID may also be in the data set, as DIMSE has it. Raises NoSuchWorkitem,
