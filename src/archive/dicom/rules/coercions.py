@@ -144,12 +144,12 @@ def check_values(vr: str, values: Values) -> None:
 
 def coercion_rule(table: Table) -> CoercionRule:
     """Raises ValueError."""
-    tables.check_keys(table, ("name", "required", "last", *_ACTIONS, *conditions.KEYS))
+    tables.check_keys(table, ("name", "required", "last", *ACTIONS, *conditions.KEYS))
     actions = tuple(
-        action for key, read in _ACTIONS.items() if key in table for action in read(key, table[key])
+        action for key, read in ACTIONS.items() if key in table for action in read(key, table[key])
     )
     if not actions and "last" not in table:
-        raise ValueError(f"the rule does nothing: give it one of {', '.join(_ACTIONS)}")
+        raise ValueError(f"the rule does nothing: give it one of {', '.join(ACTIONS)}")
     return CoercionRule(
         tables.text(table.get("name", ""), "name"),
         conditions.conditions(table),
@@ -224,7 +224,7 @@ def _translations(what: str, value: Any) -> Iterator[Action]:
         yield Change(_target(keyword), Translation(dict(found), wild), empty_too=True)
 
 
-_ACTIONS: Mapping[str, Callable[[str, Any], Iterator[Action]]] = {
+ACTIONS: Mapping[str, Callable[[str, Any], Iterator[Action]]] = {
     "copy": _copies,
     "set": _sets,
     "map": _translations,
