@@ -182,6 +182,12 @@ def admissions(settings: Settings, titles: AETitles, refusals: Refusals) -> Admi
     )
 
 
+def titles_and_refusals(settings: Settings, database: Database) -> tuple[AETitles, Refusals]:
+    """Who is known, and who was not let in."""
+    titles = AETitles(database, settings.dimse.own_ae_titles)
+    return titles, Refusals(database, is_known=lambda title: titles.entry_of(title) is not None)
+
+
 def build(settings: Settings) -> Archive:
     """The archive in this process. `prepare` must have run."""
     store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
@@ -190,7 +196,7 @@ def build(settings: Settings) -> Archive:
     commitment = Commitment(store, database)
     delivery = Delivery(retrieve)
     rendering = Rendering(retrieve, delivery, lettering)
-    titles, refusals = AETitles(database, settings.dimse.own_ae_titles), Refusals(database)
+    titles, refusals = titles_and_refusals(settings, database)
     worklist = Worklist(database, settings.worklist)
     corrections = Corrections(database, CorrectionWork(store, database, settings.dimse.ae_title))
     ingest = ingesting(settings, store, database, titles)

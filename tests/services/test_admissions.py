@@ -170,12 +170,36 @@ def test_an_association_waits_for_a_name_only_once(archive: Archive) -> None:
 def test_a_refused_object_is_kept_with_what_would_let_it_in(
     archive: Archive, error: ArchiveError, remedy: str
 ) -> None:
+    archive.ae_titles.add("CT1", STRANGER, 104)
     refusals = archive.refusals
     what = Instance("1.2.3", "1.2.3.4", "1.2.840.10008.1.2")
     refusals.keep_object(what, Source("DIMSE", STRANGER, "CT1"), "A700", error)
     (kept,) = refusals.objects()
     assert remedy in kept.refused.remedy
     assert (kept.SOPInstanceUID, kept.refused.status, kept.times) == ("1.2.3.4", "A700", 1)
+
+
+@pytest.mark.parametrize(
+    ("title", "remedy"),
+    [
+        ("NEW1", f"archive ae add NEW1 {STRANGER} 104 --duplicates conflict"),
+        ("ct 1", f"archive ae add 'ct 1' {STRANGER} 104 --duplicates conflict"),
+        ("-x", f"archive ae add UNNAMED {STRANGER} 104 --alias=-x --duplicates conflict"),
+    ],
+)
+def test_a_title_that_has_no_entry_is_to_be_added_with_its_rule(
+    archive: Archive, title: str, remedy: str
+) -> None:
+    """`ae set` would only say that there is no such AE title: from this machine and by STOW-RS anybody may send."""
+    archive.refusals.keep_object(
+        Instance("1.2.3"), Source("DIMSE", STRANGER, title), "0111", InstanceConflict("taken")
+    )
+    archive.refusals.keep_object(
+        Instance("1.2.4"), Source("DIMSE", STRANGER, title), "0124", NotAuthorized("no right")
+    )
+    no_right, taken = (kept.refused.remedy for kept in archive.refusals.objects())
+    assert taken == f"archive conflicts list; for the next ones: {remedy}"
+    assert no_right == remedy.removesuffix(" --duplicates conflict")
 
 
 def test_an_index_that_cannot_take_a_refusal_does_not_change_it(archive: Archive) -> None:

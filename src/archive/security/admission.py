@@ -54,7 +54,9 @@ def decide(caller: Caller, house: House) -> AETitle | None:
     if entry is None and not trusted:
         raise _unknown(caller, meant, house)
     if entry is None and not normalise(caller.calling_ae_title).isprintable():
-        raise _refused("the calling AE title holds control characters", _add(caller))
+        raise _refused(
+            "the calling AE title holds control characters", adding(caller.calling_ae_title, caller.address)
+        )
     if entry is not None:
         _check_connection(caller, entry)
     return entry
@@ -142,7 +144,10 @@ def _check_called(caller: Caller, entry: AETitle | None, house: House) -> None:
 def _unknown(caller: Caller, meant: tuple[AETitle, ...], house: House) -> CallerRefused:
     if not meant:
         blank = not normalise(caller.calling_ae_title)
-        return _refused(f"the calling AE title is {'blank' if blank else 'not known'}", _add(caller))
+        return _refused(
+            f"the calling AE title is {'blank' if blank else 'not known'}",
+            adding(caller.calling_ae_title, caller.address),
+        )
     entry = meant[0]
     remedy = _set(entry, "--address", caller.address)
     if parsed(entry.host) is None and house.addresses(entry.host) is None:
@@ -170,13 +175,12 @@ def _refused(reason: str, remedy: str, diagnostic: int = CALLING_NOT_RECOGNIZED)
     return CallerRefused(reason, PERMANENT, USER, diagnostic, remedy)
 
 
-def _add(caller: Caller) -> str:
+def adding(calling_ae_title: str, address: str, *options: str) -> str:
     """The command that makes a stranger known. 104 stands for the port on which it listens, if it does."""
-    title = normalise(caller.calling_ae_title)
+    title, place = normalise(calling_ae_title), (address or "HOST", str(_USUAL_PORT))
     if is_title(title) and not title.startswith("-"):
-        return command("add", title, caller.address, str(_USUAL_PORT))
-    alias = option("--alias", escaped(title))
-    return command("add", "UNNAMED", caller.address, str(_USUAL_PORT), *alias)
+        return command("add", title, *place, *options)
+    return command("add", "UNNAMED", *place, *option("--alias", escaped(title)), *options)
 
 
 def _set(entry: AETitle, *options: str) -> str:

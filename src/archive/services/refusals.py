@@ -40,8 +40,14 @@ class Instance:
 class Refusals:
     """The refusals of all workers."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float] = time.monotonic,
+        is_known: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._database = database
+        self._is_known = is_known
         self._associations: _Brake[RefusedAssociation] = _Brake(clock)
         self._objects: _Brake[RefusedObject] = _Brake(clock)
 
@@ -65,12 +71,18 @@ class Refusals:
             what.transfer_syntax_uid,
             status,
             error.reason,
-            remedy(error, source.calling_ae_title),
+            self._remedy(error, source),
         )
         times = self._objects.take(refused)
         if times:
             with suppress(ArchiveError):
                 self._database.write(lambda c: refusals.record_object(c, refused, what.SOPInstanceUID, times))
+
+    def _remedy(self, error: ArchiveError, source: Source) -> str:
+        is_known = True
+        with suppress(ArchiveError):
+            is_known = self._is_known(source.calling_ae_title)
+        return remedy(error, source.calling_ae_title, source.address, is_known=is_known)
 
     def associations(self, limit: int = 100) -> list[refusals.Kept[RefusedAssociation]]:
         """The last refused associations, newest first. In a flood they are counted late."""

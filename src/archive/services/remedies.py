@@ -10,11 +10,14 @@ import shlex
 from collections.abc import Mapping
 
 from archive.dicom import errors
+from archive.security.admission import adding
 
 _AT_THE_SENDER = "nothing here lets it in: it has to be corrected at the sender"
 _KEY_ATTRIBUTE = (
     "the sender has to give the attribute; where it never does, [coercion] in the settings can set it"
 )
+
+_NEXT = "; for the next ones: "
 
 REMEDIES: Mapping[type[errors.ArchiveError], str] = {
     errors.ArchiveError: "see the log of the archive",
@@ -23,7 +26,7 @@ REMEDIES: Mapping[type[errors.ArchiveError], str] = {
     errors.ObjectMismatch: "the sender contradicts itself: it has to be corrected there",
     errors.UnsupportedSOPClass: "no setting: what belongs to no patient is not stored here",
     errors.UnsupportedTransferSyntax: "let the sender use the transfer syntax that it announces",
-    errors.InstanceConflict: "archive conflicts list; for the next ones: archive ae set {title} --duplicates conflict",
+    errors.InstanceConflict: f"archive conflicts list{_NEXT}archive ae set {{title}} --duplicates conflict",
     errors.OutOfResources: "make room on the disk of the data folder, or lower storage.minimum_free_bytes",
     errors.ObjectTooLarge: "raise limits.maximum_object_bytes in the settings",
     errors.OutcomeUnknown: "the sender has to send it again; see the log for what the index said",
@@ -32,12 +35,20 @@ REMEDIES: Mapping[type[errors.ArchiveError], str] = {
 }
 
 
-def remedy(error: errors.ArchiveError, calling_ae_title: str) -> str:
-    """What an administrator does about this error."""
+def remedy(
+    error: errors.ArchiveError, calling_ae_title: str, address: str = "", *, is_known: bool = True
+) -> str:
+    """What an administrator does about this error of who calls so from there. Rules are for titles that are known:
+    another one has to be added with its rule."""
     own = getattr(error, "remedy", "")
     if own:
         return str(own)
     row = next(REMEDIES[above] for above in type(error).__mro__ if above in REMEDIES)
+    now, following, later = row.partition(_NEXT)
     if not calling_ae_title:
-        return row.partition("; for the next ones: ")[0]
-    return row.format(title=shlex.quote(calling_ae_title))
+        return now
+    if is_known:
+        return row.format(title=shlex.quote(calling_ae_title))
+    options = later.partition("{title}")[2].split() if following else []
+    add = adding(calling_ae_title, address, *options)
+    return now + following + add if following else row if "{title}" not in row else add
