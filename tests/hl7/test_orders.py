@@ -181,7 +181,7 @@ def test_hex_is_in_the_character_set_of_the_message(door: Door) -> None:
 @pytest.mark.parametrize(
     ("message", "code", "words"),
     [
-        (order(kind="ADT^A08"), "AR", "MSH-9"),
+        (order(kind="ORU^R01"), "AR", "MSH-9"),
         (order(f11="T"), "AR", "MSH-11"),
         (order(control_id=""), "AE", "MSH-10"),
         (order(charset="KLINGON"), "AE", "MSH-18"),

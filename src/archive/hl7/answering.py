@@ -1,8 +1,8 @@
 """One message: understood, applied, acknowledged.
 
-AA is sent when the worklist has it, durably. AE says that the message is at fault, AR that it cannot be taken here, or
-not now. This is the one place of this door where everything is caught: a sender waits for its answer, and holds back
-all further messages as long as it gets none.
+AA is sent when what it says is recorded, durably. AE says that the message is at fault, AR that it cannot be taken
+here, or not now. This is the one place of this door where everything is caught: a sender waits for its answer, and
+holds back all further messages as long as it gets none.
 """
 
 from __future__ import annotations
@@ -16,17 +16,23 @@ import structlog
 from archive.bootstrap import Archive
 from archive.dicom import errors
 from archive.dicom.errors import ArchiveError
+from archive.hl7 import patients
 from archive.hl7.acknowledging import ACCEPTED, Outcome, acknowledgment
 from archive.hl7.message import Message
 from archive.hl7.orders import orders
+from archive.hl7.patients import Action
 
 _log = structlog.get_logger()
 
 AT_FAULT, REJECTED = "AE", "AR"
-TAKEN = frozenset({("ORM", "O01"), ("OMI", "O23")})
+ORDERS = frozenset({("ORM", "O01"), ("OMI", "O23")})
 """MSH-9: message type and trigger event."""
+PATIENTS = "ADT"
 
-_UNSUPPORTED_TYPE, _UNSUPPORTED_PROCESSING_ID, _INTERNAL_ERROR = 200, 202, 207
+_UNSUPPORTED_TYPE, _UNSUPPORTED_EVENT, _UNSUPPORTED_PROCESSING_ID, _INTERNAL_ERROR = 200, 201, 202, 207
+
+
+_NOTHING_CHANGED = "nothing was to be changed here"
 
 
 @dataclass(eq=False)
@@ -44,6 +50,7 @@ ACKNOWLEDGMENTS: Mapping[type[ArchiveError], Outcome] = {
     errors.InvalidUID: Outcome(AT_FAULT, 102),
     errors.NotFound: Outcome(AT_FAULT, 204),
     errors.InstanceConflict: Outcome(AT_FAULT, 205),
+    errors.InvalidEntry: Outcome(AT_FAULT, 102),
     errors.OtherPatient: Outcome(AT_FAULT, 204),
     errors.NoLongerChangeable: Outcome(AT_FAULT, _INTERNAL_ERROR),
     errors.OutOfResources: Outcome(REJECTED, _INTERNAL_ERROR),
@@ -59,20 +66,37 @@ def answer(archive: Archive, raw: bytes, address: str) -> bytes:
         message = Message(raw, archive.settings.hl7.character_set)
         check(archive, message)
         source = f"HL7 {message.header.get(3)} {address}"
-        keys = archive.orders.apply(
-            orders(message, archive.settings.hl7.assigning_authorities), " ".join(source.split())
-        )
-        outcome = Outcome(ACCEPTED)
-        _log.info("order taken", sender=address, entries=keys)
+        outcome = _taken(archive, message, " ".join(source.split()), address)
     except ArchiveError as error:
         outcome = worded(error)
-        _log.warning("order refused", sender=address, acknowledgment=outcome.code, reason=outcome.reason)
+        _log.warning("message refused", sender=address, acknowledgment=outcome.code, reason=outcome.reason)
     except Exception as fault:  # noqa: BLE001 - as in the DIMSE door: the connection goes on
         # The type and the place, never the message: it may quote a value.
         place = traceback.extract_tb(fault.__traceback__)[-1]
         _log.error("internal error", type=type(fault).__name__, file=place.filename, line=place.lineno)
         outcome = Outcome(REJECTED, _INTERNAL_ERROR, "internal error: see the log of the archive")
     return acknowledgment(message, outcome)
+
+
+def _taken(archive: Archive, message: Message, source: str, address: str) -> Outcome:
+    """Do what it says. Raises what `worded` words."""
+    authorities = archive.settings.hl7.assigning_authorities
+    if is_order(message):
+        keys = archive.orders.apply(orders(message, authorities), source)
+        _log.info("order taken", sender=address, entries=keys)
+        return Outcome(ACCEPTED)
+    event, action = patients.event(message), patients.action(message)
+    reason = " ".join(f"{PATIENTS}^{event} {message.header.get(10)}".split())
+    numbers: list[int] = []
+    if action is Action.UPDATE:
+        said = patients.update(message, authorities)
+        numbers = archive.patient_updates.update(said.identifiers, said.attributes, source, reason)
+    elif action in (Action.MERGE, Action.CHANGE):
+        numbers = archive.patient_updates.merge(patients.merges(message, authorities), source, reason)
+    elif action is Action.MOVE:
+        numbers = archive.patient_updates.move(patients.move(message, authorities), source, reason)
+    _log.info("news of a patient taken", sender=address, trigger=event, corrections=numbers)
+    return Outcome(ACCEPTED, reason="" if numbers else _NOTHING_CHANGED)
 
 
 def worded(error: ArchiveError) -> Outcome:
@@ -83,12 +107,16 @@ def worded(error: ArchiveError) -> Outcome:
     return Outcome(row.code, row.error, error.reason)
 
 
+def is_order(message: Message) -> bool:
+    """Whether it is about the worklist."""
+    return (message.header.get(9), message.header.get(9, 2)) in ORDERS
+
+
 def check(archive: Archive, message: Message) -> None:
-    """Whether it is an order for production. Raises NotTaken, MissingValue."""
+    """Whether it is a message that is taken here, for production. Raises NotTaken, MissingValue."""
     header = message.header
-    if (header.get(9), header.get(9, 2)) not in TAKEN:
-        known = ", ".join("^".join(one) for one in sorted(TAKEN))
-        raise NotTaken(f"MSH-9 is none of the messages that are taken here: {known}")
+    if not is_order(message):
+        _check_event(message)
     allowed = archive.settings.hl7.processing_ids
     if header.get(11) not in ("", *allowed):
         raise NotTaken(
@@ -96,3 +124,15 @@ def check(archive: Archive, message: Message) -> None:
         )
     if not header.get(10):
         raise errors.MissingValue("MSH-10 is empty: no acknowledgment could name the message")
+
+
+def _check_event(message: Message) -> None:
+    if message.header.get(9) != PATIENTS:
+        known = ", ".join(["ADT", *("^".join(one) for one in sorted(ORDERS))])
+        raise NotTaken(f"MSH-9 is none of the messages that are taken here: {known}")
+    if patients.action(message) is None:
+        raise NotTaken(
+            "the trigger event (MSH-9.2) is none that is known here. Merges are taken as ADT^A40, other Patient IDs as "
+            "ADT^A47, demographics as ADT^A08 or ADT^A31",
+            _UNSUPPORTED_EVENT,
+        )
