@@ -1,8 +1,8 @@
 """Run as a program: an archive that is killed at one step of what it does (reliability.md 4.3).
 
 `python crash_while.py '{"data": …, "index": …, "policy": …, "point": …, "do": "store" | "accept" | "keep" | "drop" |
-"delete" | "restore" | "work", "file": …, "number": …, "settings": {…}}'` ends by SIGKILL, or with 3 when the step was
-never reached.
+"delete" | "restore" | "drop rejected" | "work", "file": …, "number": …, "settings": {…}}'` ends by SIGKILL, or with 3
+when the step was never reached.
 """
 
 from __future__ import annotations

@@ -26,12 +26,13 @@ from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.receiving.commitment import Reference
 from archive.dicom.rejection_notes import KEY_OBJECT_SELECTION, Reason, data_set
 from archive.dicom.writing.encoder import encode_data_set
-from archive.index import correction_rules, deletions, instances, rejected_copies, rejections
+from archive.index import correction_rules, deletions, instances, outbox, rejected_copies, rejections
 from archive.index.database import Connection, Database
 from archive.index.recording import Outcome
 from archive.index.rejected_copies import Fate, HeldCopy, Kept
 from archive.index.rejections import Rejected, Rejection, State
 from archive.services import duplicates
+from archive.services.delete import BLOBS_DELETED, KEYS_PER_JOB
 from archive.services.duplicates import GRACE_SECONDS, REASONS, Incoming, abandon
 from archive.services.ingest import Ingest
 from archive.services.up_to_date import UpToDate
@@ -42,8 +43,6 @@ __all__ = ["Fate", "Reason", "Rejected", "Rejection", "Rejections", "Restored", 
 _log = structlog.get_logger()
 
 DAY = 86_400.0
-AT_ONCE = 500
-"""Instances whose bytes are let go of in one transaction."""
 IN_ONE_NOTE = 5_000
 """Instances that a note of ours refers to; of more there are several notes."""
 _EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -149,7 +148,7 @@ class Rejections:
         self._check_referred(number, sop_instance_uid)
         dropped = 0
         while some := self._let_go(
-            lambda connection: rejected_copies.copies(connection, number, sop_instance_uid, AT_ONCE),
+            lambda connection: rejected_copies.copies(connection, number, sop_instance_uid, KEYS_PER_JOB),
             Fate.DROPPED,
         ):
             dropped += some
@@ -161,7 +160,7 @@ class Rejections:
         expired, before = 0, self._now() - days * DAY
         while days and (
             some := self._let_go(
-                lambda connection: rejected_copies.old_copies(connection, before, AT_ONCE), Fate.EXPIRED
+                lambda connection: rejected_copies.old_copies(connection, before, KEYS_PER_JOB), Fate.EXPIRED
             )
         ):
             expired += some
@@ -249,7 +248,9 @@ class Rejections:
             rejections.claim(connection, {copy.kept.stored.StudyInstanceUID for copy in copies})
             for copy in copies:
                 rejected_copies.release(connection, copy, fate)
-                abandon(connection, copy.kept.stored.blob_key, GRACE_SECONDS)
+            keys = {"keys": [copy.kept.stored.blob_key for copy in copies]}
+            if copies:
+                outbox.put(connection, BLOBS_DELETED, keys, after_seconds=GRACE_SECONDS)
             return len(copies)
 
         return self._database.write(change)
