@@ -23,12 +23,13 @@ from archive.web import (
     wado_uri,
     zip_download,
 )
-from archive.web.api import ae_titles, commitments, conflicts, refusals, rejections, worklist
+from archive.web.api import ae_titles, commitments, conflicts, corrections, refusals, rejections, worklist
 from archive.web.api.guard import guarded
 from archive.web.description import (
     api_ae_titles,
     api_commitments,
     api_conflicts,
+    api_corrections,
     api_rejections,
     api_worklist,
     openapi,
@@ -50,6 +51,7 @@ SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
 COMMITMENT = "/commitment-requests/{transaction}"
 ENTRY = "/worklist/{entry}"
+CORRECTION = "/corrections/{correction}"
 REJECTION = "/rejections/{rejection}"
 REPORTED = "/commitments/{transaction}"
 WORKITEMS = "/workitems"
@@ -295,6 +297,19 @@ _RESOURCES: tuple[Route, ...] = (
         api_conflicts.DIFFERENCES,
     ),
     _api("GET", "/conflicts/{conflict}/copy", "RetrieveConflictCopy", conflicts.copy, api_conflicts.COPY),
+    _api("GET", "/patients", "SearchPatients", corrections.patients, api_corrections.PATIENTS),
+    _api("GET", "/corrections", "SearchCorrections", corrections.search, api_corrections.SEARCH),
+    _api("POST", "/corrections", "MakeCorrection", corrections.make, api_corrections.MAKE, takes_body=True),
+    _api("GET", CORRECTION, "RetrieveCorrection", corrections.one, api_corrections.RETRIEVE),
+    _api(
+        "POST",
+        f"{CORRECTION}/undo",
+        "UndoCorrection",
+        corrections.undo,
+        api_corrections.UNDO,
+        takes_body=True,
+    ),
+    _api("POST", f"{CORRECTION}/retry", "RetryCorrection", corrections.retry, api_corrections.RETRY),
     _api("GET", "/rejections", "SearchRejections", rejections.search, api_rejections.SEARCH),
     _api("GET", REJECTION, "RetrieveRejection", rejections.one, api_rejections.RETRIEVE),
     _api("GET", f"{REJECTION}/note", "RetrieveRejectionNote", rejections.note, api_rejections.NOTE),

@@ -17,6 +17,7 @@ from archive.web.description import (
     api_ae_titles,
     api_commitments,
     api_conflicts,
+    api_corrections,
     api_rejections,
     api_worklist,
 )
@@ -86,6 +87,7 @@ _SCHEMAS = {
     **api_ae_titles.SCHEMAS,
     **api_commitments.SCHEMAS,
     **api_conflicts.SCHEMAS,
+    **api_corrections.SCHEMAS,
     **api_rejections.SCHEMAS,
     **api_worklist.SCHEMAS,
 }

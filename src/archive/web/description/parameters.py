@@ -40,6 +40,9 @@ VARIABLES: Mapping[str, Parameter] = {
         Parameter("title", "AE title.", pattern=r"^[ -\[\]-~]{1,16}$"),
         Parameter("conflict", "Number of a conflict.", type="integer", minimum=0),
         Parameter("notification", "Number of a notification.", type="integer", minimum=0),
+        Parameter("correction", "Number of a correction.", type="integer", minimum=0),
+        Parameter("rejection", "Number of a rejection note.", type="integer", minimum=0),
+        Parameter("code", "Code and coding scheme of the reason, as 113001^DCM.", pattern=r"^[^/]{1,80}$"),
         Parameter("entry", "Number of an entry of the worklist.", type="integer", minimum=0),
         Parameter("step", "SOP Instance UID of a performed procedure step.", pattern=_UID),
         Parameter(
