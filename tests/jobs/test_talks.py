@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from archive.bootstrap import Archive, build, prepare
 from archive.dicom.errors import OutOfResources, PeerUnreachable
 from archive.index import outbox
 from archive.jobs import worker
-from archive.jobs.destinations import BUSY_SECONDS, REST_SECONDS, Destinations
+from archive.jobs.destinations import BUSY_SECONDS, REST_SECONDS, Destinations, Waiting
 from archive.jobs.remote import RemoteJob
 from archive.settings import Settings
 
@@ -158,6 +159,53 @@ def test_a_stuck_one_keeps_nobody_else_waiting(archive: Archive) -> None:
     assert talked.to.count("STUCK") == 1
     stuck.set()
     talks.part()
+
+
+def test_many_reports_for_one_that_is_slow_leave_the_index_alone(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is known that they wait, they are not claimed again before their turn; and then in their order."""
+    talked, destinations = Talked(), Destinations()
+    talks = talked.talks(archive, destinations=destinations)
+    put(archive, *["SLOW"] * 25)
+    assert destinations.enter("SLOW") == 0  # as if somebody talked to it
+    while talks.begin(time.time()):
+        pass
+    given_back: list[object] = []
+    give_back = outbox.give_back
+    monkeypatch.setattr(
+        outbox, "give_back", lambda *one, **more: (given_back.append(one), give_back(*one, **more))
+    )
+    for seconds in range(20):
+        assert talks.begin(time.time() + seconds) == 0
+    put(archive, "A")
+    assert talks.begin(time.time()) == 1
+    assert (talked.to, given_back) == (["A"], [])
+    destinations.leave("SLOW", failed=False)
+    while talks.begin(time.time()):
+        pass
+    assert talked.to == ["A", *["SLOW"] * 25]
+    assert not left(archive, time.time() + DAYS)
+
+
+def test_more_that_wait_than_are_remembered(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come later, and none is lost; so is none that another worker has done meanwhile."""
+    monkeypatch.setattr(worker, "Waiting", functools.partial(Waiting, most=5))
+    talked, destinations = Talked(), Destinations()
+    talks = talked.talks(archive, destinations=destinations)
+    put(archive, *["SLOW"] * 9)
+    destinations.enter("SLOW")
+    while talks.begin(time.time()):
+        pass
+    (first, *_) = left(archive, time.time())
+    archive.database.write(lambda connection: outbox.finish(connection, first.id))
+    archive.database.write(lambda connection: outbox.give_back(connection, range(100), now=0))
+    destinations.leave("SLOW", failed=False)
+    while talks.begin(time.time()) or talks.begin(time.time()):
+        pass
+    while talks.begin(time.time() + DAYS):
+        pass
+    assert talked.to == ["SLOW"] * 8
 
 
 def test_what_is_not_over_at_the_stop_is_given_back(

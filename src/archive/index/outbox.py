@@ -60,14 +60,17 @@ def claim(
     limit: int,
     only: Collection[str] = (),
     but: Collection[str] = (),
+    besides: Collection[int] = (),
 ) -> list[Job]:
-    """Up to `limit` due jobs, nobody else's until the lease ends; of these events `only`, of all `but` those.
+    """Up to `limit` due jobs, nobody else's until the lease ends; of these events `only`, of all `but` those; none of
+    the jobs `besides`.
 
     SQLite has one writer, so its claims cannot meet; on PostgreSQL rows that another is claiming are skipped."""
-    wanted = outbox.c.event.in_(only) if only else outbox.c.event.not_in(but)
+    wanted = [outbox.c.event.in_(only) if only else outbox.c.event.not_in(but)]
+    wanted += [outbox.c.id.not_in(besides)] if besides else []
     due = connection.execute(
         sa.select(outbox.c.id, outbox.c.event, outbox.c.payload, outbox.c.attempts, outbox.c.put_at)
-        .where(outbox.c.given_up.is_(False), outbox.c.due_at <= now, wanted)
+        .where(outbox.c.given_up.is_(False), outbox.c.due_at <= now, *wanted)
         .order_by(outbox.c.due_at, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

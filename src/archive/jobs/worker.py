@@ -21,7 +21,7 @@ from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError
 from archive.index import outbox
 from archive.jobs import remote, retry
-from archive.jobs.destinations import Destinations
+from archive.jobs.destinations import FULL_SECONDS, Destinations, Waiting
 from archive.jobs.remote import REMOTE, RemoteJob
 from archive.jobs.retry import RetryPolicy
 from archive.jobs.table import JOBS, RECURRING, Job, Recurring
@@ -100,6 +100,7 @@ class Talks:
         self._archive = archive
         self._jobs = jobs
         self._destinations = destinations or Destinations()
+        self._waiting = Waiting(self._destinations)
         self._begin = begin
         self._claimed: dict[int, outbox.Job] = {}
         self._policy = remote.policy(archive.settings.dimse)
@@ -116,10 +117,16 @@ class Talks:
         room = TALKS_AT_ONCE - len(self._claimed)
         if room <= 0:
             return 0
+        self._waiting.let_go()
         try:
             due = self._archive.database.write(
                 lambda connection: outbox.claim(
-                    connection, now=now, lease_seconds=self._lease_seconds, limit=room, only=tuple(self._jobs)
+                    connection,
+                    now=now,
+                    lease_seconds=self._lease_seconds,
+                    limit=room,
+                    only=tuple(self._jobs),
+                    besides=self._waiting.ids,
                 )
             )
         except ArchiveError as error:
@@ -149,8 +156,8 @@ class Talks:
         except ArchiveError:
             _give_back(self._archive, [entry], now + IDLE_SECONDS)
             return
-        pause = self._destinations.enter(destination) if destination else 0.0
-        if pause:
+        if destination and self._destinations.enter(destination):
+            pause = 0.0 if self._waiting.put(entry.id, destination) else FULL_SECONDS
             _give_back(self._archive, [entry], now + pause)
             return
         self._claimed[entry.id] = entry
