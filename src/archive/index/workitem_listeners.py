@@ -41,5 +41,6 @@ def confirm(connection: Connection, ae_title: str, number: int) -> None:
 
 
 def expire(connection: Connection, before: float) -> int:
-    """Forget who has not listened since that moment; how many."""
-    return connection.execute(sa.delete(workitem_listener).where(_OF.changed_at < before)).rowcount
+    """Forget who has not listened since that moment, and has nothing that could come again; how many."""
+    told = sa.exists().where(_EVENT.ae_title == _OF.ae_title)
+    return connection.execute(sa.delete(workitem_listener).where(_OF.changed_at < before, ~told)).rowcount

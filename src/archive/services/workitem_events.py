@@ -15,7 +15,13 @@ import structlog
 from archive.dicom.errors import PeerFailure, UnknownDestination
 from archive.dicom.workitems import events as reports
 from archive.dicom.workitems.attributes import EVENT, GLOBAL, PUSH
-from archive.index import workitem_events, workitem_receivers, workitem_subscriptions, workitems
+from archive.index import (
+    workitem_events,
+    workitem_listeners,
+    workitem_receivers,
+    workitem_subscriptions,
+    workitems,
+)
 from archive.index.database import Connection, Database
 from archive.index.workitem_events import Event, Progress
 from archive.index.workitem_receivers import Receiver
@@ -102,6 +108,7 @@ class WorkitemEvents:
             workitems.hold(connection)
             workitem_events.take_over(connection, lost)
             workitem_events.expire(connection, old)
+            workitem_listeners.expire(connection, old)
 
         self._database.write(change)
 
