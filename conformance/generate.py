@@ -48,6 +48,7 @@ TABLES: Mapping[str, Callable[[], Table]] = {
     "token-settings": exchanges.token_settings,
     "worklist-settings": exchanges.worklist_settings,
     "order-settings": exchanges.order_settings,
+    "patient-events": exchanges.patient_events,
     "resources": web.resources,
     "other-resources": web.other_resources,
     "media-types": web.media_types,

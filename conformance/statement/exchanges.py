@@ -15,6 +15,7 @@ from archive.dicom.writing.availability import INSTANCE_AVAILABILITY_NOTIFICATIO
 from archive.dimse import extended
 from archive.dimse.contexts import SERVICES, Service
 from archive.dimse.extended import Agreed
+from archive.hl7.patients import EVENTS, Action
 from archive.security.operations import Operation
 from archive.security.rule_facts import FACTS, Fact
 from archive.security.tls import PROFILES, TLS_1_3
@@ -137,3 +138,11 @@ def workitem_settings() -> Table:
 
 def order_settings() -> Table:
     return settings_of("hl7")
+
+
+def patient_events() -> Table:
+    """By what becomes of them."""
+    return ("Trigger events of ADT", "What is changed"), (
+        (", ".join(event for event, its in EVENTS.items() if its is action), action.value)
+        for action in Action
+    )

@@ -23,7 +23,7 @@ from objects import encoded, new_uid, secondary_capture
 OpenDoor = Callable[..., Door]
 EVENTS = ("A01", "A04", "A05", "A06", "A07", "A08", "A28", "A31")
 IGNORED = ("A02", "A03", "A11", "A12", "A13", "A23", "A29", "A38")
-NOTHING = "nothing was to be changed here"
+NOTHING = "nothing that is stored had to be changed"
 EVN = segment("EVN", f2="20261122093000")
 
 

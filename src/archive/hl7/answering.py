@@ -32,7 +32,7 @@ PATIENTS = "ADT"
 _UNSUPPORTED_TYPE, _UNSUPPORTED_EVENT, _UNSUPPORTED_PROCESSING_ID, _INTERNAL_ERROR = 200, 201, 202, 207
 
 
-_NOTHING_CHANGED = "nothing was to be changed here"
+_NOTHING_CHANGED = "nothing that is stored had to be changed"
 
 
 @dataclass(eq=False)

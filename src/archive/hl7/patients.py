@@ -21,10 +21,10 @@ from archive.services.patient_updates import Merge, Move
 class Action(enum.Enum):
     """What becomes of a message about a patient."""
 
-    UPDATE = "demographics"
-    MERGE = "merge"
-    CHANGE = "another Patient ID"
-    MOVE = "a study of another patient"
+    UPDATE = "name, birth date and sex of a patient who is known"
+    MERGE = "what is of the patient in MRG-1 is of that in PID-3"
+    CHANGE = "the same, for a Patient ID that was wrong"
+    MOVE = "studies that ZDS-1 names are of the patient in PID-3"
     NOTHING = "nothing"
 
 
