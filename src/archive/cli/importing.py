@@ -32,6 +32,7 @@ NAMES = 20
 """Files named for each reason, unless all are asked for."""
 
 KEPT_ASIDE = "its identifiers are taken; see `archive conflicts list --all`"
+KEPT_FOR_NOTE = "a rejection note was here before it; see `archive rejections`"
 UNCHANGED = (
     "stored before, and says something else of its patient or order: change that with `archive patients`"
 )
@@ -124,7 +125,7 @@ def store(ingest: Ingest, file: File, differs: Differs) -> Result:
 def _stored(path: Path, receipt: Receipt, differs: Differs) -> Result:
     uid = receipt.SOPInstanceUID
     if receipt.kept_aside:
-        return Result(path, Fate.KEPT_ASIDE, KEPT_ASIDE, uid)
+        return Result(path, Fate.KEPT_ASIDE, KEPT_FOR_NOTE if receipt.for_note else KEPT_ASIDE, uid)
     if not receipt.already_there:
         return Result(path, Fate.STORED, "", uid)
     return Result(path, *((Fate.UNCHANGED, UNCHANGED) if differs(uid) else (Fate.ALREADY_THERE, "")), uid)

@@ -237,6 +237,7 @@ class Reception:
             fate.conflict_id,
             fate.held,
             fate.hidden,
+            fate.outcome is Outcome.AWAITED,
         )
 
     @property
@@ -249,7 +250,7 @@ class Reception:
         if stored is None or stored.received != self._form or stored.received == stored.kept:
             return False
         with suppress(NotFound), self._ingest.database.read() as connection:
-            return instances.has_original_attributes(connection, stored)
+            return instances.was_modified_by(connection, stored, self._ingest.coercions.modifying_system)
         return False
 
     def _read_to_end(self) -> Instance:

@@ -28,7 +28,8 @@ class Receipt:
     `warning`: the status (PS3.4 table B.2-1) or Warning Reason (PS3.18 table I.2-1) that the sender is to hear, 0 for
     none; `remark` says it in words, and `offending` are the tags of the elements that it is about. `conflict_id` is the
     number of the record where the object was `kept_aside`, and is not found under its UIDs, or has taken the place of
-    another one. `hidden`: it is a rejection note, and is kept where nobody finds it."""
+    another one. `hidden`: it is a rejection note, and is kept where nobody finds it. `for_note`: it is kept
+    aside as a rejection note was here before it, and that is what has the number."""
 
     SOPClassUID: str
     SOPInstanceUID: str
@@ -41,6 +42,7 @@ class Receipt:
     conflict_id: int = 0
     kept_aside: bool = False
     hidden: bool = False
+    for_note: bool = False
 
     @property
     def is_shown(self) -> bool:
