@@ -80,6 +80,15 @@ def test_every_form_of_a_payload(agent: Agent, content_type: str) -> None:
     assert value(agent.held(uid), "00100010") == {"Alphabetic": "Grün^Jürgen"}
 
 
+def test_what_the_archive_adds_is_told(agent: Agent) -> None:
+    """11.4.3.2: shall be present if the Workitem was modified; 3.11 of the statement: an empty label is filled in."""
+    text = warning(agent.door, "The Workitem was created with modifications.")
+    for label in (None, ""):
+        answer = agent.post(f"?{new_uid()}", workitem(WorklistLabel=label))
+        assert (answer.status_code, answer.headers["warning"]) == (201, text)
+    assert "warning" not in agent.post(f"?{new_uid()}", workitem()).headers
+
+
 def test_a_workitem_is_created_once(agent: Agent) -> None:
     uid = agent.create(ProcedureStepLabel="First")
     assert agent.post(f"?{uid}", workitem(ProcedureStepLabel="Second")).status_code == 409

@@ -21,6 +21,9 @@ ALREADY = {
     "COMPLETED": "The UPS is already in the requested state of COMPLETED.",
 }
 
+CREATED_WITH_MODIFICATIONS = "The Workitem was created with modifications."
+"""PS3.18 11.4.3.2: it has got a Worklist Label."""
+
 UPDATE: Texts = {
     errors.NotInProgress: "The target URI did not reference a claimed Workitem.",
     errors.WorkitemRefusal: "The submitted request is inconsistent with the current state of the Workitem.",

@@ -14,6 +14,8 @@ import orjson
 
 from archive.dicom.errors import MissingAttribute
 from archive.dicom.receiving.received import DataSet, first
+from archive.dicom.workitems import rules
+from archive.dicom.workitems.attributes import WORKLIST_LABEL
 from archive.web.data_set_body import DataSetBody
 from archive.web.http import charset, media_types, urls
 from archive.web.http.exchange import Answer, Asked
@@ -42,7 +44,9 @@ def create(archive: Archive, asked: Asked) -> DataSetBody:
     def act(data_set: DataSet) -> Answer:
         _check_uid(asked, named, data_set)
         made = archive.workitems.create(named, data_set)
-        return Answer(201, headers=(("Location", urls.workitem_url(asked.base_url, made)),))
+        label_given = rules.has_value(data_set, WORKLIST_LABEL)
+        told = () if label_given else (refusals.warning(asked, refusals.CREATED_WITH_MODIFICATIONS),)
+        return Answer(201, headers=(("Location", urls.workitem_url(asked.base_url, made)), *told))
 
     return requests.one_data_set(asked, act, "a Workitem")
 
