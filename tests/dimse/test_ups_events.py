@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
-from pynetdicom import AE, evt
-from pynetdicom.sop_class import UnifiedProcedureStepEvent, UnifiedProcedureStepPush
+from pynetdicom import evt
 
 from archive import bootstrap
 from archive.index import outbox, workitem_events
@@ -21,49 +16,10 @@ from archive.services import workitem_events as services
 from archive.services.workitems import GLOBAL
 from committing import DAYS, run_jobs
 from door import Door, open_door
+from workitem_receivers import listening
 from workitem_sets import as_json, code, workitem
 
 LOCK = "1.2.840.99"
-
-
-@dataclass
-class Heard:
-    """What came: Event Type ID, workitem and Event Information of each report; the roles that were proposed."""
-
-    port: int = 0
-    reports: list[tuple[int, str, Dataset]] = field(default_factory=list)
-    roles: list[tuple[bool, bool]] = field(default_factory=list)
-    associations: int = 0
-
-
-@contextmanager
-def listening(
-    answer: Callable[[evt.Event], int] = lambda event: 0, sop_class: str = UnifiedProcedureStepEvent
-) -> Iterator[Heard]:
-    """A subscriber, by pynetdicom."""
-    heard = Heard()
-
-    def on_report(event: evt.Event) -> tuple[int, None]:
-        assert event.request.AffectedSOPClassUID == UnifiedProcedureStepPush
-        uid = str(event.request.AffectedSOPInstanceUID)
-        heard.reports.append((event.request.EventTypeID, uid, event.event_information))
-        return answer(event), None
-
-    def on_requested(event: evt.Event) -> None:
-        heard.associations += 1
-        items = event.assoc.requestor.role_selection.values()
-        heard.roles.extend((bool(item.scu_role), bool(item.scp_role)) for item in items)
-
-    ae = AE("WARD")
-    ae.add_supported_context(sop_class, scu_role=False, scp_role=True)
-    handlers = [(evt.EVT_N_EVENT_REPORT, on_report), (evt.EVT_REQUESTED, on_requested)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    assert server is not None
-    heard.port = server.server_address[1]
-    try:
-        yield heard
-    finally:
-        server.shutdown()
 
 
 def create(door: Door, **said: Any) -> str:

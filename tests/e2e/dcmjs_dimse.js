@@ -14,8 +14,11 @@ const makers = {
   move: ({ study, destination }) => requests.CMoveRequest.createStudyMoveRequest(destination, study),
   get: ({ study }) => requests.CGetRequest.createStudyGetRequest(study),
   create: ({ sopClass, uid, elements }) => withDataset(new requests.NCreateRequest(sopClass, uid), elements),
-  set: ({ sopClass, uid, elements }) => withDataset(new requests.NSetRequest(sopClass, uid), elements),
-  action: ({ sopClass, uid, elements }) => withDataset(new requests.NActionRequest(sopClass, uid, 1), elements),
+  set: ({ sopClass, uid, elements, context }) =>
+    withDataset(new requests.NSetRequest(sopClass, uid, context), elements),
+  action: ({ sopClass, uid, elements, type, context }) =>
+    withDataset(new requests.NActionRequest(sopClass, uid, type || 1, context), elements),
+  attributes: ({ sopClass, uid, names, context }) => new requests.NGetRequest(sopClass, uid, names, context),
   store: ({ path, syntaxes }) => {
     const request = new requests.CStoreRequest(path);
     request.setAdditionalTransferSyntaxes(syntaxes || []);

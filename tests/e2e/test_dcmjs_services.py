@@ -1,4 +1,5 @@
-"""dcmjs-dimse beyond storing and asking: over TLS, with a user identity, worklist, performed steps, commitment."""
+"""dcmjs-dimse beyond storing and asking: over TLS, with a user identity, worklist, performed steps, workitems,
+commitment."""
 
 from __future__ import annotations
 
@@ -19,11 +20,14 @@ from dcmjs import Ask, Said
 from device_headers import new_uid
 from holdings import add_ae_title, save
 from objects import ct
+from workitem_sets import performed as fulfilled
+from workitem_sets import workitem
 from worklists import written
 
 SUCCESS, PENDING, PROCESSING_FAILURE = 0x0000, 0xFF00, 0x0110
 PERFORMED_STEP = "1.2.840.10008.3.1.2.3.3"
 COMMITMENT, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+PUSH, PULL = "1.2.840.10008.5.1.4.34.6.1", "1.2.840.10008.5.1.4.34.6.3"
 USERNAME_AND_PASSCODE = 2
 UNSUPPORTED_KEYS = 0xFF01
 """dcmjs-dimse asks for Pregnancy Status by itself, and encodes "" as 0, as its VR is US: that is not matched."""
@@ -135,6 +139,28 @@ def completed() -> dict[str, Any]:
         "PerformedProcedureStepEndTime": "102600",
         "PerformedSeriesSequence": [{"SeriesInstanceUID": new_uid(), "ProtocolName": "Head"}],
     }
+
+
+def test_a_workitem(server: ArchiveServer, ask: Ask) -> None:
+    """Pushed, claimed, got, changed, completed; each request in the context that it belongs to (PS3.4 CC.2)."""
+    uid, lock = new_uid(), {"TransactionUID": new_uid()}
+    of = {"sopClass": PUSH, "uid": uid}
+    pulled = of | {"context": PULL}
+    claim = pulled | {"kind": "action", "elements": lock | {"ProcedureStepState": "IN PROGRESS"}}
+    said = ask(
+        server,
+        of | {"kind": "create", "elements": workitem(PatientID="NODE2")},
+        claim,
+        pulled | {"kind": "attributes", "names": ["ProcedureStepState", "PatientID"]},
+        pulled | {"kind": "set", "elements": {"ProcedureStepLabel": "Other"}},
+        pulled | {"kind": "set", "elements": lock | fulfilled()},
+        claim | {"elements": lock | {"ProcedureStepState": "COMPLETED"}},
+        of | {"kind": "action", "type": 2, "elements": {"ReasonForCancellation": "too late"}},
+    )
+    assert said.statuses == [[SUCCESS], [SUCCESS], [SUCCESS], [0xC301], [SUCCESS], [SUCCESS], [0xC311]], said
+    [got] = said.results[2]
+    assert got["elements"]["ProcedureStepState"] == "IN PROGRESS"
+    assert got["elements"]["PatientID"] == "NODE2"
 
 
 def test_storage_commitment_on_the_same_association(server: ArchiveServer, tmp_path: Path, ask: Ask) -> None:
