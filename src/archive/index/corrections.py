@@ -140,6 +140,18 @@ def pending(connection: Connection) -> list[Correction]:
     return [_made(row) for row in connection.execute(found)]
 
 
+def towards(connection: Connection, key: PatientKey, states: Iterable[State]) -> list[Correction]:
+    """The corrections in these states, in their order, that say what this patient's objects are to say."""
+    patient_id, issuer = _text(key)
+    found = sa.select(*_COLUMNS).where(
+        correction.c.to_PatientID == patient_id,
+        correction.c.to_IssuerOfPatientID == issuer,
+        correction.c.kind.in_((Kind.UPDATE_PATIENT.value, Kind.MERGE.value, Kind.MOVE_STUDY.value)),
+        correction.c.state.in_([state.value for state in states]),
+    )
+    return [_made(row) for row in connection.execute(found.order_by(correction.c.id))]
+
+
 def last(
     connection: Connection,
     limit: int,

@@ -95,6 +95,7 @@ corrected_object = sa.Table(
 
 index(correction, "state")
 index(correction, "PatientID")
+index(correction, "to_PatientID")
 index(correction_rule, "scope")
 index(corrected_study, "StudyInstanceUID")
 index(rewritten, "StudyInstanceUID")

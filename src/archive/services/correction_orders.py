@@ -44,10 +44,9 @@ def update_patient(
     if not changed:
         patient_entries.updated(connection, 0, key, attributes)
         return []
-    coming = [one for one in corrections.pending(connection) if one.target == key]
-    rows += [one.attributes for one in coming] + [
-        corrections.patient_row(connection, one.patient) for one in coming
-    ]
+    coming = _towards(connection, key)
+    rows += [one.attributes for one in coming]
+    rows += [corrections.patient_row(connection, one.patient) for one in coming]
     number = corrections.add(connection, Wanted(Kind.UPDATE_PATIENT, key, key, changed, by, reason))
     _enter_formers(connection, number, of_patient(key), changed, [*rows, None])
     patient_entries.updated(connection, number, key, attributes)
@@ -157,15 +156,20 @@ def _enter_formers(
 
 
 def says(connection: Connection, key: PatientKey) -> dict[str, str] | None:
-    """What is said of a patient when all corrections are carried out; None for one that nothing is of."""
+    """What is said of a patient when all corrections are carried out; None for one that nobody has spoken of."""
     row = corrections.patient_row(connection, key)
     found = None if row is None else {k: text for k in OF_PATIENT if (text := _text(row, k))}
-    for one in corrections.pending(connection):
-        if one.kind == Kind.UNDO:
-            continue
-        if one.target == key and (found is not None or one.patient != key):
-            found = {**(found or {}), **{k: v for k, v in one.attributes.items() if k in OF_PATIENT}}
+    for one in _towards(connection, key):
+        found = {**(found or {}), **{k: v for k, v in one.attributes.items() if k in OF_PATIENT}}
     return found
+
+
+def _towards(connection: Connection, key: PatientKey) -> list[Correction]:
+    """What corrections say of a patient that its row does not: those that are not carried out, and all as long as
+    nothing has come of it."""
+    standing = (State.PENDING, State.FAILED, State.DONE)
+    is_stored = corrections.patient_row(connection, key) is not None
+    return corrections.towards(connection, key, (State.PENDING,) if is_stored else standing)
 
 
 def _owner(connection: Connection, key: PatientKey, uid: str) -> PatientKey:

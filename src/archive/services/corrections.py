@@ -77,10 +77,7 @@ class Corrections:
         Raises InvalidEntry, OutOfResources, OutcomeUnknown (entered or not: ask again)."""
         key, attributes = checked_key(key), checked(attributes, OF_PATIENT)
 
-        def change(connection: Connection) -> list[int]:
-            return orders.update_patient(connection, key, attributes, by, reason)
-
-        return self._enter(change)
+        return self._enter(lambda connection: orders.update_patient(connection, key, attributes, by, reason))
 
     def merge(
         self,
@@ -145,10 +142,11 @@ class Corrections:
         Raises NotFound; InvalidEntry where that patient is not known and not named."""
         target, attributes = checked_key(target), checked(attributes, OF_PATIENT)
 
-        def change(connection: Connection) -> list[int]:
-            return orders.move_study(connection, study_instance_uid, target, attributes, by, reason)
-
-        return self._enter(change)
+        return self._enter(
+            lambda connection: orders.move_study(
+                connection, study_instance_uid, target, attributes, by, reason
+            )
+        )
 
     def update_study(
         self, study_instance_uid: str, attributes: Mapping[str, str], by: str, reason: str = ""
@@ -156,20 +154,16 @@ class Corrections:
         """Let all objects of a study say this of it. As `update_patient`. Raises NotFound."""
         attributes = checked(attributes, OF_STUDY)
 
-        def change(connection: Connection) -> list[int]:
-            return orders.update_study(connection, study_instance_uid, attributes, by, reason)
-
-        return self._enter(change)
+        return self._enter(
+            lambda connection: orders.update_study(connection, study_instance_uid, attributes, by, reason)
+        )
 
     def undo(self, number: int, by: str, reason: str = "") -> list[int]:
         """Let everything say again what it said before this correction, also what has come since.
 
         Raises NotFound, InstanceConflict where it cannot be undone (now)."""
 
-        def change(connection: Connection) -> list[int]:
-            return orders.undo(connection, number, by, reason)
-
-        return self._enter(change)
+        return self._enter(lambda connection: orders.undo(connection, number, by, reason))
 
     def retry(self, number: int) -> None:
         """Try again what could not be corrected. Raises NotFound, InstanceConflict when nothing has failed."""

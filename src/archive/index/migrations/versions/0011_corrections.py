@@ -51,6 +51,7 @@ def upgrade() -> None:
     )
     _index("correction", "state")
     _index("correction", "PatientID")
+    _index("correction", "to_PatientID")
     op.create_table(
         "correction_rule",
         _of_correction(),
