@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -249,6 +250,19 @@ def test_whose_pages_may_listen(
     with pytest.raises(InvalidStatus) as refused, listening(door, origin=origin):
         pass
     assert refused.value.response.status_code == 403
+
+
+def test_a_page_that_offers_subprotocols(door: Door) -> None:
+    """Table 8.10.4-3; browsers end a connection at which none of what they offered was chosen."""
+    with listening(door, subprotocols=["dicom", "json"]) as connection:
+        assert connection.subprotocol == "dicom"
+
+
+def test_a_refusal_is_no_fault(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InvalidStatus), listening(door, "SEVENTEENLETTERSX"):
+        pass
+    door.client.get("/health/live")
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
 
 
 def test_a_foreign_host_name(door: Door) -> None:

@@ -120,6 +120,7 @@ def test_what_cannot_be_created(agent: Agent, keywords: dict[str, Any], query: s
     [
         (b"[]", JSON, 400),
         (b"[{},{}]", JSON, 400),
+        (b"[" + b"{}," * 1_000_000 + b"{}]", JSON, 400),
         (b"{", JSON, 400),
         (b"", JSON, 400),
         (b"{}", {"Content-Type": "text/plain"}, 415),

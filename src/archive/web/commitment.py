@@ -48,7 +48,7 @@ def request(archive: Archive, asked: Asked) -> DataSetBody:
     media_types.choose(asked.accept, OFFERS)
     transaction_uid = _transaction(asked)
 
-    def act(data_sets: list[DataSet]) -> Answer:
+    def act(data_sets: Iterator[DataSet]) -> Answer:
         """Decide, or leave it to the jobs."""
         source = Source(door=DOOR, address=asked.peer_address)
         verdicts = archive.commitment.request(transaction_uid, commitment.references(data_sets), source)

@@ -18,11 +18,12 @@ from archive.web.http.multipart import MultipartError, Parser, PartBegin, PartDa
 TAKES = (DICOM_JSON, JSON, DICOM_XML)
 """The media types of a request, each also for the parts of a multipart body."""
 
-Act = Callable[[list[received.DataSet]], Answer]
+Act = Callable[[Iterator[received.DataSet]], Answer]
 
 
 def taker(asked: Asked, act: Act, what: str, maximum_bytes: int, *, optional: bool = False) -> DataSetBody:
-    """What a handler that takes such a body returns: `act` gets the data sets, and makes the answer. `what` is the
+    """What a handler that takes such a body returns: `act` gets the data sets, each read when it
+    is asked for, and makes the answer. `what` is the
     body in words; an `optional` one may be absent.
 
     Raises RequestRefused (415) when the body is not said to be of a type that is taken."""
@@ -58,9 +59,9 @@ class DataSetBody:
         raises."""
         body = bytes(self._body)
         if self._optional and not body:
-            return self._act([])
+            return self._act(iter(()))
         _check_type(self._content, self._what)
-        return self._act(list(_data_sets(self._content, body)))
+        return self._act(_data_sets(self._content, body))
 
     def close(self) -> None:
         """Nothing is held but memory."""

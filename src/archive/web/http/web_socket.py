@@ -84,6 +84,12 @@ class EventProtocol(WebSocketsSansIOProtocol):
         self._pings[number] = self.loop.create_future()
         await self._pings[number]
 
+    async def send(self, message: Any) -> None:
+        """With the end of a refusal the handshake is over too; uvicorn would log it as a fault of ours."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
+
     async def run_asgi(self) -> None:
         extensions: dict[str, Any] = self.scope["extensions"]
         extensions[CONFIRMED] = self.confirmed

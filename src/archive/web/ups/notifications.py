@@ -13,6 +13,7 @@ a WebSocket.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
@@ -50,6 +51,8 @@ PONG_SECONDS = 30.0
 UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
 """The SOP Class of every event (PS3.4 CC.2.4.3)."""
 
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+
 log = structlog.get_logger()
 
 
@@ -68,7 +71,7 @@ class Connections:
         await receive()  # websocket.connect
         self._open += 1
         try:
-            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
             await self._serve(title, scope["extensions"][CONFIRMED], receive, send)
         finally:
             self._open -= 1
@@ -170,6 +173,12 @@ def message(event: Event, message_id: int) -> dict[str, Any]:
         "00001002": {"vr": "US", "Value": [event.type]},
     }
     return dict(sorted((command | dict(event.data_set)).items()))
+
+
+def _subprotocol(scope: Scope) -> str | None:
+    """DICOM names none, yet PS3.18 Table 8.10.4-3 has one in the answer, and a browser that has offered some ends the
+    connection when none is chosen: the first."""
+    return next((one for one in scope["subprotocols"] if _TOKEN.fullmatch(one)), None)
 
 
 async def _say(send: Send, sentence: str) -> None:

@@ -4,7 +4,8 @@ asks, and which pages may."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from archive.dicom.errors import InvalidQuery
@@ -95,9 +96,10 @@ def one_data_set(asked: Asked, act: Act, what: str, *, optional: bool = False) -
     """The taker of a body that is one data set (PS3.18 11.4.1.4); without one, if it is `optional`, `act` gets an
     empty data set. Raises RequestRefused (415)."""
 
-    def taken(data_sets: list[DataSet]) -> Answer:
-        if len(data_sets) > 1 or not (data_sets or optional):
-            raise RequestRefused(f"{what} is one data set, and the body has {len(data_sets)}")
-        return act(data_sets[0] if data_sets else {})
+    def taken(data_sets: Iterator[DataSet]) -> Answer:
+        found = list(islice(data_sets, 2))
+        if len(found) > 1 or not (found or optional):
+            raise RequestRefused(f"{what} is one data set, and the body has {'more' if found else 'none'}")
+        return act(found[0] if found else {})
 
     return data_set_body.taker(asked, taken, what, MAXIMUM_BYTES, optional=optional)
