@@ -101,7 +101,8 @@ def store_statuses() -> Table:
         {
             statuses.SUCCESS: "The object is safe, or was so already: see 1.2.",
             COERCED: "The same; attributes were coerced, and the former values are in Original Attributes Sequence. "
-            "Or the object is safe but kept aside, as its identifiers are taken: see 1.2.",
+            "Or the object is safe but kept aside, as its identifiers are taken or a rejection note was here "
+            "before it: see 1.2.",
         },
     )
 

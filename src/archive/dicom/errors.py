@@ -11,7 +11,7 @@
     │   ├── ObjectMismatch           data set, command and presentation context disagree
     │   ├── UnsupportedSOPClass      not a composite object of the patient-study-series hierarchy
     │   └── UnsupportedTransferSyntax  bulk data that no transfer syntax is for, or another than was said
-    ├── InstanceConflict             this SOP Instance UID is stored already, with other content
+    ├── InstanceConflict             this SOP Instance UID is stored already, with other content, or was rejected
     ├── TransactionInUse             a Transaction UID that was used before
     ├── NoLongerChangeable           it has reached its final state
     ├── WorkitemRefusal              what the state of a workitem does not allow
