@@ -47,10 +47,12 @@ class Body:
 
 
 class Connection:
-    """A connection to a server."""
+    """A connection to a server. `stock`: with Nagle's algorithm on, head and payload written one after the other, as
+    simple programs do."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, stock: bool = False) -> None:
         self._address = (host, port)
+        self._stock = stock
         self._view = memoryview(bytearray(_BUFFER))
         self._start = self._end = 0
         self._socket = self._connect()
@@ -90,7 +92,7 @@ class Connection:
 
     def _connect(self) -> socket.socket:
         made = socket.create_connection(self._address, SECONDS)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not self._stock)
         return made
 
     def _head(self, method: str, path: str, headers: Mapping[str, str], body: Body | None) -> bytes:
@@ -100,6 +102,9 @@ class Connection:
         return "\r\n".join([*lines, "", ""]).encode()
 
     def _send(self, head: bytes, body: Body | None) -> None:
+        if body is not None and self._stock:
+            self._socket.sendall(head)
+            head = b""
         if body is None or body.file is None:
             self._socket.sendall(head + (body.before if body else b""))
             return

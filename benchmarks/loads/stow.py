@@ -58,9 +58,9 @@ def store_file(server: Server, path: Path) -> float:
         return time.perf_counter() - begin
 
 
-def send(server: Server, payloads: Sequence[Body]) -> float:
+def send(server: Server, payloads: Sequence[Body], stock: bool = False) -> float:
     """Send requests one after another over one connection that is there already: seconds."""
-    with Connection(HOST, server.http_port) as connection:
+    with Connection(HOST, server.http_port, stock) as connection:
         connection.get(f"{server.prefix}/studies?limit=1", "application/dicom+json")
         begin = time.perf_counter()
         for payload in payloads:

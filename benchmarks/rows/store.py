@@ -87,6 +87,7 @@ class Stow:
     kind: Kind
     requests: Callable[[Stage], int]
     objects: Callable[[Stage], int]
+    stock: bool = False
 
     def __call__(self, stage: Stage, server: Server, number: int) -> Samples:
         """Objects per second."""
@@ -94,7 +95,7 @@ class Stow:
         ((series, _),) = prepared(stage, self.kind, 1, number, each * count)
         files = list(series.files())
         payloads = [stow.body(files[first : first + each]) for first in range(0, len(files), each)]
-        seconds = stow.send(server, payloads)
+        seconds = stow.send(server, payloads, self.stock)
         must_have(server, [series])
         return {RATE: [series.count / seconds]}
 
@@ -120,7 +121,7 @@ def _c_store(identifier: str, title: str, must: float, aim: float, load: CStore)
     )
 
 
-def _stow(identifier: str, title: str, must: float, aim: float, load: Stow) -> Row:
+def _stow(identifier: str, title: str, must: float | None, aim: float | None, load: Stow) -> Row:
     metric = Metric(RATE, f"STOW-RS, {title}", Unit.PER_SECOND, must, aim)
     return Row(id=f"stow-{identifier}", ground=Ground.EMPTY, metrics=(metric,), measure=load)
 
@@ -151,5 +152,12 @@ ROWS = (
         15,
         30,
         Stow(MR, lambda stage: stage.scale.stow_single, lambda _: 1),
+    ),
+    _stow(
+        "stock",
+        "the same, client with Nagle's algorithm on",
+        None,
+        None,
+        Stow(MR, lambda stage: stage.scale.stow_single, lambda _: 1, stock=True),
     ),
 )

@@ -90,3 +90,28 @@ def test_what_is_no_http_is_a_fault() -> None:
         pytest.raises(BrokenOff),
     ):
         connection.get("/")
+
+
+def test_a_stock_client_has_nagle_on_and_writes_head_and_body_apart() -> None:
+    ours, theirs = socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ours, theirs:
+        connection = Connection("127.0.0.1", listener.getsockname()[1], stock=True)
+        assert not connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        connection._socket.close()
+        connection._socket = Recorded(ours)  # type: ignore[assignment]
+        theirs.sendall(LENGTH)
+        assert connection.request("POST", "/", {}, Body(b"x" * 10)).status == 404
+        head, body = connection._socket.sent  # type: ignore[attr-defined]
+    assert head.endswith(b"Content-Length: 10\r\n\r\n")
+    assert body == b"x" * 10
+
+
+class Recorded:
+    """A socket that remembers each piece that it was given to send."""
+
+    def __init__(self, inner: socket.socket) -> None:
+        self.sent: list[bytes] = []
+        self.recv_into = inner.recv_into
+
+    def sendall(self, piece: bytes) -> None:
+        self.sent.append(piece)
