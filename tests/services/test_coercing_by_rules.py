@@ -348,6 +348,17 @@ def test_coerced_and_compressed(opened: Open) -> None:
     check(archive)
 
 
+def test_what_others_have_coerced_is_no_warning_of_ours(opened: Open) -> None:
+    archive = opened(compression=[{"transfer_syntax": "RLELossless"}])
+    data_set = mr()
+    item = Dataset()
+    item.ModifyingSystem, item.ReasonForTheAttributeModification = "OTHER", "COERCE"
+    item.ModifiedAttributesSequence = [Dataset()]
+    data_set.OriginalAttributesSequence = [item]
+    assert [store(archive, data_set).warning for _ in range(2)] == [0, 0]
+    assert kept(archive, data_set).file_meta.TransferSyntaxUID == RLELossless
+
+
 def test_a_pattern_cannot_be_kept_busy(opened: Open) -> None:
     """The rule comes from the administrator, the value from whoever sends it."""
     archive = opened(

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from archive.dicom import metadata_values
 from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, Form, Instance, Scope, Source, StoredInstance
 from archive.index import kept, rows
@@ -32,7 +33,7 @@ _STORED_COLUMNS = (
 _HIERARCHY = study.join(series, series.c.study_id == study.c.id).join(
     instance_table, instance_table.c.series_id == series.c.id
 )
-_ORIGINAL_ATTRIBUTES = "04000561"
+_ORIGINAL_ATTRIBUTES, _MODIFYING_SYSTEM = "04000561", "04000563"
 _FIND_INSTANCE = (
     sa.select(*_STORED_COLUMNS)
     .select_from(_HIERARCHY)
@@ -108,11 +109,14 @@ def detail(
     return bytes(metadata), tuple(BulkValue(*value) for value in orjson.loads(bulk_values)), Source(*source)
 
 
-def has_original_attributes(connection: Connection, stored: StoredInstance) -> bool:
-    """Whether attributes of an instance were changed at some time, and it tells the former ones; also where it says too
-    much to be asked. Raises NotFound when it is not stored."""
+def was_modified_by(connection: Connection, stored: StoredInstance, modifying_system: str) -> bool:
+    """Whether an instance tells of attributes that this system has changed; also where it says too much to be asked.
+    Raises NotFound when it is not stored."""
     with kept.parsed(_detail(connection, stored, instance_detail.c.metadata)) as members:
-        return members is None or _ORIGINAL_ATTRIBUTES in members
+        if members is None:
+            return True
+        items = metadata_values.items(members, _ORIGINAL_ATTRIBUTES)
+        return any(metadata_values.text(item, _MODIFYING_SYSTEM) == modifying_system for item in items)
 
 
 def _detail(connection: Connection, stored: StoredInstance, column: sa.Column[Any]) -> bytes:

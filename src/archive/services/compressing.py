@@ -19,9 +19,10 @@ import orjson
 
 from archive.dicom.errors import NotAcceptable
 from archive.dicom.instance import Instance, StoredInstance
+from archive.dicom.metadata_values import integer
 from archive.dicom.pixels import encoders
 from archive.dicom.pixels.frames import FrameTable
-from archive.dicom.pixels.pixel_description import DESCRIBING, describe
+from archive.dicom.pixels.pixel_description import DESCRIBING, PixelDescription, describe
 from archive.dicom.rules.compressions import CompressionRule
 from archive.dicom.rules.conditions import values_of
 from archive.dicom.transfer_syntaxes import (
@@ -38,8 +39,8 @@ from archive.services.stored_frames import PIXEL_DATA
 from archive.storage.base import Blob
 
 _PLAIN = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
-_COLOURS = ("MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL")
-"""Of others a codec, or a reader of what it made, might think otherwise."""
+_COLOURS = {1: ("MONOCHROME1", "MONOCHROME2"), 3: ("RGB", "YBR_FULL")}
+"""By SamplesPerPixel. Of others a codec, or a reader of what it made, might think otherwise."""
 _OF_PIXELS = frozenset(("00280004", "00280006", PIXEL_DATA))
 """What an encoding of the pixel data may change."""
 
@@ -88,11 +89,23 @@ def _check_plain(conversion: Conversion) -> None:
     description = describe(conversion.metadata())
     if table.encapsulated or description.is_float:
         raise NotAcceptable("the pixel data is none that is compressed here")
-    if description.PhotometricInterpretation not in _COLOURS:
+    if description.PhotometricInterpretation not in _COLOURS.get(description.SamplesPerPixel, ()):
         raise NotAcceptable("pixels in such colours are not compressed here")
+    if any(integer(conversion.metadata(), tag, -1) != number for tag, number in _told(description)):
+        raise NotAcceptable("what the object says of its pixels is not all there, or contradicts itself")
     exact = -(-table.description.bits_per_frame * max(table.description.NumberOfFrames, 1) // 8)
     if table.length not in (exact, exact + exact % 2):
         raise NotAcceptable("the pixel data is longer or shorter than its frames")
+
+
+def _told(description: PixelDescription) -> Iterator[tuple[str, int]]:
+    """What the data set has to say just so, as no default or repair is to be guessed at."""
+    yield "00280002", description.SamplesPerPixel
+    yield "00280101", description.BitsStored
+    yield "00280102", description.HighBit
+    yield "00280103", description.PixelRepresentation
+    if description.SamplesPerPixel > 1:
+        yield "00280006", description.PlanarConfiguration & 1
 
 
 # --- what was written ---

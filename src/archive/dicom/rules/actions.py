@@ -16,6 +16,9 @@ from archive.dicom.rules.replacing import Replacing
 
 Values = tuple[str, ...]
 
+_NUL = "\u2400"
+"""How a NUL amid a value is shown."""
+
 
 @dataclass(slots=True)
 class Draft:
@@ -34,15 +37,16 @@ class Draft:
 
     def set(self, tag: int, values: Values | None) -> None:
         """Unless the attribute is not to be touched."""
-        if is_sure(self.before(tag)):
+        known = self.before(tag)
+        if is_sure(known):
             self.changed[tag] = values
-        else:
+        elif values != known:
             self.left.add(tag)
 
 
 def is_sure(values: Values) -> bool:
     """Whether these are all the values, and what they really are."""
-    return len(values) < MOST_VALUES and not any(UNKNOWN in value for value in values)
+    return len(values) < MOST_VALUES and not any(UNKNOWN in value or _NUL in value for value in values)
 
 
 class Action(Protocol):
