@@ -168,6 +168,37 @@ def test_the_same_merge_again_changes_nothing(archive: Archive) -> None:
     assert (whose(archive), archive.worklist.get(number)) == before
 
 
+def test_a_merge_that_is_sent_again_when_more_is_known(archive: Archive) -> None:
+    """Whoever was nobody at first has objects now, without issuer: the same message still means the same."""
+    merge(archive, PatientKey("T1", "HOSP"), HOSP)
+    keep(archive, BARE)
+    for _ in range(2):
+        merge(archive, PatientKey("T1", "HOSP"), HOSP)
+    late = keep(archive, PatientKey("T1", "HOSP"))
+    assert whose(archive)[late][0] == "4711"
+    assert set(names(archive).values()) == {"Roe^Rita"}
+
+
+def test_a_change_that_is_not_carried_out_yet_and_comes_again(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = new_uid()
+    keep(archive, TEMPORARY, study=study)
+    said = {"PatientName": "Roe^Rita"}
+    moving = Move([study], identifier(TEMPORARY), identifier(BARE), said)
+    with monkeypatch.context() as patched:
+        patched.setattr("archive.services.corrections.AT_ONCE_INSTANCES", -1)
+        assert archive.patient_updates.move(moving, BY, "ADT^A45 M1")
+        assert archive.patient_updates.move(moving, BY, "ADT^A45 M1") == []
+        keep(archive, PatientKey("5"))
+        keep(archive, PatientKey("6"))
+        archive.corrections.merge(PatientKey("5"), PatientKey("6"), said, BY)
+        merge(archive, PatientKey("5"), PatientKey("6"), changed=True)
+    for _ in archive.corrections.work(100):
+        pass
+    assert {key.PatientID for key in names(archive)} == {"4711", "6"}
+
+
 def test_a_merged_patient_is_not_spoken_of_any_more(archive: Archive) -> None:
     """A late update of "Unknown^Male" must not become the name of the patient who survives."""
     keep(archive, TEMPORARY)

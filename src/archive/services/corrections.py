@@ -75,9 +75,18 @@ class Corrections:
         of the corrections that follow: none where nothing that is stored has to be changed. The worklist follows.
 
         Raises InvalidEntry, OutOfResources, OutcomeUnknown (entered or not: ask again)."""
-        key, attributes = checked_key(key), checked(attributes, OF_PATIENT)
+        return self.update_patients([key], attributes, by, reason)
 
-        return self._enter(lambda connection: orders.update_patient(connection, key, attributes, by, reason))
+    def update_patients(
+        self, keys: Iterable[PatientKey], attributes: Mapping[str, str], by: str, reason: str = ""
+    ) -> list[int]:
+        """The same of several, who are one person to whoever asks: of all of them or of none."""
+        asked, said = [checked_key(key) for key in keys], checked(attributes, OF_PATIENT)
+        return self._enter(
+            lambda connection: [
+                number for key in asked for number in orders.update_patient(connection, key, said, by, reason)
+            ]
+        )
 
     def merge(
         self,

@@ -61,10 +61,9 @@ class PatientUpdates:
             for one in identifiers[1:]:
                 with contextlib.suppress(OtherPatient):  # systems go on listing what was merged
                     keys |= {*self._known(connection, one)}
-        numbers = []
-        for key in sorted(keys) if attributes else ():
-            numbers += self._corrections.update_patient(key, attributes, by, reason)
-        return numbers
+        if not attributes:
+            return []
+        return self._corrections.update_patients(sorted(keys), attributes, by, reason)
 
     def merge(self, merges: Sequence[Merge], by: str, reason: str) -> list[int]:
         """Make one of two, in their order, all or none; the numbers of the corrections. What nobody knows yet is noted
@@ -93,7 +92,8 @@ class PatientUpdates:
             )
         owner, there = found[0], _there(connection, move.surviving)
         survivors = _forms(move.surviving, there)
-        if owner in survivors:
+        coming = [one.target for one in corrections.pending(connection) if one.StudyInstanceUID == uid]
+        if (coming[-1] if coming else owner) in survivors:
             return None
         if owner not in _forms(move.prior, _there(connection, move.prior)):
             raise OtherPatient(
@@ -116,9 +116,11 @@ class PatientUpdates:
         if merge.changed:
             _check_free(connection, merge, priors, survivors)
         made = []
+        ends = {index.resolve(connection, one) for one in survivors}
         for prior in priors:
             if prior in before or prior in _usual(priors):
-                surviving = _survivor(prior, survivors, after)
+                now = index.resolve(connection, prior)
+                surviving = now if now in ends - {prior} else _survivor(prior, survivors, after)
                 if surviving != prior:
                     made.append((prior, surviving))
         return made
@@ -165,7 +167,8 @@ def _check_free(
     connection: Any, merge: Merge, priors: Iterable[PatientKey], survivors: Iterable[PatientKey]
 ) -> None:
     """That an ID is not changed into somebody else's. Raises InstanceConflict."""
-    before = worklist_patients.stored(connection, merge.prior.PatientID).intersection(priors)
+    stored = worklist_patients.stored(connection, merge.prior.PatientID).intersection(priors)
+    before = {key for key in stored if index.resolve(connection, key) == key}
     after = worklist_patients.stored(connection, merge.surviving.PatientID).intersection(survivors)
     if before and after:
         raise InstanceConflict(
