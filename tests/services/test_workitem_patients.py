@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from archive.bootstrap import Archive
 from archive.dicom.errors import InvalidValue
 from archive.dicom.patient_key import PatientKey
 from archive.dicom.query import Key, SingleValue
+from archive.services import patient_entries
 from archive.services.workitems import Workitems
 from workitem_sets import as_json
 from workitems_here import LOCK, PATIENT, archive_with_workitems, begun, by_keyword, create, found
@@ -74,3 +77,21 @@ def test_other_demographics(archive: Archive, kept: Workitems) -> None:
     uid = create(kept, PatientID="P1", PatientName="Doe^Jane")
     archive.corrections.update_patient(JANE, {"PatientName": "Roe^Jane"}, "RIS", "married")
     assert by_keyword(kept, uid)["PatientName"] == "Roe^Jane"
+
+
+def test_who_changes_a_workitem_beside_a_correction_undoes_nothing(archive: Archive, kept: Workitems) -> None:
+    uid = begun(kept, PatientID="EMERGENCY7", PatientName="Unknown^Man")
+    corrected, pause = threading.Event(), threading.Event()
+
+    def correct(connection: Any) -> None:
+        patient_entries.merged(connection, 0, UNKNOWN, JANE, {"PatientName": "Doe^Jane"})
+        corrected.set()
+        pause.wait(0.5)
+
+    correcting = threading.Thread(target=archive.database.write, args=(correct,))
+    correcting.start()
+    assert corrected.wait(20)
+    kept.update(uid, as_json({"ProcedureStepLabel": "Other"}), LOCK)
+    correcting.join()
+    shown = by_keyword(kept, uid)
+    assert (shown["PatientID"], shown["ProcedureStepLabel"]) == ("P1", "Other")
