@@ -99,8 +99,8 @@ def whose(archive: Archive) -> dict[str, tuple[str, str, str]]:
             assert its[0] == told[0]
             assert told[1] in ("", its[1])
         found[instance.SOPInstanceUID] = told
-    keys = {told[:2] for told in found.values() if told[0]}
-    assert {told[:2] for told in answers(archive, Level.PATIENT, *WHOSE) if told[0]} == keys
+    patients = {told[:2] for told in found.values() if told[0]}
+    assert {told[:2] for told in answers(archive, Level.PATIENT, *WHOSE) if told[0]} == patients
     for told in set(found.values()):
         if told[0]:
             assert told in answers(archive, Level.STUDY, *WHOSE, PatientID=told[0])
@@ -118,20 +118,26 @@ def of(key: PatientKey, name: str, study: str = "", **keywords: object) -> Datas
     return with_attributes(made, {**whose, **keywords})
 
 
+def keys(archive: Archive) -> list[str]:
+    """Every blob that something points to."""
+    found = [instance.blob_key for instance in archive.retrieve.instances(Scope())]
+    found += [one.blob_key for one in archive.conflicts.last() if one.has_copy]
+    with archive.database.read() as connection:
+        former = sa.select(corrected_object.c.blob_key).where(corrected_object.c.blob_key != "")
+        found += connection.execute(former).scalars()
+    return found
+
+
 def agree(archive: Archive) -> None:
     """Index and files agree, once the jobs have done their part (reliability.md I1, I3, I5): nothing is pending, and
     each blob is pointed to once, as what is stored or as what it was before."""
     settle_down(archive)
     assert not [one for one in archive.corrections.last() if one.state == State.PENDING]
-    pointed_to = [instance.blob_key for instance in archive.retrieve.instances(Scope())]
-    pointed_to += [one.blob_key for one in archive.conflicts.last() if one.has_copy]
     with archive.database.read() as connection:
         assert not connection.execute(sa.select(rewritten.c.blob_key)).all()
-        former = sa.select(corrected_object.c.blob_key).where(corrected_object.c.blob_key != "")
-        pointed_to += connection.execute(former).scalars()
         empty = sa.select(patient.c.id).where(~sa.exists().where(study_table.c.patient_id == patient.c.id))
         assert not connection.execute(empty).all()
-    assert sorted(archive.store.keys()) == sorted(pointed_to)
+    assert sorted(archive.store.keys()) == sorted(keys(archive))
     stored(archive)
     whose(archive)
 

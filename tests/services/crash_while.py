@@ -20,6 +20,7 @@ from typing import Any
 from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom.instance import Scope, Source
+from archive.dicom.patient_key import PatientKey
 from archive.index import database
 from archive.jobs.worker import work
 from archive.services.conflicts import Decision
@@ -33,13 +34,16 @@ def die(*_: object, **__: object) -> None:
 
 
 def dies(owner: Any, name: str, *, before: bool) -> None:
-    """The function kills us, before it has done anything or right after."""
-    original = getattr(owner, name)
+    """The function kills us, before it has done anything or right after; the `at`th time that it is called."""
+    original, left = getattr(owner, name), [AT[0]]
 
-    def call(*args: Any, **kwargs: Any) -> None:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        left[0] -= 1
+        if left[0]:
+            return original(*args, **kwargs)
         if not before:
             original(*args, **kwargs)
-        die()
+        return die()
 
     setattr(owner, name, call)
 
@@ -57,6 +61,8 @@ def dies_of_discarding(number: int) -> None:
 
     local.LocalBlobWriter.discard = discard  # type: ignore[method-assign]
 
+
+AT = [1]
 
 POINTS: dict[str, Callable[[], None]] = {
     "received": lambda: dies(local.LocalBlobWriter, "publish", before=True),
@@ -81,6 +87,8 @@ def act(archive: Archive, order: dict[str, Any]) -> None:
         archive.rejections.restore(order["number"], "test")
     elif order["do"] == "drop rejected":
         archive.rejections.drop(order["number"], "test")
+    elif order["do"] == "merge":
+        archive.corrections.merge(PatientKey("1"), PatientKey("2"), {"PatientName": "Roe"}, "test")
     elif order["do"] == "work":
         work(archive, now=lambda: time.time() + 1e6)
     else:
@@ -94,6 +102,7 @@ def main() -> int:
     settings = replace(config.load(environment={}, overrides=overrides), data=Path(order["data"]))
     archive = bootstrap.build(settings)
     archive.database.check()
+    AT[0] = order.get("at", 1)
     POINTS[order["point"]]()
     act(archive, order)
     return NEVER_REACHED
