@@ -18,8 +18,10 @@ from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError, Gone, InstanceConflict, MissingAttribute, ObjectMismatch
 from archive.dicom.instance import Scope
 from archive.dicom.receiving.commitment import COMMITTED, NO_SUCH_OBJECT_INSTANCE, Reference
+from archive.index import schema
+from archive.services.conflicts import Decision
 from archive.services.receipts import COERCED
-from archive.services.rejections import Fate
+from archive.services.rejections import Fate, Reason
 from held import SCANNER, digest, store, stored, version_of
 from objects import new_uid, secondary_capture
 from rejecting_here import check_all, fates, held, reject, series_of, shown, store_all, uids
@@ -64,8 +66,6 @@ def here(open_archive: OpenArchive) -> Archive:
 def counts(archive: Archive) -> list[tuple[int, int]]:
     """Series and instances of each study, as queries answer."""
     with archive.database.read() as connection:
-        from archive.index import schema
-
         columns = (schema.study.c.number_of_series, schema.study.c.number_of_instances)
         return [tuple(row) for row in connection.execute(schema.sa.select(*columns))]
 
@@ -99,15 +99,9 @@ def test_shown_for_quality_reasons_where_the_site_wants_it(open_archive: OpenArc
     assert shown(here) == uids([*series, note])
     assert here.rejections.last() == []
     with pytest.raises(InstanceConflict, match=r"rejection\.quality"):
-        here.rejections.reject(Scope((series[0].StudyInstanceUID,)), here_reason(QUALITY), SCANNER)
+        here.rejections.reject(Scope((series[0].StudyInstanceUID,)), Reason.QUALITY, SCANNER)
     reject(here, PATIENT_SAFETY, series)
     assert shown(here) == [note.SOPInstanceUID]
-
-
-def here_reason(title: str) -> Any:
-    from archive.services.rejections import Reason
-
-    return Reason(title)
 
 
 def test_a_note_that_was_shown_takes_effect_when_it_comes_again(open_archive: OpenArchive) -> None:
@@ -385,8 +379,6 @@ def test_commitment_is_given_to_the_note_and_not_to_what_it_rejects(here: Archiv
 
 def test_a_conflict_about_a_rejected_instance_cannot_be_accepted(open_archive: OpenArchive) -> None:
     """What was kept aside before the note comes back no other way than by taking the note back."""
-    from archive.services.conflicts import Decision
-
     here = open_archive(dimse__duplicates="conflict")
     (one,) = store_all(here, series_of(1))
     conflict = store(here, version_of(one)).conflict_id
