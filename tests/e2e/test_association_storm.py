@@ -42,10 +42,8 @@ def storm(port: int, ae_title: str, count: int, context: ssl.SSLContext | None =
     """So many associations, their endings in turn; each fifth is for a called AE title that is not ours."""
     asking, wrong = request(ae_title), request("NOBODY")
     for number, ending in zip(range(count), itertools.cycle(ENDINGS.values()), strict=False):
-        connection = socket.create_connection(("127.0.0.1", port), 60)
-        if context is not None:
-            connection = context.wrap_socket(connection, server_hostname="127.0.0.1")
-        with connection:
+        plain = socket.create_connection(("127.0.0.1", port), 60)
+        with plain, secured(plain, context) as connection:
             refused = number % 5 == 4
             connection.sendall(wrong if refused else asking)
             answer = connection.recv(4096)
@@ -54,6 +52,11 @@ def storm(port: int, ae_title: str, count: int, context: ssl.SSLContext | None =
                 connection.sendall(ending)
             if ending == pdu.RELEASE_RQ and not refused:
                 assert connection.recv(4096) == pdu.RELEASE_RP
+
+
+def secured(plain: socket.socket, context: ssl.SSLContext | None) -> socket.socket:
+    """The connection over TLS, if that is wanted."""
+    return context.wrap_socket(plain, server_hostname="127.0.0.1") if context is not None else plain
 
 
 def resident(pid: int) -> int:

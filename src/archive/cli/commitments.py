@@ -38,10 +38,7 @@ State = Annotated[
 @app.callback()
 def first(context: typer.Context, config_file: ConfigOption = None, data: DataOption = None) -> None:
     """Storage commitment asked for by DIMSE, and who was told what came of it."""
-    if context.invoked_subcommand is None:
-        show(config_file, data)
-    elif config_file or data:
-        raise typer.BadParameter("--config and --data come behind the command")
+    opening.without_command(context, show, config_file, data)
 
 
 @app.command("list")
@@ -90,10 +87,7 @@ def first_notification(
     context: typer.Context, config_file: ConfigOption = None, data: DataOption = None
 ) -> None:
     """Studies that AE titles with `notify` are told of as available."""
-    if context.invoked_subcommand is None:
-        show_notifications(config_file, data)
-    elif config_file or data:
-        raise typer.BadParameter("--config and --data come behind the command")
+    opening.without_command(context, show_notifications, config_file, data)
 
 
 @notifications_app.command("list")

@@ -31,10 +31,7 @@ Limit = Annotated[int, typer.Option(help="How many.", min=1)]
 @app.callback()
 def first(context: typer.Context, config_file: ConfigOption = None, data: DataOption = None) -> None:
     """Objects whose identifiers are taken: show them, and decide about them."""
-    if context.invoked_subcommand is None:
-        show(config_file, data)
-    elif config_file or data:
-        raise typer.BadParameter("--config and --data come behind the command")
+    opening.without_command(context, show, config_file, data)
 
 
 @app.command("list")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,3 +44,16 @@ def archive(chosen: Settings, *, make: bool = False) -> Iterator[Archive]:
         yield opened
     finally:
         opened.close()
+
+
+def without_command(
+    context: typer.Context,
+    show: Callable[[Path | None, str | None], None],
+    config_file: Path | None,
+    data: str | None,
+) -> None:
+    """What a group of commands does when none is named. Options in front of a command would not reach it."""
+    if context.invoked_subcommand is None:
+        show(config_file, data)
+    elif config_file or data:
+        raise typer.BadParameter("--config and --data come behind the command")

@@ -28,10 +28,7 @@ Limit = Annotated[int, typer.Option(help="How many.", min=1)]
 @app.callback()
 def first(context: typer.Context, config_file: ConfigOption = None, data: DataOption = None) -> None:
     """Rejection notes: show what they hide, and take them back."""
-    if context.invoked_subcommand is None:
-        show_all(config_file, data)
-    elif config_file or data:
-        raise typer.BadParameter("--config and --data come behind the command")
+    opening.without_command(context, show_all, config_file, data)
 
 
 @app.command("list")
