@@ -130,6 +130,14 @@ def test_a_patient_of_whom_only_the_worklist_knows(archive: Archive) -> None:
     assert name_of(archive, number) == "Roe^Rita"
 
 
+def test_a_patient_of_whom_only_a_modality_has_told(archive: Archive) -> None:
+    """It has begun without a worklist, and sends its images later."""
+    archive.performed_steps.create("1.9", as_json(performed(written(PatientID="4711"))), "CT1", "127.0.0.1")
+    update(archive, HOSP)
+    step = keyword_form.written(archive.performed_steps.find("1.9").data_set)
+    assert step["PatientName"] == "Roe^Rita"
+
+
 def test_nobody_knows_the_patient(archive: Archive) -> None:
     keep(archive, TEMPORARY)
     assert update(archive, HOSP) == []

@@ -19,6 +19,9 @@ from archive.hl7.message import Segment
 PATIENT_KINDS = frozenset({"", "ANON", "MR", "MRT", "PI", "PN", "PT"})
 """Identifier type codes (HL7 table 0203) of what tells patients apart, not their accounts, visits or insurances."""
 
+MAXIMUM_IDENTIFIERS = 100
+"""Of one patient: each is looked for."""
+
 _PATIENT_ID = 0x00100020
 
 
@@ -51,7 +54,9 @@ class Pair:
 def given(segment: Segment, field: int) -> list[Given]:
     """All repetitions that have an ID. Raises CannotUnderstand for one that is cut by a separator which is not
     escaped: its first part may be another patient's."""
-    found = []
+    found: list[Given] = []
+    if len(segment.repetitions(field)) > MAXIMUM_IDENTIFIERS:
+        raise CannotUnderstand(f"{segment.name}-{field} has more than {MAXIMUM_IDENTIFIERS} identifiers")
     for at in segment.repetitions(field):
         if segment.has_subcomponents(field, at):
             raise CannotUnderstand(

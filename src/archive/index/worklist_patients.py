@@ -97,9 +97,12 @@ def stored(connection: Connection, patient_id: str) -> set[PatientKey]:
 
 
 def scheduled(connection: Connection, patient_id: str) -> set[PatientKey]:
-    """The patients with this ID, of any issuer, of whom the worklist has entries."""
-    found = sa.select(_ITEM.PatientID, _ITEM.IssuerOfPatientID).distinct()
-    return _keys(connection, found.where(_ITEM.PatientID == terms.text(patient_id)))
+    """The patients with this ID, of any issuer, of whom there are entries, performed steps or workitems."""
+    found = set()
+    for table in TABLES.values():
+        same = sa.select(table.c.attributes).where(table.c.PatientID == terms.text(patient_id))
+        found |= {key_of(orjson.loads(text)) for text in connection.execute(same).scalars()}
+    return found
 
 
 def said_of(connection: Connection, key: PatientKey) -> DataSet:
