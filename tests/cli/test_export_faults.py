@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from archive.bootstrap import Archive
@@ -129,6 +133,39 @@ def test_stopped_anywhere_it_goes_on(
         return
     assert exported(archive, folder(medium)).complete
     assert files(medium) == files(whole)
+
+
+def test_killed_and_run_again(archive: Archive, tmp_path: Path) -> None:
+    """kill -9 amid the files: no DICOMDIR, and the next run goes on with what is whole."""
+    fill(archive, *series(mr, 120))
+    medium = tmp_path / "medium"
+    command = [sys.executable, "-m", "archive.cli", "export", str(medium), "--all"]
+    command += ["--data", str(archive.settings.data)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while len(list(medium.rglob("I*"))) < 10 and process.poll() is None:
+            assert time.monotonic() < deadline, "nothing was exported"
+        process.kill()
+    assert not (medium / "DICOMDIR").exists()
+    assert (medium / JOURNAL).exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "120 instances, 1 study, 1 patient" in done.stdout
+    exported(archive, folder(tmp_path / "whole"))
+    names = {name for name in files(medium) if name != "README.TXT"}
+    assert names == {name for name in files(tmp_path / "whole") if name != "README.TXT"}
+    assert not list(medium.rglob("*.TMP"))
+
+
+def test_published_and_cut_off_before_the_journal_went(archive: Archive, tmp_path: Path) -> None:
+    """What changed meanwhile is never under the former DICOMDIR."""
+    fill(archive, mr())
+    medium = tmp_path / "medium"
+    exported(archive, folder(medium))
+    (medium / JOURNAL).write_bytes(orjson.dumps({"purpose": purpose(ALL, Form.EXPLICIT)}) + b"\n")
+    target = folder(medium)
+    assert not (medium / "DICOMDIR").exists()
+    assert exported(archive, target).complete
 
 
 def test_what_changed_in_between(archive: Archive, tmp_path: Path) -> None:

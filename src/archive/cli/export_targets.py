@@ -121,6 +121,9 @@ class FolderTarget:
         if journal.is_file():
             lines = list(_lines(journal.read_bytes()))
             if lines and lines[0].get("purpose") == purpose:
+                (self.path / FILE_NAME).unlink(
+                    missing_ok=True
+                )  # the run that published it was cut off just then
                 self.known = self._kept(lines[1:])
                 self._tidy()
                 self._rewrite(journal, purpose)
