@@ -53,7 +53,7 @@ def delete(connection: Connection, scope: Scope) -> list[str]:
 def missing(connection: Connection, scope: Scope) -> NotFound:
     """Why nothing is found under a scope, to be raised: Gone when something there was deleted, else NotFound."""
     if _is_deleted(connection, scope):
-        return Gone("this was deleted: it is here again once it has been stored again")
+        return Gone("this was deleted, or rejected: it is here again once it has been stored again")
     return NotFound("nothing is stored under these UIDs: search for it under /studies")
 
 
