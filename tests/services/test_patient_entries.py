@@ -164,6 +164,15 @@ def test_a_study_that_goes_to_another_patient_takes_its_entries_along(here: Arch
     assert key_of(here.performed_steps.find("1.9").data_set) == P1
 
 
+def test_an_entry_that_has_gone_on_to_a_third_patient_stays_there(here: Archive) -> None:
+    key = enter(here, written())
+    kept = merge(here, P1, P2)
+    third = PatientKey("P3")
+    merge(here, P2, third)
+    undo(here, kept)
+    assert key_of(here.worklist.get(key).data_set) == third
+
+
 def test_undoing_leaves_what_was_changed_since(here: Archive) -> None:
     key, gone = enter(here, written()), enter(here, written())
     kept = update(here, P1, PatientName="Roe^Rita", PatientSex="F")
