@@ -62,7 +62,8 @@ def test_names_that_iso_9660_level_1_takes(archive: Archive, tmp_path: Path) -> 
 
 
 def test_dcmtk_and_clunie_read_it(archive: Archive, tmp_path: Path) -> None:
-    """dcmmkdir +A checks every record and file of the DICOMDIR that it is to change; dciodvfy finds no fault in it."""
+    """dcmmkdir +A checks every record and file of the DICOMDIR that it is to change, and without -Nxc that each file is
+    as the application profile STD-GEN-CD wants it; dciodvfy finds no fault."""
     fill(archive, *study(), secondary_capture(PatientID="OTHER"))
     exported(archive, folder(tmp_path / "medium"))
     more = tmp_path / "medium" / "MORE"
@@ -71,6 +72,7 @@ def test_dcmtk_and_clunie_read_it(archive: Archive, tmp_path: Path) -> None:
     for name, *arguments in (
         ("dcmdump", "DICOMDIR"),
         ("dciodvfy", "DICOMDIR"),
+        ("dcmmkdir", "+r", "-nb", "+I", "-Pgp", "+D", "../STRICT", "DICOM"),
         ("dcmmkdir", "+A", "-nb", "+I", "-Nxc", "-Pgp", "+D", "DICOMDIR", "MORE"),
     ):
         tool = shutil.which(name, path="/usr/bin:/usr/local/bin")
