@@ -5,12 +5,14 @@ corrected.
     moved        what comes into this study with the former identity, or without any, becomes that of the other patient
     updated      of the patient, or of the study, a value that was replaced is replaced again
 
+An object of a study that is not changed over yet goes with its study, and is changed over with it.
+
 The rules are walked through in the order of their corrections, and each sees what the one before has made of the
 object: so chains come to their end whichever way they were made, and none goes round in a circle.
 
-A correction enters its rules while nobody records an object (`enter_alone`), and an object is looked at once more when
-it has been recorded (`check`): so either the correction finds it stored, or it finds the rules. On SQLite that is so by
-its one writer. PostgreSQL has a lock that costs no row.
+A correction enters its rules, and looks its studies up, while nobody records an object (`enter_alone`), and an object
+is looked at once more when it has been recorded (`check`): so either the correction finds it stored, or it finds the
+rules. On SQLite that is so by its one writer. PostgreSQL has a lock that costs no row.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from archive.dicom.errors import OutOfResources
 from archive.dicom.instance import Instance
 from archive.dicom.patient_key import PatientKey
 from archive.index import rows, terms
-from archive.index.corrections_schema import correction, correction_rule
+from archive.index.corrections_schema import corrected_study, correction, correction_rule
 from archive.index.database import Connection
 from archive.index.schema import study
 
@@ -156,13 +158,14 @@ class _Walk:
         self._key = one.patient
         self._values: dict[str, str] = {}
         self._found: list[Step] = []
+        self._owner: PatientKey | None = None
 
     def steps(self) -> list[Step]:
         after, scopes = 0, self._first_scopes()
         while True:
             for number, its in self._rules(scopes, after):
                 after = number
-                if self._apply(number, its):
+                if not self._waits(its[0]) and self._apply(number, its):
                     scopes = [scopes[0], of_patient(self._key)]
                     break  # it is another patient's now, who has other rules
             else:
@@ -180,13 +183,28 @@ class _Walk:
         scopes = [of_study(uid), of_patient(self._key)]
         row = self._connection.execute(_STUDY, {"uid": rows.uid(uid)}).first()
         if row is not None:
-            its = PatientKey(*row)
-            if its != self._key and (not self._key.PatientID or same_patient(its, self._key)):
+            self._owner = its = PatientKey(*row)
+            if its != self._key and self._goes_with_study():
                 scopes.append(of_patient(its))
         return scopes
 
+    def _goes_with_study(self) -> bool:
+        return self._owner is not None and (not self._key.PatientID or same_patient(self._owner, self._key))
+
+    def _waits(self, row: Any) -> bool:
+        """Whether the object's study is not changed over yet by this correction: the object then goes with its study,
+        now and when that is changed over."""
+        if row.state is not None:
+            return row.state != "done" and self._goes_with_study()
+        return not row.begun and self._goes_with_study()
+
     def _rules(self, scopes: Sequence[str], after: int) -> list[tuple[int, list[Any]]]:
-        rule = sa.select(*_RULE).select_from(_JOINED)
+        its_study = sa.and_(
+            corrected_study.c.correction_id == correction.c.id,
+            corrected_study.c.StudyInstanceUID == rows.uid(self._one.StudyInstanceUID),
+        )
+        joined = _JOINED.outerjoin(corrected_study, its_study)
+        rule = sa.select(*_RULE, correction.c.begun, corrected_study.c.state).select_from(joined)
         rule = rule.where(correction_rule.c.scope.in_(scopes), correction.c.id > after)
         found: dict[int, list[Any]] = {}
         for row in self._connection.execute(rule.order_by(correction.c.id, correction_rule.c.tag)):

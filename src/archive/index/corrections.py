@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from archive.dicom.demographics import ISSUER, PATIENT_ID
 from archive.dicom.patient_key import PatientKey
 from archive.index import outbox, rows, terms
-from archive.index.corrections_schema import corrected_study, correction
+from archive.index.corrections_schema import corrected_object, corrected_study, correction
 from archive.index.database import Connection
 from archive.index.schema import outbox as outbox_table
 from archive.index.schema import patient, study
@@ -175,18 +175,25 @@ def last(
 
 
 def later(connection: Connection, one: Correction) -> list[int]:
-    """The corrections after this one that stand, and concern a patient or a study of it."""
-    mine = sa.select(corrected_study.c.StudyInstanceUID).where(corrected_study.c.correction_id == one.id)
-    same_study = sa.select(corrected_study.c.correction_id).where(
-        corrected_study.c.StudyInstanceUID.in_(mine)
-    )
+    """The corrections after this one that stand and go on from it: those that have changed a study of it, also on the
+    way in, or are yet to be carried out and concern its patients."""
+    mine = sa.union(*(sa.select(t.c.StudyInstanceUID).where(t.c.correction_id == one.id) for t in _CHANGED))
+    same = [
+        sa.select(t.c.correction_id).where(t.c.StudyInstanceUID.in_(mine.scalar_subquery())) for t in _CHANGED
+    ]
     keys = [key for key in {one.patient, one.target} if key.PatientID]
-    concerned = sa.or_(correction.c.id.in_(same_study), *(_concerns(key) for key in keys))
+    its_patients = sa.and_(
+        correction.c.begun.is_(False), sa.or_(sa.false(), *(_concerns(key) for key in keys))
+    )
     standing = correction.c.state.in_((State.PENDING.value, State.DONE.value, State.FAILED.value))
+    goes_on = sa.or_(its_patients, *(correction.c.id.in_(found) for found in same))
     found = sa.select(correction.c.id).where(
-        correction.c.id > one.id, standing, correction.c.kind != Kind.UNDO.value, concerned
+        correction.c.id > one.id, standing, correction.c.kind != Kind.UNDO.value, goes_on
     )
     return list(connection.execute(found.order_by(correction.c.id)).scalars())
+
+
+_CHANGED = (corrected_study, corrected_object)
 
 
 def set_state(connection: Connection, number: int, state: State, failure: str = "") -> None:

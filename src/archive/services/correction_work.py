@@ -176,7 +176,9 @@ class CorrectionWork:
 
 
 def _begin(connection: Connection, one: Correction) -> None:
-    """Look up which studies it concerns. What comes from now on meets its rules."""
+    """Look up which studies it concerns, while nobody records an object. What makes a study from now on meets its
+    rules."""
+    correction_rules.enter_alone(connection)
     known = corrections.find(connection, one.id, lock=True)
     if known is not None and not known.begun:
         corrections.begin(connection, one, _studies(connection, one))

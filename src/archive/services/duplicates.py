@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from archive.dicom.instance import Form, Instance, Source, StoredInstance
 from archive.index import conflicts, correction_rules, outbox, recording, rejected_copies
 from archive.index.conflicts import Copy, State
-from archive.index.database import Connection
+from archive.index.database import Connection, Raced
 from archive.index.recording import Former, Outcome
 from archive.security.ae_titles import AETitle
 from archive.services import late_arrivals
@@ -165,7 +165,9 @@ def enter(connection: Connection, one: Incoming, policy: Policy) -> Fate:
 
 
 def refuse(connection: Connection, one: Incoming, outcome: Outcome) -> int:
-    """Keep the record of a refused object; its number."""
+    """Keep the record of a refused object; its number. Raises OutOfResources while its study is being corrected."""
+    if outcome is Outcome.OTHER_PATIENT:
+        _check_settled(connection, one)
     return conflicts.record_conflict(
         connection, one.instance, one.received.sha256, one.source, REASONS[outcome]
     )
@@ -218,6 +220,8 @@ def record(connection: Connection, one: Incoming) -> Outcome:
         _enter_notes(connection, one)
     elif outcome is Outcome.OTHER_PATIENT:
         late_arrivals.check_settled(connection, one.instance.StudyInstanceUID)
+        if recording.judge(connection, one.instance, one.received) is not outcome:
+            raise Raced  # its study has just been corrected
     return outcome
 
 
@@ -238,6 +242,14 @@ def take_place(connection: Connection, one: Incoming, instead_of: Outcome = Outc
     late_arrivals.check(connection, one.instance)
     _enter_notes(connection, one)
     return former
+
+
+def _check_settled(connection: Connection, one: Incoming) -> None:
+    """It is of another patient than its study: raises OutOfResources where a correction is about to change that, or has
+    just done so."""
+    late_arrivals.check_settled(connection, one.instance.StudyInstanceUID)
+    if recording.judge(connection, one.instance, one.received) is not Outcome.OTHER_PATIENT:
+        raise late_arrivals.being_corrected()
 
 
 def _enter_notes(connection: Connection, one: Incoming) -> None:

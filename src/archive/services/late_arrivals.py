@@ -52,10 +52,15 @@ def check_settled(connection: Connection, study_instance_uid: str) -> None:
     """An object is refused as it is of another patient than its study: raises OutOfResources while that may be about to
     change."""
     if correction_rules.exist(connection) and corrections.touched(connection, study_instance_uid):
-        raise OutOfResources(
-            "the study is being corrected: send the object again; if that does not help, "
-            "`archive patients history --study` says what is in the way"
-        )
+        raise being_corrected()
+
+
+def being_corrected() -> OutOfResources:
+    """To be raised for an object that may fit in a moment."""
+    return OutOfResources(
+        "the study is being corrected: send the object again; if that does not help, "
+        "`archive patients history --study` says what is in the way"
+    )
 
 
 class LateArrivals:
