@@ -84,7 +84,9 @@ def test_files_are_imported(tmp_path: Path) -> None:
     assert (again.code, again.stdout) == (0, "0 entered or changed, 3 there already, 0 refused\n")
 
 
-@pytest.mark.parametrize(("said", "instead"), [("|P|2.3.1", "|T|2.3.1"), ("ORM^O01", "OML^O21")])
+@pytest.mark.parametrize(
+    ("said", "instead"), [("|P|2.3.1", "|T|2.3.1"), ("ORM^O01", "OML^O21"), ("ORM^O01", "ADT^A08")]
+)
 def test_only_orders_for_production_are_imported(tmp_path: Path, said: str, instead: str) -> None:
     """As at the HL7 door: neither training nor the laboratory fills the worklist."""
     path = tmp_path / "orders.hl7"

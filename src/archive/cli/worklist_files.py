@@ -21,7 +21,7 @@ from archive.dicom.reading import data_set
 from archive.dicom.receiving import received
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist import keyword_form
-from archive.hl7.answering import check
+from archive.hl7.answering import check, is_order
 from archive.hl7.framing import END, START
 from archive.hl7.message import Message
 from archive.hl7.orders import orders
@@ -61,6 +61,8 @@ def _enter(archive: Archive, path: Path, report: Report) -> None:
         for raw in _messages(content):
             message = Message(raw, archive.settings.hl7.character_set)
             check(archive, message)
+            if not is_order(message):
+                raise CannotUnderstand("MSH-9 is no order: send the message to the HL7 door (hl7.listen)")
             read = orders(message, archive.settings.hl7.assigning_authorities)
             report.entered += len(archive.orders.apply(read, SOURCE))
         return
