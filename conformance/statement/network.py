@@ -254,10 +254,10 @@ def _statuses(operation: Operation, raised: Sequence[type[ArchiveError]], fixed:
     column = HANDLERS[operation].column
     also = {
         statuses.SOP_CLASS_NOT_SUPPORTED: "The operation or SOP Class does not belong into its context.",
-        statuses.UNRECOGNIZED_OPERATION: "No such operation here.",
+        statuses.UNRECOGNIZED_OPERATION: "No such operation here, or a DIMSE-N operation in another's context.",
     }
     if column == "normalized":
-        also[statuses.SOP_CLASS_NOT_SUPPORTED] = "The operation does not belong into its context."
+        also[statuses.SOP_CLASS_NOT_SUPPORTED] = "The DIMSE-C operation does not belong into its context."
         also[statuses.NO_SUCH_SOP_CLASS] = "The SOP Class is not that of its context."
     meanings: dict[int, list[str]] = {code: [words] for code, words in {**fixed, **also}.items()}
     for error in raised:

@@ -220,7 +220,8 @@ def test_no_room(tmp_path: Path) -> None:
         assert door.files() == []
 
 
-def test_an_operation_that_we_do_not_have(door: Door) -> None:
+def test_an_operation_that_was_not_agreed_upon(door: Door) -> None:
+    """PS3.7 10.1.2 and C.5: N-GET is none of those of a storage class, and has a status of its own for that."""
     with door.open(CT, VERIFICATION) as association:
         request = request_of(
             N_GET, MessageID=5, RequestedSOPClassUID=CTImageStorage, RequestedSOPInstanceUID="1.2"

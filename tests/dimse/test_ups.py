@@ -286,12 +286,12 @@ def named(uid: str = "1.2.3", **values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("abstract", "primitive", "values", "status"),
     [
-        (PUSH, N_SET, named(), 0x0122),
+        (PUSH, N_SET, named(), 0x0211),
         (PUSH, C_FIND, {"AffectedSOPClassUID": PUSH, "Priority": 0}, 0x0122),
-        (PULL, N_CREATE, {"AffectedSOPClassUID": PUSH, "AffectedSOPInstanceUID": "1.2.3"}, 0x0122),
-        (WATCH, N_SET, named(), 0x0122),
-        (QUERY, N_GET, named(), 0x0122),
-        (QUERY, N_ACTION, named(ActionTypeID=1), 0x0122),
+        (PULL, N_CREATE, {"AffectedSOPClassUID": PUSH, "AffectedSOPInstanceUID": "1.2.3"}, 0x0211),
+        (WATCH, N_SET, named(), 0x0211),
+        (QUERY, N_GET, named(), 0x0211),
+        (QUERY, N_ACTION, named(ActionTypeID=1), 0x0211),
         (PUSH, N_ACTION, named(ActionTypeID=1), 0x0123),
         (PULL, N_ACTION, named(ActionTypeID=2), 0x0123),
         (WATCH, N_ACTION, named(ActionTypeID=1), 0x0123),

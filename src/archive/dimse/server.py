@@ -47,6 +47,7 @@ from archive.dimse.statuses import (
     SUCCESS,
     UNRECOGNIZED_OPERATION,
     Status,
+    misplaced,
     unexpected,
     worded,
 )
@@ -173,7 +174,7 @@ def _sanity(handler: Handler, wanted: Service, message: Message) -> Status | Non
     if type(command) not in _COMMANDS:
         return Status(UNRECOGNIZED_OPERATION, "no such operation here")
     if type(command) not in handler.primitives or not context.as_scp:
-        return Status(SOP_CLASS_NOT_SUPPORTED, "the operation does not belong into this context")
+        return misplaced(command)
     named = command.AffectedSOPClassUID or getattr(command, "RequestedSOPClassUID", None)
     if handler.primitive is not C_STORE and named not in (None, context.abstract_syntax, *wanted.family):
         normalized = handler.column_of(command) == "normalized"

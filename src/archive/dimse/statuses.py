@@ -121,6 +121,14 @@ def worded(error: errors.ArchiveError, column: str) -> Status:
     return Status(code, comment(error.reason), (tag,) if tag else (), ERROR_IDS.get(type(error), 0))
 
 
+def misplaced(command: object) -> Status:
+    """The status for an operation that was not agreed upon for its context. PS3.7 has 0211 for that among the statuses
+    of each DIMSE-N service (10.1, C.5); C-FIND, C-GET and C-MOVE have none but 0122 (9.1)."""
+    normalized = type(command).__name__.startswith("N_")
+    code = UNRECOGNIZED_OPERATION if normalized else SOP_CLASS_NOT_SUPPORTED
+    return Status(code, "the operation does not belong into this context")
+
+
 def unexpected(column: str) -> Status:
     """The status for a fault of ours; the log has the rest."""
     code: int = getattr(STATUSES[errors.ArchiveError], column)

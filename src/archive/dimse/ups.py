@@ -29,7 +29,7 @@ from archive.dimse.normalized import (
     attributes,
     no_uid,
 )
-from archive.dimse.statuses import NO_SUCH_ACTION, SOP_CLASS_NOT_SUPPORTED, SUCCESS, Status
+from archive.dimse.statuses import NO_SUCH_ACTION, SUCCESS, Status, misplaced
 
 ALREADY_CANCELED, ALREADY_COMPLETED = 0xB304, 0xB306
 
@@ -58,9 +58,7 @@ def answer(exchange: Exchange) -> Status:
     """Answer one request. Raises CannotUnderstand, InvalidQuery and what the service raises."""
     kind, context = type(exchange.request), exchange.message.context.abstract_syntax
     if kind not in REQUESTS[context]:
-        return exchange.respond(
-            Status(SOP_CLASS_NOT_SUPPORTED, "the operation does not belong into this context")
-        )
+        return exchange.respond(misplaced(exchange.request))
     return _ANSWERS[kind](exchange)
 
 
