@@ -170,6 +170,22 @@ def test_a_long_talk_is_broken_off_and_gone_on_with(door: Door, monkeypatch: pyt
     assert (waiting(door), jobs(door)) == (0, 0)
 
 
+def test_a_slow_subscriber_is_left_in_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two events too: the lease of the job would end, and another one tell them beside it."""
+    monkeypatch.setattr(services, "TALK_SECONDS", 1.0)
+
+    def slowly(_event: evt.Event) -> int:
+        time.sleep(1.5)
+        return 0
+
+    with listening(slowly) as heard:
+        uid = subscribed(door, heard.port)
+        door.archive.workitems.change_state(uid, "IN PROGRESS", LOCK)
+        door.archive.workitems.change_state(uid, "CANCELED", LOCK)
+        door.archive.workitem_events.deliver("WARD", 1)
+        assert (len(heard.reports), waiting(door), jobs(door)) == (1, 2, 2)
+
+
 def test_a_job_that_was_lost_is_made_again(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     with listening() as heard:
         subscribed(door, heard.port)

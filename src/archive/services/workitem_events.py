@@ -76,6 +76,8 @@ class WorkitemEvents:
             with event_report.reporting(self._peer(ae_title), EVENT) as tell:
                 while time.monotonic() < until and (events := self._waiting(ae_title)):
                     for event in events:
+                        if time.monotonic() >= until:
+                            break
                         self._note(event, tell(_told(event)))
         self._conclude(ae_title, turn)
 
