@@ -64,7 +64,8 @@ class Coercing:
             return None
         coercions = Coercions(found.wanted, self._modifying_system)
         pieces = partial(_pieces, received, coercions)
-        return Shape(received.stored.transfer_syntax_uid, pieces, tuple(one.tag for one in found.wanted))
+        tags = tuple(one.tag for one in found.wanted)
+        return Shape(received.stored.transfer_syntax_uid, pieces, tags, optional=not found.required)
 
 
 def _pieces(received: Received, coercions: Coercions) -> Iterator[bytes]:

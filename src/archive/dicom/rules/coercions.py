@@ -19,7 +19,7 @@ All rules that fit are carried out, each on what those before it have left; cond
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydicom import config
@@ -73,10 +73,12 @@ class CoercionRule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an object is to have, and the attributes that stay although a rule would have them otherwise."""
+    """What an object is to have, and the attributes that stay although a rule would have them otherwise; `required`
+    when some of it has to be."""
 
     wanted: tuple[Coerced, ...]
     left: tuple[int, ...]
+    required: bool = False
 
 
 def outcome(rules: Iterable[CoercionRule], source: Source, instance: Instance) -> Outcome:
@@ -97,7 +99,7 @@ def outcome(rules: Iterable[CoercionRule], source: Source, instance: Instance) -
         raise InvalidValue(
             f"{attribute_ids.keyword(tag)} cannot be coerced as a rule of the archive requires", tag
         )
-    return found
+    return replace(found, required=any(one.tag in required for one in found.wanted))
 
 
 def _outcome(draft: Draft, instance: Instance) -> Outcome:
