@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from archive.dicom.workitems.attributes import GLOBAL, PUSH
-from archive.web.http.web_socket import LONGEST_MESSAGE
+from archive.web.http.web_socket import LONGEST_MESSAGE, EventProtocol
 from archive.web.ups import notifications
 from web_door import Door, connected
 from worklist_service import Agent, until
@@ -193,6 +194,49 @@ def test_what_a_client_says_is_dropped(agent: Agent) -> None:
         assert code_after(connection, "x" * (LONGEST_MESSAGE + 1)) == 1009
     with listening(agent.door, "OTHER") as connection:
         assert code_after(connection, ["x" * 1000] * 5) == 1009
+
+
+def test_a_message_of_any_number_of_empty_frames(agent: Agent) -> None:
+    """Its length never grows, and nothing of it is kept."""
+    with connected(agent.door) as connection:
+        connection.sendall(HANDSHAKE)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 101 ")
+        frames = [Frame(Opcode.TEXT, b"", fin=False), *[Frame(Opcode.CONT, b"", fin=False)] * 1000]
+        connection.sendall(
+            b"".join(one.serialize(mask=True) for one in [*frames, Frame(Opcode.PING, b"read")])
+        )
+        answer = b""
+        while not answer.endswith(b"read"):
+            answer += connection.recv(65536)
+        assert open_protocol().frames == []
+
+
+def open_protocol() -> EventProtocol:
+    """What serves the one connection that is open."""
+    [found] = [
+        one for one in gc.get_objects() if isinstance(one, EventProtocol) and not one.transport.is_closing()
+    ]
+    return found
+
+
+def test_pings_of_a_client_that_does_not_read(agent: Agent) -> None:
+    """Their pongs do not pile up; an answer comes again when it reads."""
+    with socket.socket() as flooding:
+        flooding.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        flooding.settimeout(SECONDS)
+        flooding.connect(("127.0.0.1", agent.door.port))
+        flooding.sendall(HANDSHAKE)
+        answer = flooding.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 101")
+        for _ in range(100):
+            flooding.sendall(Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000)
+        assert open_protocol().transport.get_write_buffer_size() < 1 << 20
+        flooding.settimeout(2)
+        with suppress(TimeoutError):
+            while flooding.recv(65536):
+                pass
+        flooding.sendall(Frame(Opcode.PING, b"done").serialize(mask=True))
+        assert flooding.recv(4096).endswith(b"done")
 
 
 def code_after(connection: ClientConnection, message: str | list[str]) -> int:

@@ -58,9 +58,17 @@ class EventProtocol(WebSocketsSansIOProtocol):
             self._watch.end()
         super().resume_writing()
 
-    def send_receive_event_to_app(self) -> None:
-        """Nobody waits for what a client says."""
-        self.frames = []
+    def handle_text(self, event: Frame) -> None:
+        """Nobody waits for what a client says; nothing of it is kept, as a message may come in any number of frames,
+        each of them empty."""
+
+    handle_bytes = handle_cont = handle_text
+
+    def handle_ping(self) -> None:
+        """Who does not read gets no answers to pile up: that to a later ping will do (RFC 6455 5.5.3)."""
+        output = self.conn.data_to_send()
+        if self.writable.is_set():
+            self.transport.write(b"".join(output))
 
     def handle_pong(self, event: Frame) -> None:
         """A pong stands for every ping before it too (RFC 6455 5.5.3)."""
