@@ -41,6 +41,8 @@ from archive.storage.base import Blob
 _PLAIN = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
 _COLOURS = {1: ("MONOCHROME1", "MONOCHROME2"), 3: ("RGB", "YBR_FULL")}
 """By SamplesPerPixel. Of others a codec, or a reader of what it made, might think otherwise."""
+LARGEST_FRAME = 128 << 20
+"""In bytes. A frame is in memory whole several times while it is encoded and compared."""
 _OF_PIXELS = frozenset(("00280004", "00280006", PIXEL_DATA))
 """What an encoding of the pixel data may change."""
 
@@ -91,6 +93,8 @@ def _check_plain(conversion: Conversion) -> None:
         raise NotAcceptable("the pixel data is none that is compressed here")
     if description.PhotometricInterpretation not in _COLOURS.get(description.SamplesPerPixel, ()):
         raise NotAcceptable("pixels in such colours are not compressed here")
+    if table.description.bits_per_frame > 8 * LARGEST_FRAME:
+        raise NotAcceptable("a frame is too large to be compressed here")
     if any(integer(conversion.metadata(), tag, -1) != number for tag, number in _told(description)):
         raise NotAcceptable("what the object says of its pixels is not all there, or contradicts itself")
     exact = -(-table.description.bits_per_frame * max(table.description.NumberOfFrames, 1) // 8)
