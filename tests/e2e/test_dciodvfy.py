@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -21,8 +23,9 @@ from archive import bootstrap
 from archive.bootstrap import Archive
 from archive.config import load
 from archive.dicom import part10
-from archive.dicom.errors import NotAcceptable
+from archive.dicom.errors import InstanceConflict, NotAcceptable
 from archive.dicom.instance import Scope, Source, StoredInstance
+from archive.dicom.patient_key import PatientKey
 from dicom_files import every_file, identify
 from objects import ct
 from objects import part10 as file_of
@@ -128,6 +131,37 @@ def test_no_coerced_object_has_an_error_that_the_original_lacks(
         except NotAcceptable:
             continue
         assert checked(path, file) == set(), uid
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, of what devices have written
+def test_no_corrected_object_has_an_error_that_the_original_lacks(
+    opened: Callable[..., Archive], tmp_path: Path, dicom3tools: None
+) -> None:
+    """Every study becomes another patient's; of all that can be corrected nothing else is in what they say of it."""
+    archive, files = opened(), dict[str, Path]()
+    for path in FILES:
+        with suppress(InstanceConflict):  # the same instance in another file
+            files[store(archive, path).SOPInstanceUID] = path
+    target = PatientKey("CORRECTED", "HERE")
+    for uid in {instance.StudyInstanceUID for instance in archive.retrieve.instances(Scope())}:
+        archive.corrections.move_study(uid, target, {"PatientName": "Müller^Jörg", "PatientSex": "F"}, "test")
+    for _ in archive.corrections.work(archive.corrections.last()[0].id):
+        pass
+    assert {one.failure for one in archive.corrections.last()} == {""}
+    for uid, path in files.items():
+        instance = archive.retrieve.instance(Scope(sop_instance_uids=(uid,)))
+        with archive.retrieve.open(instance) as blob:
+            (tmp_path / "corrected.dcm").write_bytes(blob.read(0, blob.length))
+        assert checked(path, tmp_path / "corrected.dcm") == set(), path.name
+        before, after = dcmread(path, force=True), dcmread(tmp_path / "corrected.dcm")
+        assert (str(after.PatientName), after.PatientID) == ("Müller^Jörg", "CORRECTED"), path.name
+        for one in before:
+            if one.tag.group != 0x0010 and one.tag not in TOUCHED and one.tag.element:
+                assert str(after[one.tag]) == str(one), (path.name, one.tag)
+
+
+TOUCHED = (0x00080005, 0x00081120, 0x04000561)
+"""The character set, what refers to the former patient, and the Original Attributes Sequence."""
 
 
 def test_dciodvfy_finds_errors(tmp_path: Path, dicom3tools: None) -> None:

@@ -199,15 +199,9 @@ class _Walk:
         return not row.begun and self._goes_with_study()
 
     def _rules(self, scopes: Sequence[str], after: int) -> list[tuple[int, list[Any]]]:
-        its_study = sa.and_(
-            corrected_study.c.correction_id == correction.c.id,
-            corrected_study.c.StudyInstanceUID == rows.uid(self._one.StudyInstanceUID),
-        )
-        joined = _JOINED.outerjoin(corrected_study, its_study)
-        rule = sa.select(*_RULE, correction.c.begun, corrected_study.c.state).select_from(joined)
-        rule = rule.where(correction_rule.c.scope.in_(scopes), correction.c.id > after)
+        uid = rows.uid(self._one.StudyInstanceUID)
         found: dict[int, list[Any]] = {}
-        for row in self._connection.execute(rule.order_by(correction.c.id, correction_rule.c.tag)):
+        for row in self._connection.execute(_RULES, {"uid": uid, "scopes": scopes, "after": after}):
             found.setdefault(row.id, []).append(row)
         return list(found.items())
 
@@ -258,6 +252,22 @@ _RULE = (
     correction_rule.c.tag,
     correction_rule.c.former,
 )
+_RULES = (
+    sa.select(*_RULE, correction.c.begun, corrected_study.c.state)
+    .select_from(
+        _JOINED.outerjoin(
+            corrected_study,
+            sa.and_(
+                corrected_study.c.correction_id == correction.c.id,
+                corrected_study.c.StudyInstanceUID == sa.bindparam("uid"),
+            ),
+        )
+    )
+    .where(correction_rule.c.scope.in_(sa.bindparam("scopes", expanding=True)))
+    .where(correction.c.id > sa.bindparam("after"))
+    .order_by(correction.c.id, correction_rule.c.tag)
+)
+"""Made once: making a statement costs as much as running it."""
 _ANY = sa.select(sa.literal(1)).select_from(correction_rule).limit(1)
 _STUDY = sa.select(study.c[PATIENT_ID], study.c[ISSUER]).where(
     study.c.StudyInstanceUID == sa.bindparam("uid")
