@@ -12,6 +12,7 @@ from archive.dicom.instance import Scope, StoredInstance
 from archive.index import rows
 from archive.index.corrections_schema import corrected_object, rewritten
 from archive.index.database import Connection
+from archive.index.schema import instance, series, study
 
 
 def note(
@@ -59,6 +60,25 @@ def corrected_studies(connection: Connection, number: int) -> list[str]:
     """The studies in which this correction has changed an object, also on its way in."""
     found = sa.select(corrected_object.c.StudyInstanceUID).where(corrected_object.c.correction_id == number)
     return sorted(set(connection.execute(found).scalars()))
+
+
+def begins_with(connection: Connection, number: int, study_uid: str) -> bool:
+    """Whether the first object of a study, of those that are left, was changed by this correction on its way in; else
+    the study was there, as it is now, before such an object came."""
+    uid = rows.uid(study_uid)
+    series_of = sa.select(study.c.id).where(study.c.StudyInstanceUID == uid).scalar_subquery()
+    first = (
+        sa.select(instance.c.SOPInstanceUID)
+        .join(series, series.c.id == instance.c.series_id)
+        .where(series.c.study_id == series_of)
+        .order_by(instance.c.id)
+        .limit(1)
+    )
+    found = sa.select(sa.literal(1)).where(
+        corrected_object.c.correction_id == number,
+        corrected_object.c.SOPInstanceUID == first.scalar_subquery(),
+    )
+    return connection.execute(found).first() is not None
 
 
 def expire(connection: Connection, before_moment: float, limit: int) -> list[str]:

@@ -196,6 +196,29 @@ def later(connection: Connection, one: Correction) -> list[int]:
 _CHANGED = (corrected_study, corrected_object)
 
 
+def overtaken_by(connection: Connection, one: Correction) -> list[int]:
+    """The corrections after this one that stand and have said, in a study that it has failed to change, what it would
+    say there."""
+    failed = sa.select(corrected_study.c.StudyInstanceUID).where(
+        corrected_study.c.correction_id == one.id, corrected_study.c.state == State.FAILED.value
+    )
+    others = (Kind.UNDO, Kind.UPDATE_STUDY)
+    kinds = [Kind.UPDATE_STUDY] if one.kind == Kind.UPDATE_STUDY else [k for k in Kind if k not in others]
+    if one.kind == Kind.UNDO:
+        kinds.append(Kind.UPDATE_STUDY)
+    found = sa.select(correction.c.id).join(
+        corrected_study, corrected_study.c.correction_id == correction.c.id
+    )
+    found = found.where(
+        correction.c.id > one.id,
+        correction.c.kind.in_([kind.value for kind in kinds]),
+        correction.c.state != State.UNDONE.value,
+        corrected_study.c.StudyInstanceUID.in_(failed),
+        corrected_study.c.state != State.FAILED.value,
+    )
+    return list(connection.execute(found.order_by(correction.c.id)).scalars())
+
+
 def set_state(connection: Connection, number: int, state: State, failure: str = "") -> None:
     """Note how far it has come."""
     values = {"state": state.value, "failure": terms.text(failure), "done_at": time.time()}
@@ -228,6 +251,14 @@ def studies(connection: Connection, number: int) -> dict[str, tuple[str, str]]:
     found = sa.select(corrected_study.c.StudyInstanceUID, corrected_study.c.state, corrected_study.c.reason)
     mine = found.where(corrected_study.c.correction_id == number).order_by(corrected_study.c.StudyInstanceUID)
     return {row[0]: (row[1], row[2]) for row in connection.execute(mine)}
+
+
+def is_pending(connection: Connection, number: int, uid: str) -> bool:
+    """Whether one study is still to be changed over by a correction; nobody else does so in this transaction."""
+    found = sa.select(corrected_study.c.state).where(
+        corrected_study.c.correction_id == number, corrected_study.c.StudyInstanceUID == uid
+    )
+    return connection.execute(found.with_for_update()).scalar_one_or_none() == State.PENDING.value
 
 
 def settle_study(connection: Connection, number: int, uid: str, state: State, reason: str = "") -> None:

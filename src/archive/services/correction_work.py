@@ -18,6 +18,7 @@ from functools import partial
 
 import structlog
 
+from archive.dicom.demographics import PATIENT_ID
 from archive.dicom.errors import ArchiveError, NotFound, OutcomeUnknown, OutOfResources
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.patient_key import PatientKey
@@ -99,7 +100,8 @@ class CorrectionWork:
     def _give_up(self, one: Correction, uid: str, reason: str) -> None:
         def change(connection: Connection) -> None:
             _abandon(connection, rewriting.discard(connection, one.id, uid))
-            corrections.settle_study(connection, one.id, uid, State.FAILED, reason)
+            if corrections.is_pending(connection, one.id, uid):
+                corrections.settle_study(connection, one.id, uid, State.FAILED, reason)
 
         self._database.write(change)
         _log.warning("study_not_corrected", correction=one.id, study_instance_uid=uid, reason=reason)
@@ -193,6 +195,7 @@ def _studies(connection: Connection, one: Correction) -> list[str]:
             uid
             for uid in corrected_objects.corrected_studies(connection, one.undoes)
             if uid not in unfinished
+            and (uid in attempted or corrected_objects.begins_with(connection, one.undoes, uid))
         ]
     if one.StudyInstanceUID:
         return [one.StudyInstanceUID]
@@ -204,11 +207,16 @@ def _values(connection: Connection, one: Correction, uid: str) -> Values:
     if one.kind != Kind.UNDO:
         return lambda _: one.attributes
     before = corrected_objects.before(connection, one.undoes, uid)
-    other = next(iter(before.values()), {})
+    others = [*before.values()]
+    other = next((its for its in others if its.get(PATIENT_ID)), others[0] if others else {})
     return lambda sop_instance_uid: before.get(sop_instance_uid, other)
 
 
 def _change_over(connection: Connection, one: Correction, uid: str) -> Changed:
+    """Nothing is changed by who was overtaken: others have carried it out, and perhaps what goes on from it."""
+    if not corrections.is_pending(connection, one.id, uid):
+        _abandon(connection, rewriting.discard(connection, one.id, uid))
+        return Changed()
     changed = rewriting.change_over(
         connection, one.id, uid, tuple(one.attributes), restores=one.kind == Kind.UNDO
     )
@@ -235,10 +243,11 @@ def _finish(connection: Connection, one: Correction) -> None:
     known = corrections.find(connection, one.id, lock=True)
     if known is None or known.state != State.PENDING:
         return
+    settled = corrections.studies(connection, one.id).values()
+    if any(state == State.PENDING for state, _ in settled):
+        return  # somebody has asked to try it again meanwhile
     _abandon(connection, rewriting.discard(connection, one.id))
-    reasons = [
-        reason for state, reason in corrections.studies(connection, one.id).values() if state == State.FAILED
-    ]
+    reasons = [reason for state, reason in settled if state == State.FAILED]
     state = State.FAILED if reasons else State.DONE
     corrections.set_state(connection, one.id, state, next(iter(reasons), ""))
 

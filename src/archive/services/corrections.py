@@ -181,6 +181,12 @@ class Corrections:
             one = orders.known(corrections.find(connection, number, lock=True))
             if one.state != State.FAILED:
                 raise InstanceConflict("nothing of this correction has failed: its state says how far it is")
+            since = corrections.overtaken_by(connection, one)
+            if since:
+                raise InstanceConflict(
+                    f"correction {since[-1]} has changed since then what failed here: undo that first, or make this "
+                    "correction anew"
+                )
             corrections.again(connection, number)
 
         self._database.write(change)
