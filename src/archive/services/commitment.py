@@ -206,8 +206,8 @@ class Commitment:
     def _find(self, references: Sequence[Reference]) -> dict[str, StoredInstance]:
         uids = tuple({one.SOPInstanceUID for one in references})
         with self._database.read() as connection:
-            found = list(instances.instances(connection, Scope(sop_instance_uids=uids)))
-            found += [one.note.stored for one in rejections.find_notes(connection, uids)]
+            found = [one.note.stored for one in rejections.find_notes(connection, uids)]
+            found += instances.instances(connection, Scope(sop_instance_uids=uids))
         return {stored.SOPInstanceUID: stored for stored in found}
 
     def _undecided(self, references: Sequence[Reference], source: Source) -> set[str]:
