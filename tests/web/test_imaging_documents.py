@@ -17,9 +17,12 @@ from dicomtrolley.rad69 import Rad69, Rad69ServerError
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
+from archive.dicom.errors import OutOfResources
 from archive.dicom.instance import Scope
+from archive.services.retrieve import Retrieve
 from archive.web.xdsi import envelope, source
-from archive.web.xdsi.envelope import ACTION, Fault
+from archive.web.xdsi.documents import sorted_out
+from archive.web.xdsi.envelope import ACTION, Fault, Request, Wanted
 from objects import ct, data_set_bytes, part10, secondary_capture, series
 from web_door import Door
 
@@ -181,6 +184,43 @@ def test_bytes_that_are_gone_are_told_before_the_first_byte(door_of_the_site: Do
     )
     assert (status(tree), errors(tree)) == ("PartialSuccess", ["XDSDocumentUniqueIdError"])
     assert list(documents) == [whole.SOPInstanceUID]
+
+
+def test_what_cannot_be_read_for_the_moment_is_not_said_to_be_missing(
+    door_of_the_site: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a reader gives up what it would have in a minute."""
+    one = ct()
+    door_of_the_site.store(part10(one))
+
+    def no_descriptors(*_: object) -> None:
+        raise OutOfResources("too many open files")
+
+    monkeypatch.setattr(Retrieve, "open", no_descriptors)
+    response = ask(door_of_the_site, request(wanted(one), ExplicitVRLittleEndian))
+    assert response.status_code == 503
+    assert "Retry-After" in response.headers
+
+
+def test_as_many_studies_as_documents_take_no_longer(door_of_the_site: Door) -> None:
+    """Each is looked at once: squared, this many take minutes."""
+    looked = []
+
+    class Looked(str):
+        """A UID that notes when it is compared."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            looked.append(other)
+            return super().__eq__(other)
+
+    asked = [Wanted(Looked(f"1.2.{number}"), "1.3", REPOSITORY, f"1.4.{number}") for number in range(300)]
+    read = Request(documents=asked, transfer_syntaxes=[ExplicitVRLittleEndian])
+    found, failed = sorted_out(door_of_the_site.archive, read)
+    assert (len(found), len(failed)) == (0, 300)
+    assert len(looked) < 3000
 
 
 def test_a_request_as_an_mtom_package(door_of_the_site: Door) -> None:

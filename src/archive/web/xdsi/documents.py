@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archive.dicom import part10
-from archive.dicom.errors import ArchiveError, NotAcceptable, NotFound
+from archive.dicom.errors import ArchiveError, NotAcceptable, NotFound, OutOfResources
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from archive.web.xdsi.envelope import Request, Wanted
@@ -84,9 +84,11 @@ def content(archive: Archive, one: Found) -> Iterator[bytes]:
 def _stored(archive: Archive, wanted: Sequence[Wanted]) -> dict[tuple[str, str, str], StoredInstance]:
     """What is stored of these, by study, series and instance: all three have to be right."""
     known = {}
-    for study in dict.fromkeys(one.study for one in wanted):
-        uids = tuple(dict.fromkeys(one.document for one in wanted if one.study == study))
-        for instance in archive.retrieve.instances(Scope((study,), sop_instance_uids=uids)):
+    by_study: dict[str, dict[str, None]] = {}
+    for one in wanted:
+        by_study.setdefault(one.study, {})[one.document] = None
+    for study, uids in by_study.items():
+        for instance in archive.retrieve.instances(Scope((study,), sop_instance_uids=tuple(uids))):
             place = instance.StudyInstanceUID, instance.SeriesInstanceUID, instance.SOPInstanceUID
             known[place] = instance
     return known
@@ -102,6 +104,8 @@ def _form(
         one = Found(wanted, instance, uid)
         try:
             _make_sure(archive, one)
+        except OutOfResources:
+            raise  # in a moment it can be had: nothing is said of the document
         except NotFound:
             return Failed(wanted, NO_DOCUMENT, "its bytes are damaged here: they have to be restored")
         except NotAcceptable as error:
