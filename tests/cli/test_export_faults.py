@@ -185,6 +185,24 @@ def test_what_changed_in_between(archive: Archive, tmp_path: Path) -> None:
     assert len(list((tmp_path / "medium" / "DICOM").rglob("I*"))) == 4
 
 
+def test_a_name_that_was_given_anew(archive: Archive, tmp_path: Path) -> None:
+    """A file takes the name of one that was removed, and has its length: the older line of the journal means nothing
+    any more."""
+    several, _ = damaged(archive)
+    medium = tmp_path / "medium"
+    exported(archive, folder(medium))
+    fault = several[-1]
+    header, *lines = (medium / JOURNAL).read_bytes().splitlines()
+    gone = orjson.loads(lines[-1]) | {"blob_key": "gone", "SOPInstanceUID": "1.2.3"}
+    (medium / JOURNAL).write_bytes(b"\n".join([header, *lines[:-1], orjson.dumps(gone), lines[-1]]) + b"\n")
+    archive.deletion.delete(
+        Scope((fault.StudyInstanceUID,), (fault.SeriesInstanceUID,), (fault.SOPInstanceUID,))
+    )
+    assert exported(archive, folder(medium)).complete
+    with file_set(medium) as found:
+        assert {one.SOPInstanceUID for one in found} == {one.SOPInstanceUID for one in several[:-1]}
+
+
 def test_a_folder_in_which_something_is(archive: Archive, tmp_path: Path) -> None:
     fill(archive, mr())
     medium = tmp_path / "medium"

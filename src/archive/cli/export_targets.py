@@ -139,10 +139,15 @@ class FolderTarget:
         self._rewrite(journal, purpose)
 
     def _kept(self, lines: list[dict[str, object]]) -> list[Entry]:
-        """Those whose file is there with its length; what is in it is compared in the end."""
-        found: dict[str, Entry] = {}
+        """Those whose file is there with its length; what is in it is compared in the end. A later line is right: the
+        name of a file that was removed may have been given anew."""
+        latest: dict[FileID, Entry] = {}
         for line in lines:
             entry = _entry(line)
+            latest.pop(entry.file_id, None)
+            latest[entry.file_id] = entry
+        found: dict[str, Entry] = {}
+        for entry in latest.values():
             found.pop(entry.SOPInstanceUID, None)
             path = self.path.joinpath(*entry.file_id)
             with contextlib.suppress(OSError):
