@@ -14,12 +14,14 @@ from pydicom.dataset import Dataset
 
 from archive import bootstrap, config
 from archive.bootstrap import Archive
-from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
+from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound, ObjectTooLarge
 from archive.dicom.instance import Scope
 from archive.index import database as index_database
 from archive.services.receipts import Receipt
+from archive.services.rejecting import MOST_STUDIES
 from archive.services.rejections import Fate, Reason, State
 from held import SCANNER, digest, settle_down, store, stored
+from objects import secondary_capture
 from rejecting_here import check_all, fates, held, reject, series_of, shown, store_all, uids
 from rejection_notes import PATIENT_SAFETY, QUALITY, rejection_note
 
@@ -212,3 +214,14 @@ def test_a_note_that_is_refused_leaves_no_bytes(here: Archive) -> None:
         store(here, rejection_note(PATIENT_SAFETY, [one], PatientID="OTHER"))
     settle_down(here)
     assert sorted(here.store.keys()) == before
+
+
+def test_a_note_about_more_studies_than_can_be_locked(here: Archive) -> None:
+    """It is refused whole: on PostgreSQL its locks would leave none for anybody else."""
+    of_many = [secondary_capture() for _ in range(MOST_STUDIES + 1)]
+    with pytest.raises(ObjectTooLarge, match="several notes"):
+        store(here, rejection_note(PATIENT_SAFETY, of_many))
+    assert here.rejections.last() == []
+    check_all(here)
+    store(here, rejection_note(PATIENT_SAFETY, of_many[1:]))
+    assert len(here.rejections.last()) == 1

@@ -273,3 +273,12 @@ def test_the_api_is_guarded(open_door: OpenDoor) -> None:
     for path in ("", "/1", "/1/note"):
         assert door.client.get(f"/api/rejections{path}").status_code == 403
     assert decide(door, 1, "restore").status_code == 403
+
+
+def test_rules_for_what_others_send_do_not_change_our_own_note(open_door: OpenDoor) -> None:
+    """Else it would be another patient's than what it rejects, and nothing could be rejected."""
+    door = open_door(coercion_rules=[{"replace": {"PatientID": ["^0", ""]}}])
+    one = ct(PatientID="00123")
+    assert door.store(part10(one)).status_code == 202  # coerced
+    assert door.client.post(f"{urls(one)[0]}/reject/113001^DCM").status_code == 204
+    assert found(door) == []

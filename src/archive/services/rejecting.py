@@ -37,6 +37,8 @@ from archive.services import duplicates, late_arrivals
 from archive.services.duplicates import GRACE_SECONDS, Fate, Incoming, abandon
 
 PATIENT_ID = 0x00100020
+MOST_STUDIES = 500
+"""In which one note rejects. Each is locked, and PostgreSQL has some 6,000 locks for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,12 @@ def note_of(instance: Instance, shown: frozenset[Reason] = frozenset()) -> Note 
             raise ObjectTooLarge(
                 "the rejection note refers to more than can be looked at at once: send several notes"
             )
-        return Note(reason, tuple(references(attributes)))
+        note = Note(reason, tuple(references(attributes)))
+    if len(note.studies) > MOST_STUDIES:
+        raise ObjectTooLarge(
+            f"the rejection note refers to more than {MOST_STUDIES} studies: send several notes"
+        )
+    return note
 
 
 def enter(connection: Connection, one: Incoming, note: Note) -> Fate:

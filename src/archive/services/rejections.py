@@ -14,6 +14,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from copy import copy as copy_of
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -71,7 +72,9 @@ class Rejections:
     ) -> None:
         self._store = store
         self._database = database
-        self._ingest = ingest
+        # Our own notes say what is stored: rules for what others send would make another patient's of them.
+        self._ingest = copy_of(ingest)
+        self._ingest.shapers = ()
         self._shown = shown
         self._up_to_date = UpToDate(store, database, ingest.late_arrivals)
         self._now = now
