@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         _print("\n".join(f"{row.id:24} {row.metrics[0].title}" for row in rows))
         return 0
+    _end_in_order()
     output = options.output or (options.data / "quick" if options.quick else HERE / "results")
     missing = [] if options.report else [tool for tool in dcmtk.NEEDED if not shutil.which(tool)]
     if missing:
@@ -70,6 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(str(fault))
             return 1
     return _report(rows, output)
+
+
+def _end_in_order() -> None:
+    """Whoever ends this run ends its servers as well: they are in sessions of their own."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
 
 
 def _measure(options: argparse.Namespace, rows: Sequence[Row], output: Path) -> None:

@@ -89,7 +89,12 @@ def _timed(commands: Sequence[Sequence[str]], stock: bool = False) -> float:
         )
         for command in commands
     ]
-    said = [process.communicate(timeout=SECONDS)[0] for process in running]
+    try:
+        said = [process.communicate(timeout=SECONDS)[0] for process in running]
+    except BaseException:
+        for process in running:
+            process.kill()
+        raise
     seconds = time.perf_counter() - begin
     for command, process, text in zip(commands, running, said, strict=True):
         if process.returncode or text.startswith(("E:", "F:")):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 _FORK = multiprocessing.get_context("fork")
 READY_SECONDS = 300.0
+_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 Task = Callable[[Callable[[], None]], Any]
 """What a client does: prepares, calls what it is given, which returns when all are ready, and works."""
@@ -36,8 +39,7 @@ def run(tasks: Sequence[Task]) -> Outcome:
         _FORK.Process(target=_client, args=(task, barrier.wait, pipe[1]), daemon=True)
         for task, pipe in zip(tasks, pipes, strict=True)
     ]
-    for process in processes:
-        process.start()
+    _start(processes)
     for _, theirs in pipes:
         theirs.close()
     try:
@@ -47,6 +49,16 @@ def run(tasks: Sequence[Task]) -> Outcome:
             process.join(5) if process.exitcode is not None else process.terminate()
     begin, end = min(answer[0] for answer in answers), max(answer[1] for answer in answers)
     return Outcome(end - begin, [answer[2] for answer in answers])
+
+
+def _start(processes: Iterable[BaseProcess]) -> None:
+    """Signals wait meanwhile: what a handler raises within a fork is lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        for process in processes:
+            process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _answer(pipe: Pipe) -> tuple[float, float, Any]:
@@ -62,6 +74,9 @@ def _answer(pipe: Pipe) -> tuple[float, float, Any]:
 
 def _client(task: Task, wait: Callable[..., object], pipe: Pipe) -> None:
     begun: list[float] = []
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     def ready() -> None:
         wait(READY_SECONDS)

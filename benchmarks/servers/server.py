@@ -76,13 +76,17 @@ def start(
 
 
 def await_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
-    """Wait until it is ready. Raises ServerFault, with the end of its log, when it ends or takes too long."""
+    """Wait until it is ready. Raises ServerFault, with the end of its log, when it ends or takes too long. It is ended
+    then, and whenever the wait is broken off."""
     deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            end(process)
-            raise ServerFault(f"{process.args!r} did not get ready: {tail(log)}")
-        time.sleep(0.05)
+    try:
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ServerFault(f"{process.args!r} did not get ready: {tail(log)}")
+            time.sleep(0.05)
+    except BaseException:
+        end(process)
+        raise
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
