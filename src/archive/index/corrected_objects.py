@@ -48,6 +48,37 @@ def note(
     return ""
 
 
+def note_all(connection: Connection, number: int, study_uid: str) -> list[str]:
+    """The same of all objects of a study that were written anew, with the bytes that are stored of them now."""
+    is_its = sa.and_(
+        rewritten.c.correction_id == number,
+        rewritten.c.StudyInstanceUID == rows.uid(study_uid),
+        rewritten.c.blob_key != "",
+        rewritten.c.SOPInstanceUID == instance.c.SOPInstanceUID,
+        rewritten.c.former_key == instance.c.blob_key,
+    )
+    mine = sa.and_(
+        corrected_object.c.correction_id == number,
+        corrected_object.c.SOPInstanceUID == rewritten.c.SOPInstanceUID,
+    )
+    known = sa.select(corrected_object.c.blob_key).where(is_its, mine, corrected_object.c.blob_key != "")
+    replaced = list(connection.execute(known).scalars())
+    noted = {name: getattr(table.c, name) for name, table in _NOTED}
+    connection.execute(sa.delete(corrected_object).where(sa.exists().where(is_its, mine)))
+    now: sa.ColumnElement[float] = sa.literal(time.time(), sa.Double())
+    names = ["correction_id", *noted, "corrected_at"]
+    what = sa.select(rewritten.c.correction_id, *noted.values(), now).where(is_its)
+    connection.execute(sa.insert(corrected_object).from_select(names, what))
+    return replaced
+
+
+_NOTED = (
+    *((name, rewritten) for name in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "before")),
+    *((name, instance) for name in ("blob_key", "data_set_offset", "data_set_length", "sha256")),
+    ("transfer_syntax_uid", instance),
+)
+
+
 def before(connection: Connection, number: int, study_uid: str) -> dict[str, dict[str, str]]:
     """What the objects of a study said before this correction, by SOP Instance UID."""
     found = sa.select(corrected_object.c.SOPInstanceUID, corrected_object.c.before).where(

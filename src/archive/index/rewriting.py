@@ -25,8 +25,7 @@ from archive.index.schema import instance as instance_table
 from archive.index.schema import instance_detail, patient, study
 from archive.index.sql import insert_unless_there, retire_keys
 
-_AT_ONCE = 200
-_COLUMNS = ("SOPInstanceUID", "former_key", "blob_key", "data_set_offset", "data_set_length", "sha256")
+_SAID = sa.select(rewritten.c.SOPInstanceUID, rewritten.c.blob_key, rewritten.c.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +126,16 @@ def change_over(
         return Changed(rest=tuple(rest))
     after: dict[int, dict[str, Any]] = {}
     freed: list[str] = []
-    for new in _rewritten(connection, number, study_uid):
-        if new.SOPInstanceUID not in stored:
-            freed += [new.blob_key] if new.blob_key else []  # deleted since
-            continue
-        key, former = stored[new.SOPInstanceUID]
-        after[key] = orjson.loads(new.after)
-        if new.blob_key:
-            freed += _replace(connection, number, key, former, new)
+    for uid, key, said in connection.execute(_SAID.where(_of_study(number, study_uid))):
+        if uid in stored:
+            after[stored[uid][0]] = orjson.loads(said)
+        elif key:
+            freed.append(key)  # deleted since
+    freed += corrected_objects.note_all(connection, number, study_uid)
+    _replace(connection, _of_study(number, study_uid))
     _change_rows(connection, row, study_uid, _values(after, keywords), restores=restores)
     connection.execute(sa.delete(rewritten).where(_of_study(number, study_uid)))
-    return Changed(freed=tuple(key for key in freed if key), former=(PatientKey(row[2], row[3]),))
+    return Changed(freed=tuple(freed), former=(PatientKey(row[2], row[3]),))
 
 
 def _of_study(number: int, study_uid: str) -> sa.ColumnElement[bool]:
@@ -149,28 +147,29 @@ def _instances(connection: Connection, study_id: int) -> Iterator[tuple[int, Sto
         yield key, StoredInstance(*columns)
 
 
-def _rewritten(connection: Connection, number: int, study_uid: str) -> Iterator[Any]:
-    """In small numbers: their metadata may be long."""
-    which = sa.select(rewritten).where(_of_study(number, study_uid)).order_by(rewritten.c.SOPInstanceUID)
-    last = ""
-    while found := connection.execute(which.where(rewritten.c.SOPInstanceUID > last).limit(_AT_ONCE)).all():
-        yield from found
-        last = found[-1].SOPInstanceUID
-
-
-def _replace(connection: Connection, number: int, key: int, former: StoredInstance, new: Any) -> list[str]:
-    received = former.received
-    values = {name: getattr(new, name) for name in _COLUMNS[2:]}
-    values |= {
-        "received_sha256": received.sha256,
-        "received_transfer_syntax_uid": received.transfer_syntax_uid,
+def _replace(connection: Connection, which: sa.ColumnElement[bool]) -> None:
+    """The objects in their places: a statement for all, as everybody else waits meanwhile."""
+    is_its = sa.and_(
+        which,
+        rewritten.c.blob_key != "",
+        rewritten.c.SOPInstanceUID == instance_table.c.SOPInstanceUID,
+        rewritten.c.former_key == instance_table.c.blob_key,
+    )
+    detail = {name: rewritten.c[name] for name in ("metadata", "frames", "bulk_values")}
+    its_detail = sa.and_(is_its, instance_detail.c.instance_id == instance_table.c.id)
+    connection.execute(sa.update(instance_detail).where(its_detail).values(detail))
+    blob = {name: rewritten.c[name] for name in ("blob_key", "data_set_offset", "data_set_length", "sha256")}
+    received = {
+        "received_sha256": _or(instance_table.c.received_sha256, instance_table.c.sha256),
+        "received_transfer_syntax_uid": _or(
+            instance_table.c.received_transfer_syntax_uid, instance_table.c.transfer_syntax_uid
+        ),
     }
-    unchanged = sa.and_(instance_table.c.id == key, instance_table.c.blob_key == former.blob_key)
-    if not connection.execute(sa.update(instance_table).where(unchanged).values(values)).rowcount:
-        raise Raced
-    detail = {"metadata": new.metadata, "frames": new.frames, "bulk_values": new.bulk_values}
-    connection.execute(sa.update(instance_detail).where(instance_detail.c.instance_id == key).values(detail))
-    return [corrected_objects.note(connection, number, former, orjson.loads(new.before), keep_bytes=True)]
+    connection.execute(sa.update(instance_table).where(is_its).values({**blob, **received}))
+
+
+def _or(column: sa.Column[str], other: sa.Column[str]) -> sa.ColumnElement[str]:
+    return sa.case((column == "", other), else_=column)
 
 
 # --- rows of study and patient ---
