@@ -15,7 +15,7 @@ from benchmarks.servers import server
 from benchmarks.servers.server import HOST, SINK_AE_TITLE, Server, ServerFault
 
 NAME = "Orthanc"
-DURABILITY = "as it comes: SyncStorageArea (each file fsynced), SQLite with its default synchronous level"
+DURABILITY = "as it comes: each file fdatasynced before Success, its folder and the index later"
 SCRIPT = Path(__file__).parents[1] / "peers" / "orthanc.sh"
 _PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
