@@ -110,6 +110,29 @@ def test_a_study_that_grows_while_it_is_written_anew(
     agree(archive)
 
 
+def test_a_large_object_is_written_anew_in_steps(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that shows no life for half a minute is taken for dead."""
+    store_all(archive, of(DOE, "Doe"))
+    monkeypatch.setattr(corrections, "AT_ONCE_BYTES", 10)  # too large to be waited for
+    [number] = archive.corrections.merge(DOE, ROE, {"PatientName": "Roe"}, "test")
+    assert archive.corrections.get(number).state == State.PENDING
+    monkeypatch.setattr(correction_work, "LARGE", 10)
+    monkeypatch.setattr(correction_work, "STEP_SECONDS", 0.001)
+    rewrite = correction_work.CorrectionWork._anew
+    steps = threading.Event()
+
+    def slowly(*arguments: object) -> object:
+        assert steps.wait(30)
+        return rewrite(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(correction_work.CorrectionWork, "_anew", slowly)
+    for count, _ in enumerate(archive.corrections.work(number)):
+        if count == 3:
+            steps.set()
+    assert set(whose(archive).values()) == {("2", "", "Roe")}
+    agree(archive)
+
+
 def test_two_who_carry_out_the_same_correction(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     store_all(archive, *(of(DOE, "Doe") for _ in range(4)))
     monkeypatch.setattr(corrections, "AT_ONCE_INSTANCES", -1)

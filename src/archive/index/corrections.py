@@ -16,8 +16,8 @@ from archive.dicom.patient_key import PatientKey
 from archive.index import outbox, rows, terms
 from archive.index.corrections_schema import corrected_object, corrected_study, correction
 from archive.index.database import Connection
+from archive.index.schema import instance, patient, series, study
 from archive.index.schema import outbox as outbox_table
-from archive.index.schema import patient, study
 
 CORRECTION_DUE = "CorrectionDue"
 """Outbox event: corrections are to be carried out, this one at the latest; payload `{"id": …}`."""
@@ -292,20 +292,31 @@ def rows_of(connection: Connection, key: PatientKey) -> list[dict[str, Any]]:
     return [orjson.loads(text) for text in connection.execute(found).scalars()]
 
 
-def size(connection: Connection, numbers: Iterable[int]) -> int:
-    """How many objects these corrections concern now, at most."""
-    total = 0
+def is_small(connection: Connection, numbers: Iterable[int], objects: int, size: int) -> bool:
+    """Whether these corrections concern so many objects now, and so many bytes, at most."""
     for number in numbers:
         one = find(connection, number)
-        if one is None:
-            continue
-        its = sa.select(patient.c.id).where(patient.c.identity == rows.identity(*_text(one.patient)))
+        its = sa.select(patient.c.id).where(
+            patient.c.identity == rows.identity(*_text(one.patient if one else _NOBODY))
+        )
         concerned: sa.ColumnElement[bool] = study.c.patient_id.in_(its)
-        if one.StudyInstanceUID:
+        if one is not None and one.StudyInstanceUID:
             concerned = study.c.StudyInstanceUID == one.StudyInstanceUID
-        count = sa.select(sa.func.coalesce(sa.func.sum(study.c.number_of_instances), 0)).where(concerned)
-        total += int(connection.execute(count).scalar_one())
-    return total
+        # Only as many objects as decide it are looked at.
+        lengths = (
+            sa.select(instance.c.data_set_length).select_from(_HIERARCHY).where(concerned).limit(objects + 1)
+        )
+        found = connection.execute(lengths).scalars().all()
+        objects, size = objects - len(found), size - sum(found)
+        if objects < 0 or size < 0:
+            return False
+    return True
+
+
+_HIERARCHY = instance.join(series, instance.c.series_id == series.c.id).join(
+    study, series.c.study_id == study.c.id
+)
+_NOBODY = PatientKey("")
 
 
 def resume(connection: Connection) -> None:

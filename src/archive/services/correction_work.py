@@ -13,7 +13,8 @@ record says why; the others are done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 import structlog
@@ -38,6 +39,9 @@ AT_ONCE = 20
 ROUNDS = 50
 """So often a study may grow, or change, while it is written anew."""
 
+LARGE = 1 << 26
+"""Bytes of an object that may take more than a moment."""
+STEP_SECONDS = 1.0
 EXPIRED_AT_ONCE = 500
 DAY = 86_400.0
 
@@ -125,7 +129,7 @@ class CorrectionWork:
         made: list[Anew] = []
         try:
             for stored in found:
-                anew = self._anew(stored, values(stored.SOPInstanceUID))
+                anew = yield from self._in_steps(stored, values(stored.SOPInstanceUID))
                 if anew is not None:
                     made.append(anew)
                 yield
@@ -141,6 +145,18 @@ class CorrectionWork:
                 if anew.blob_key:
                     self._store.delete(anew.blob_key)
             raise
+
+    def _in_steps(
+        self, stored: StoredInstance, values: Mapping[str, str]
+    ) -> Generator[None, None, Anew | None]:
+        """`_anew`, in a thread of its own for an object that takes longer than a worker may be silent."""
+        if stored.data_set_length <= LARGE:
+            return self._anew(stored, values)
+        with ThreadPoolExecutor(1) as thread:
+            future = thread.submit(self._anew, stored, values)
+            while wait([future], STEP_SECONDS).not_done:
+                yield
+            return future.result()
 
     def _anew(self, stored: StoredInstance, values: Mapping[str, str]) -> Anew | None:
         """The object written anew and published; None when it is not stored any more."""

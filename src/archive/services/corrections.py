@@ -32,7 +32,8 @@ __all__ = ["CORRECTION_DUE", "Correction", "Corrections", "Kind", "PatientKey", 
 _log = structlog.get_logger()
 
 AT_ONCE_INSTANCES = 40
-"""With so many objects a correction is carried out while whoever asked for it waits."""
+AT_ONCE_BYTES = 1 << 26
+"""With so many objects, and bytes, a correction is carried out while whoever asked for it waits."""
 
 
 class Corrections:
@@ -225,4 +226,5 @@ class Corrections:
     def _is_small(self, numbers: Sequence[int]) -> bool:
         with self._database.read() as connection:
             others = any(one.id not in numbers for one in corrections.pending(connection))
-            return not others and corrections.size(connection, numbers) <= AT_ONCE_INSTANCES
+            most = AT_ONCE_INSTANCES, AT_ONCE_BYTES
+            return not others and corrections.is_small(connection, numbers, *most)
