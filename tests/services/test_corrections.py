@@ -14,9 +14,10 @@ from archive.bootstrap import Archive
 from archive.dicom.errors import InstanceConflict, InvalidEntry, NotFound
 from archive.dicom.instance import Level, Scope
 from archive.dicom.patient_key import PatientKey
+from archive.dicom.receiving.commitment import COMMITTED, Reference, Verdict
 from archive.services.corrections import State
 from corrected import DOE, POE, ROE, agree, answers, kept, of, opened_archive, says, store_all, whose
-from held import digest, settle_down, stored
+from held import SCANNER, digest, settle_down, store, stored
 from objects import new_uid
 
 DAMAGED = b"XXXX"
@@ -290,8 +291,6 @@ def test_undoing_a_merge_gives_each_what_it_had(archive: Archive) -> None:
 
 
 def test_a_re_send_of_what_was_corrected_is_there_already(archive: Archive) -> None:
-    from held import store
-
     [one] = store_all(archive, of(DOE, "Doe"))
     archive.corrections.merge(DOE, ROE, {"PatientName": "Roe"}, "test")
     archive.corrections.update_patient(ROE, {"PatientName": "Roe^Jane"}, "test")
@@ -341,10 +340,9 @@ def test_former_bytes_go_with_time_and_with_the_study(archive: Archive) -> None:
 
 
 def test_commitment_to_what_was_corrected(archive: Archive) -> None:
-    from archive.dicom.receiving.commitment import COMMITTED, Reference
-
+    """Its sender may delete it: what it means is safe here."""
     [one] = store_all(archive, of(DOE, "Doe"))
     archive.corrections.merge(DOE, ROE, {"PatientName": "Roe"}, "test")
-    reference = Reference(one.SOPClassUID, one.SOPInstanceUID)
-    [verdict] = archive.commitment.check([reference]) if hasattr(archive.commitment, "check") else [None]
-    assert verdict is None or verdict.FailureReason == COMMITTED
+    named = Reference(SOPClassUID=one.SOPClassUID, SOPInstanceUID=one.SOPInstanceUID)
+    verdicts = archive.commitment.request(new_uid(), [named], SCANNER)
+    assert verdicts == [Verdict(named, COMMITTED)]
