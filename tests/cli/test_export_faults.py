@@ -19,7 +19,8 @@ from archive.cli.export import purpose
 from archive.cli.export_targets import JOURNAL, FolderTarget, ZipTarget
 from archive.cli.exporting import summary
 from archive.dicom.errors import ConfigurationError, OutOfResources
-from archive.dicom.instance import Scope
+from archive.dicom.instance import Scope, StoredInstance
+from archive.services.file_sets import FileIDs
 from archive.services.media import Form
 from archive_here import fill
 from exports import ALL, damaged, exported, files, folder, study
@@ -137,7 +138,7 @@ def test_stopped_anywhere_it_goes_on(
 
 def test_killed_and_run_again(archive: Archive, tmp_path: Path) -> None:
     """kill -9 amid the files: no DICOMDIR, and the next run goes on with what is whole."""
-    fill(archive, *series(mr, 120))
+    fill(archive, *series(mr, 400))
     medium = tmp_path / "medium"
     command = [sys.executable, "-m", "archive.cli", "export", str(medium), "--all"]
     command += ["--data", str(archive.settings.data)]
@@ -150,7 +151,7 @@ def test_killed_and_run_again(archive: Archive, tmp_path: Path) -> None:
     assert (medium / JOURNAL).exists()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "120 instances, 1 study, 1 patient" in done.stdout
+    assert "400 instances, 1 study, 1 patient" in done.stdout
     exported(archive, folder(tmp_path / "whole"))
     names = {name for name in files(medium) if name != "README.TXT"}
     assert names == {name for name in files(tmp_path / "whole") if name != "README.TXT"}
@@ -238,3 +239,11 @@ def test_no_room(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(OutOfResources, match=r"0\.0 MB free, and 0\.0 MB are needed: make room"):
         exported(archive, folder(tmp_path / "medium"))
+
+
+def test_the_first_free_names_are_given_first() -> None:
+    """Files are remembered as they become ready: what was written and not remembered is to be written over."""
+    first, second, third = (StoredInstance("1", "2", f"3.{n}", *[""] * 3, 0, 0, "") for n in range(3))
+    names = FileIDs([(second, ("DICOM", "S00001", "R00001", "I0000002"))])
+    assert [names.of(one)[3] for one in (first, second, third)] == ["I0000001", "I0000002", "I0000003"]
+    assert names.of(third)[:3] == ("DICOM", "S00001", "R00001")

@@ -21,20 +21,21 @@ FileID = tuple[str, ...]
 
 
 class FileIDs:
-    """Gives each instance its File ID, and none twice. Instances whose names are `known` from before keep them."""
+    """Gives each instance its File ID, and none twice. Instances whose names are `known` from before keep them; others
+    get the first names that are free, so that files which were written and not remembered are written over."""
 
     def __init__(self, known: Iterable[tuple[StoredInstance, FileID]] = ()) -> None:
         self._studies: dict[str, str] = {}
         self._series: dict[str, str] = {}
         self._known: dict[str, FileID] = {}
         self._last = dict.fromkeys("SRI", 0)
+        self._taken: set[str] = set()
         for instance, file_id in known:
             _, study, series, name = file_id
             self._studies[instance.StudyInstanceUID] = study
             self._series[instance.SeriesInstanceUID] = series
             self._known[instance.SOPInstanceUID] = file_id
-            for given in (study, series, name):
-                self._last[given[0]] = max(self._last[given[0]], int(given[1:]))
+            self._taken |= {study, series, name}
 
     def of(self, instance: StoredInstance) -> FileID:
         """The File ID of an instance."""
@@ -43,16 +44,19 @@ class FileIDs:
             return known
         study = self._folder(self._studies, instance.StudyInstanceUID, "S")
         series = self._folder(self._series, instance.SeriesInstanceUID, "R")
-        return FOLDER, study, series, f"I{self._next('I'):07d}"
+        return FOLDER, study, series, self._next("I", 7)
 
     def _folder(self, names: dict[str, str], uid: str, letter: str) -> str:
         if uid not in names:
-            names[uid] = f"{letter}{self._next(letter):05d}"
+            names[uid] = self._next(letter, 5)
         return names[uid]
 
-    def _next(self, letter: str) -> int:
-        self._last[letter] += 1
-        return self._last[letter]
+    def _next(self, letter: str, digits: int) -> str:
+        while True:
+            self._last[letter] += 1
+            name = f"{letter}{self._last[letter]:0{digits}d}"
+            if name not in self._taken:
+                return name
 
 
 def directory(
