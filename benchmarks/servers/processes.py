@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,18 +29,21 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def _children(pid: int) -> Iterator[int]:
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            yield from map(int, task.read_text().split())
-        except OSError:
-            continue
+def _children(pid: int) -> list[int]:
+    """None of a process or thread that has ended, which it may do at any of these steps."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
 
 
 def reset_peaks(pid: int) -> None:
     """Let VmHWM of all processes below begin anew."""
     for each in tree(pid):
-        Path(f"/proc/{each}/clear_refs").write_text(_RESET_PEAK)
+        with suppress(FileNotFoundError, ProcessLookupError):
+            Path(f"/proc/{each}/clear_refs").write_text(_RESET_PEAK)
 
 
 def peak(pid: int) -> Memory:

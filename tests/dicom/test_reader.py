@@ -130,7 +130,7 @@ def test_a_long_sequence_for_the_index_is_only_named() -> None:
 
 
 def test_every_indexed_attribute_is_wanted() -> None:
-    assert {attribute.tag for attribute in ATTRIBUTES if not attribute.computed} == WANTED
+    assert {attribute.tag for attribute in ATTRIBUTES if not attribute.computed} <= WANTED
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
