@@ -32,6 +32,7 @@ from archive.dicom.patient_key import PatientKey
 from archive.index import rows, terms
 from archive.index.corrections_schema import corrected_study, correction, correction_rule
 from archive.index.database import Connection
+from archive.index.prepared import Prepared
 from archive.index.schema import study
 
 IDENTITY_TAG = 0
@@ -117,7 +118,7 @@ def remove(connection: Connection, correction_id: int) -> None:
 
 def exist(connection: Connection) -> bool:
     """Whether there are any rules at all."""
-    return connection.execute(_ANY).first() is not None
+    return _ANY.row(connection) is not None
 
 
 def check(connection: Connection, instance: Instance, value: Value) -> None:
@@ -268,7 +269,7 @@ _RULES = (
     .order_by(correction.c.id, correction_rule.c.tag)
 )
 """Made once: making a statement costs as much as running it."""
-_ANY = sa.select(sa.literal(1)).select_from(correction_rule).limit(1)
+_ANY = Prepared(sa.select(sa.literal(1)).select_from(correction_rule).limit(1))
 _STUDY = sa.select(study.c[PATIENT_ID], study.c[ISSUER]).where(
     study.c.StudyInstanceUID == sa.bindparam("uid")
 )

@@ -27,6 +27,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError, SQLAlchemyError
 
 from archive.dicom.errors import ConfigurationError, OutcomeUnknown, OutOfResources
+from archive.index.prepared import at_driver
 from archive.index.schema import ae_title
 
 T = TypeVar("T")
@@ -351,7 +352,7 @@ def _sqlite_engine(path: Path, begin: str, *, pool_size: int, max_overflow: int)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        at_driver(connection, begin)
 
     return engine
 

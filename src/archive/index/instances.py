@@ -13,6 +13,7 @@ from archive.dicom.errors import NotFound
 from archive.dicom.instance import BulkValue, Form, Instance, Scope, Source, StoredInstance
 from archive.index import kept, rows
 from archive.index.database import Connection
+from archive.index.prepared import Prepared
 from archive.index.schema import instance as instance_table
 from archive.index.schema import instance_detail, series, study
 from archive.index.sql import among
@@ -34,7 +35,7 @@ _HIERARCHY = study.join(series, series.c.study_id == study.c.id).join(
     instance_table, instance_table.c.series_id == series.c.id
 )
 _ORIGINAL_ATTRIBUTES, _MODIFYING_SYSTEM = "04000561", "04000563"
-_FIND_INSTANCE = (
+_FIND_INSTANCE = Prepared(
     sa.select(*_STORED_COLUMNS)
     .select_from(_HIERARCHY)
     .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
@@ -51,8 +52,8 @@ STORED_WITH_KEY = (
 
 def find_instance(connection: Connection, sop_instance_uid: str) -> StoredInstance | None:
     """The instance of this UID, if it is stored."""
-    row = connection.execute(_FIND_INSTANCE, {"uid": rows.uid(sop_instance_uid)}).first()
-    return StoredInstance(*tuple[Any, ...](row)) if row else None
+    row = _FIND_INSTANCE.row(connection, {"uid": rows.uid(sop_instance_uid)})
+    return StoredInstance(*row) if row else None
 
 
 def is_same(stored: StoredInstance | None, instance: Instance, received: Form) -> bool:
@@ -102,7 +103,7 @@ def detail(
     """The compressed metadata of just these bytes, their bulk values, and who sent them; None when others are stored by
     now, or none."""
     names = {"uid": rows.uid(stored.SOPInstanceUID), "key": stored.blob_key}
-    row = connection.execute(_WHOLE_DETAIL, names).first()
+    row = _WHOLE_DETAIL.row(connection, names)
     if row is None:
         return None
     metadata, bulk_values, *source = row
@@ -122,21 +123,23 @@ def was_modified_by(connection: Connection, stored: StoredInstance, modifying_sy
 def _detail(connection: Connection, stored: StoredInstance, column: sa.Column[Any]) -> bytes:
     """Of just these bytes: what was stored since under the same UID has other offsets."""
     names = {"uid": rows.uid(stored.SOPInstanceUID), "key": stored.blob_key}
-    found = connection.execute(_DETAILS[column.name], names).scalar_one_or_none()
+    found = _DETAILS[column.name].row(connection, names)
     if found is None:
         raise NotFound("the instance is not stored any more: ask again for what is")
-    return bytes(found)
+    return bytes(found[0])
 
 
 _DETAILS = {
-    column.name: sa.select(column)
-    .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
-    .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
-    .where(instance_table.c.blob_key == sa.bindparam("key"))
+    column.name: Prepared(
+        sa.select(column)
+        .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
+        .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
+        .where(instance_table.c.blob_key == sa.bindparam("key"))
+    )
     for column in (instance_detail.c.frames, instance_detail.c.bulk_values, instance_detail.c.metadata)
 }
 
-_WHOLE_DETAIL = (
+_WHOLE_DETAIL = Prepared(
     sa.select(
         instance_detail.c.metadata,
         instance_detail.c.bulk_values,

@@ -20,6 +20,7 @@ from archive.dicom.instance import Form, Instance, Level, Source, StoredInstance
 from archive.index import deletions, filling, rejections, rows
 from archive.index.database import Connection, Raced
 from archive.index.instances import find_instance, is_same
+from archive.index.prepared import Prepared
 from archive.index.rejected_copies import Fate, Place
 from archive.index.rejections_schema import rejected
 from archive.index.schema import deletion, instance_detail, patient, request, series, study
@@ -193,25 +194,27 @@ class _Place:
 
 
 _ONE = sa.select(sa.literal(1).label("one")).subquery()
-_FIND_PLACE = sa.select(
-    study.c.id,
-    study.c.PatientID,
-    study.c.IssuerOfPatientID,
-    study.c.attributes,
-    series.c.id,
-    series.c.study_id,
-    series.c.attributes,
-    instance_table.c.id,
-    deletion.c.SOPInstanceUID,
-    sa.exists().where(rejected.c.SOPInstanceUID == sa.bindparam("instance_uid")),
-).select_from(
-    _ONE.outerjoin(study, study.c.StudyInstanceUID == sa.bindparam("study_uid"))
-    .outerjoin(series, series.c.SeriesInstanceUID == sa.bindparam("series_uid"))
-    .outerjoin(instance_table, instance_table.c.SOPInstanceUID == sa.bindparam("instance_uid"))
-    .outerjoin(deletion, deletion.c.SOPInstanceUID == sa.bindparam("instance_uid"))
+_FIND_PLACE = Prepared(
+    sa.select(
+        study.c.id,
+        study.c.PatientID,
+        study.c.IssuerOfPatientID,
+        study.c.attributes,
+        series.c.id,
+        series.c.study_id,
+        series.c.attributes,
+        instance_table.c.id,
+        deletion.c.SOPInstanceUID,
+        sa.exists().where(rejected.c.SOPInstanceUID == sa.bindparam("instance_uid")),
+    ).select_from(
+        _ONE.outerjoin(study, study.c.StudyInstanceUID == sa.bindparam("study_uid"))
+        .outerjoin(series, series.c.SeriesInstanceUID == sa.bindparam("series_uid"))
+        .outerjoin(instance_table, instance_table.c.SOPInstanceUID == sa.bindparam("instance_uid"))
+        .outerjoin(deletion, deletion.c.SOPInstanceUID == sa.bindparam("instance_uid"))
+    )
 )
-_FIND_PATIENT = sa.select(patient.c.id, patient.c.attributes).where(
-    patient.c.identity == sa.bindparam("identity")
+_FIND_PATIENT = Prepared(
+    sa.select(patient.c.id, patient.c.attributes).where(patient.c.identity == sa.bindparam("identity"))
 )
 
 
@@ -221,7 +224,9 @@ def _find_place(connection: Connection, instance: Instance) -> _Place:
         "series_uid": instance.SeriesInstanceUID,
         "instance_uid": instance.SOPInstanceUID,
     }
-    return _Place(*connection.execute(_FIND_PLACE, uids).one())
+    found = _FIND_PLACE.row(connection, uids)
+    assert found is not None
+    return _Place(*found)
 
 
 def is_other_patient(place: _Place | Place, instance: Instance) -> bool:
@@ -267,10 +272,11 @@ def _add_study(connection: Connection, instance: Instance) -> int:
 
 def _find_or_add_patient(connection: Connection, instance: Instance) -> int:
     identity = _identity(instance)
-    found = connection.execute(_FIND_PATIENT, {"identity": identity}).first()
+    found = _FIND_PATIENT.row(connection, {"identity": identity})
     if found is not None:
-        filling.fill_patient(connection, found.id, found.attributes, instance)
-        return int(found.id)
+        patient_id, known = found
+        filling.fill_patient(connection, patient_id, known, instance)
+        return int(patient_id)
     values = {
         **rows.matched(instance, Level.PATIENT),
         "identity": identity,
@@ -329,7 +335,7 @@ def _add_detail(connection: Connection, key: int, instance: Instance, source: So
         "bulk_values": orjson.dumps([[v.path, v.vr, v.offset, v.length] for v in instance.bulk_values]),
         **rows.source(source),
     }
-    connection.execute(_INSERT_DETAIL, detail)
+    _INSERT_DETAIL.change(connection, detail)
 
 
 def _insert(connection: Connection, table: sa.Table, values: dict[str, Any]) -> int:
@@ -339,7 +345,7 @@ def _insert(connection: Connection, table: sa.Table, values: dict[str, Any]) -> 
     return int(key)
 
 
-_INSERT_DETAIL = sa.insert(instance_detail)
+_INSERT_DETAIL = Prepared(sa.insert(instance_detail))
 _FIND_SENDER = (
     sa.select(
         instance_detail.c.door,
@@ -350,7 +356,7 @@ _FIND_SENDER = (
     .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
     .where(instance_table.c.SOPInstanceUID == sa.bindparam("uid"))
 )
-_COUNT_STUDY = (
+_COUNT_STUDY = Prepared(
     sa.update(study)
     .where(study.c.id == sa.bindparam("key"))
     .values(
@@ -358,7 +364,7 @@ _COUNT_STUDY = (
         number_of_instances=study.c.number_of_instances + 1,
     )
 )
-_COUNT_SERIES = (
+_COUNT_SERIES = Prepared(
     sa.update(series)
     .where(series.c.id == sa.bindparam("key"))
     .values(number_of_instances=series.c.number_of_instances + 1)
@@ -367,6 +373,6 @@ _COUNT_SERIES = (
 
 def _count(connection: Connection, study_id: int, series_id: int, *, new_series: bool) -> None:
     """Before the instance is entered: so study and series are locked from above, as a deletion does it."""
-    counted = connection.execute(_COUNT_STUDY, {"key": study_id, "new_series": int(new_series)})
-    if not counted.rowcount or not connection.execute(_COUNT_SERIES, {"key": series_id}).rowcount:
+    names = {"key": study_id, "new_series": int(new_series)}
+    if not _COUNT_STUDY.change(connection, names) or not _COUNT_SERIES.change(connection, {"key": series_id}):
         raise Raced  # deleted since

@@ -15,6 +15,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Join
 
 from archive.index import schema
+from archive.index.prepared import Prepared
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -24,13 +25,16 @@ FEW = 500
 
 def insert_unless_there(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> Any:
     """The new row's key, or None when a unique constraint found the place taken."""
-    statement = _insert_unless_there(connection.dialect.name, table)
-    return connection.execute(statement, values).scalar_one_or_none()
+    key = _prepared(connection.dialect.name, table, tuple(values)).row(connection, values)
+    return None if key is None else key[0]
 
 
 @functools.cache
+def _prepared(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> Prepared:
+    return Prepared(_insert_unless_there(dialect, table), columns)
+
+
 def _insert_unless_there(dialect: str, table: sa.Table) -> sa.Executable:
-    """Made once: making a statement costs as much as running it."""
     insert = _INSERTS[dialect](table)
     if dialect == "sqlite" and table in schema.HIERARCHY:
         insert = insert.values(id=_next_key(table))
