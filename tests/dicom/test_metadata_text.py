@@ -34,7 +34,7 @@ def _nothing() -> None: ...
 def _written(tree: Tree, text: MetadataText) -> None:
     for tag, items in tree:
         if items is None:
-            text.put(tag, '{"vr":"SH"}')
+            text.put(tag, b'"%08X":{"vr":"SH"},' % tag)
             continue
         text.begin_sequence(tag, keep=False)
         for number, inner in enumerate(items):
@@ -123,7 +123,7 @@ def test_plenty_is_said_once() -> None:
     said: list[int] = []
     text = MetadataText(lambda: said.append(text.length))
     for tag in range(100_000):
-        text.put(tag, '{"vr":"LO","Value":["%s"]}' % ("x" * 200))
+        text.put(tag, b'"%08X":{"vr":"LO","Value":["%s"]},' % (tag, b"x" * 200))
     (length,) = said
     assert PLENTY < length < PLENTY + 1000
 

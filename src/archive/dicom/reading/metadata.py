@@ -70,6 +70,39 @@ class _Level:
         return "/".join(reversed(steps))
 
 
+class _Written:
+    """A value as JSON: its attribute's object, and the member of the data set that this is."""
+
+    __slots__ = ("_element", "_vr", "member", "text")
+
+    def __init__(self, vr: str, text: str, tag: int) -> None:
+        self.text = text
+        self.member = f'"{tag:08X}":{text},'.encode("utf-8", "replace")
+        self._vr = vr
+        self._element: Element | None = None
+
+    def element(self, raw: bytes, decode: Decoder, big_endian: bool) -> Element:
+        """For the index."""
+        if self._element is None:
+            values = json_model.split(self._vr, raw, decode, ">" if big_endian else "<")[:MOST_VALUES]
+            self._element = Element(self._vr, values, self.text)
+        return self._element
+
+
+_WRITTEN: dict[tuple[int, str, bytes, bool, Decoder], _Written] = {}
+"""What was written last. The objects of a series say the same in nine of ten elements, and the text of a value follows
+from nothing but what it is found by here."""
+_SHORT = 128
+_MOST_WRITTEN = 4096
+
+
+def _remember(key: tuple[int, str, bytes, bool, Decoder], written: _Written) -> _Written:
+    if len(_WRITTEN) >= _MOST_WRITTEN:
+        _WRITTEN.clear()
+    _WRITTEN[key] = written
+    return written
+
+
 _SPECIAL = LUT_DESCRIPTORS | {_CHARACTER_SET, _PIXEL_REPRESENTATION, _TRAILING_PADDING}
 
 
@@ -102,9 +135,20 @@ class Metadata:
     def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None:
         """One whole value."""
         self.count += 1
+        level = self._level
+        written = _WRITTEN.get((tag, vr, raw, big_endian, level.decode))
+        if written is None:
+            if not tag & 0xFFFF or tag == _TRAILING_PADDING:
+                return
+            written = self._write(tag, vr, raw, big_endian)
+        self._text.put(tag, written.member)
+        if tag in level.watched and tag not in self.elements:
+            self.elements[tag] = written.element(raw, level.decode, big_endian)
+
+    def _write(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> _Written:
+        """A value as JSON. What it means for those after it is noted, so those are written each time."""
+        key = (tag, vr, raw, big_endian, self._level.decode)
         level, order = self._level, ">" if big_endian else "<"
-        if not tag & 0xFFFF or tag == _TRAILING_PADDING:
-            return
         try:
             text = CONVERTERS[vr](raw, level.decode, order)
         except WrongLengthError:
@@ -113,11 +157,9 @@ class Metadata:
             text = self._note(tag, vr, raw, order) or text
         elif tag & 0x1FF00 == 0x10000:
             level.clues.note(tag, raw, big_endian)
-        text = f'{{"vr":"{vr}"{text}}}'
-        self._text.put(tag, text)
-        if tag in level.watched and tag not in self.elements:
-            values = json_model.split(vr, raw, level.decode, order)[:MOST_VALUES]
-            self.elements[tag] = Element(vr, values, text)
+        elif len(raw) <= _SHORT:
+            return _remember(key, _Written(vr, f'{{"vr":"{vr}"{text}}}', tag))
+        return _Written(vr, f'{{"vr":"{vr}"{text}}}', tag)
 
     def passes(self, tag: int, vr: str, length: int) -> bool:
         """Pixel data and longer binary values, as long as they are not too many to be listed. Lookup tables stay, as a
@@ -146,7 +188,8 @@ class Metadata:
         value = BulkValue(level.path(tag), vr if vr in BULK_VRS else "UN", offset, length)
         self.bulk_values.setdefault(value.path, value)
         self._paths += len(value.path)
-        self._text.put(tag, f'{{"vr":"{value.vr}","BulkDataURI":"bulkdata/{value.path}"}}')
+        text = f'{{"vr":"{value.vr}","BulkDataURI":"bulkdata/{value.path}"}}'
+        self._text.put(tag, f'"{tag:08X}":{text},'.encode())
         if tag in level.watched:
             self.elements.setdefault(tag, Element(vr, (), f'{{"vr":"{vr}"}}'))
         if tag in PIXEL_DATA and len(self._levels) == 1 and self.pixel_data is None:

@@ -29,6 +29,7 @@ MAXIMUM_COMPRESSED = 1 << 24
 """The metadata are one value of the index and are read in one piece; those of real objects shrink to a tenth."""
 
 _START = 0xFFFFFFFF
+_SEQUENCE = b'{"vr":"SQ"'
 
 
 @dataclass(slots=True)
@@ -63,22 +64,21 @@ class MetadataText:
         """Bytes so far, before compression."""
         return self._begin + len(self._held)
 
-    def put(self, tag: int, text: str) -> None:
-        """One attribute; `text` is its JSON object."""
+    def put(self, tag: int, member: bytes) -> None:
+        """One attribute, as a member of a JSON object, with the comma behind it."""
         held, top = self._held, self._top
         if tag <= top.last or len(held) > self._limit:
             self._look_closer(tag)
         if top.marks is not None:
             top.marks.append(tag << 32 | self._begin + len(held))
         top.last = tag
-        held += f'"{tag:08X}":{text},'.encode("utf-8", "replace")
+        held += member
 
     def begin_sequence(self, tag: int, *, keep: bool) -> None:
         """The beginning of a sequence. With `keep`, `end_sequence` gives its text."""
-        self.put(tag, '{"vr":"SQ"')
-        del self._held[-1:]
+        self.put(tag, b'"%08X":%s' % (tag, _SEQUENCE))
         if keep:
-            self._kept = self.length - len('{"vr":"SQ"')
+            self._kept = self.length - len(_SEQUENCE)
 
     def begin_item(self, *, first: bool) -> None:
         """The next item of the sequence that has begun last."""
