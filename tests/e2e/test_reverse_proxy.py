@@ -190,14 +190,17 @@ def filled(template: str, outside: Outside) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "1.2.3"), template)
 
 
-def expected(template: str) -> int:
-    """WADO-URI wants parameters; of administrators' entries and of workitems there are none yet, and events come over
-    WebSocket."""
+def expected(template: str) -> tuple[int, ...]:
+    """WADO-URI wants parameters; of administrators' entries there are none, of workitems perhaps that of another test,
+    and events come over WebSocket."""
     if template.startswith(("/api/", "/dicom-web/workitems/")) and "{" in template:
-        return 404
-    return {"/wado": 400, "/dicom-web/workitems": 204, "/dicom-web/subscribers/{subscriber}": 426}.get(
-        template, 200
-    )
+        return (404,)
+    others = {
+        "/wado": (400,),
+        "/dicom-web/workitems": (200, 204),
+        "/dicom-web/subscribers/{subscriber}": (426,),
+    }
+    return others.get(template, (200,))
 
 
 def test_the_capabilities_describe_resources_that_are_there(outside: Outside) -> None:
@@ -224,7 +227,7 @@ def test_openapi_describes_resources_that_are_there(outside: Outside) -> None:
         for template, operations in document["paths"].items()
         if "get" in operations and "commitment" not in template
     }
-    wrong = {name: one.text for name, one in answers.items() if one.status_code != expected(name)}
+    wrong = {name: one.text for name, one in answers.items() if one.status_code not in expected(name)}
     assert not wrong
     assert len(answers) > 20
 
