@@ -7,6 +7,8 @@
 - Offers to upgrade are taken out, as httptools stops at the body of a request that makes one. For that a head is held
   until it is whole. Only who wants a Notification Connection (PS3.18 8.10.4) gets a WebSocket, and only while no other
   answer is under way.
+- A request of which more is to come is acknowledged at once: a client with Nagle's algorithm on, which sends head and
+  body apart, would else wait 40 ms for it. The kernel forgets TCP_QUICKACK, so it is set after each such read.
 - HTTP/1.0, which old clients and proxies speak, knows no chunks (RFC 9112 6.1): an answer of unknown length ends with
   the connection.
 """
@@ -14,7 +16,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -92,6 +96,15 @@ class Protocol(HttpToolsProtocol):
             if self.transport.is_closing() or self._is_web_socket:
                 return
         self._outlive_answer()
+        if not self._between_requests or self._head:
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """What was read, without waiting for an answer that could carry it; more of the request is to come."""
+        if hasattr(socket, "TCP_QUICKACK"):
+            with contextlib.suppress(OSError):
+                connection = self.transport.get_extra_info("socket")
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _whole_head(self, data: bytes) -> bytes:
         """What begins a request, without offers to upgrade; nothing while more of the head is to come."""
