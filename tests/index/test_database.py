@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from alembic.migration import MigrationContext
 from archive.dicom.errors import ArchiveError, ConfigurationError, OutcomeUnknown, OutOfResources
 from archive.index import ae_titles, schema
 from archive.index.database import Connection, Database
+from archive.index.kept_connections import KeptConnections
 from archive.index.recording import Outcome
 from archive.security.ae_titles import AETitle
 from instances_made import instance, new_uid, store
@@ -200,7 +202,7 @@ def test_changes_that_come_together_share_a_transaction(tmp_path: Path) -> None:
 
     commits: list[int] = []
     writer = database._writer
-    sa.event.listen(writer._engine, "commit", lambda _: commits.append(1))
+    sa.event.listen(writer._connections.engine, "commit", lambda _: commits.append(1))
     with ThreadPoolExecutor(12) as pool:
         first = pool.submit(database.write, slow)
         assert leading.wait(30)
@@ -252,14 +254,19 @@ def test_what_fails_after_the_commit_is_no_failure(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the caller would delete the bytes that the index points to."""
-    close = sa.Connection.close
+    close, give_back = sa.Connection.close, KeptConnections._give_back
 
-    def failing(connection: sa.Connection) -> None:
+    def closing_fails(connection: sa.Connection) -> None:
         close(connection)
         raise OSError(5, "Input/output error")
 
+    def giving_back_fails(*given: Any) -> None:
+        give_back(*given)
+        raise OSError(5, "Input/output error")
+
     with monkeypatch.context() as patched:
-        patched.setattr(sa.Connection, "close", failing)
+        patched.setattr(sa.Connection, "close", closing_fails)
+        patched.setattr(KeptConnections, "_give_back", giving_back_fails)
         assert database.write(add("A")) == "A"
     assert titles(database) == ["A"]
     assert database.write(add("B")) == "B"

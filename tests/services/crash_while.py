@@ -21,7 +21,7 @@ from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom.instance import Scope, Source
 from archive.dicom.patient_key import PatientKey
-from archive.index import database
+from archive.index import transactions
 from archive.jobs.worker import work
 from archive.services.conflicts import Decision
 from archive.storage import local
@@ -67,8 +67,8 @@ AT = [1]
 POINTS: dict[str, Callable[[], None]] = {
     "received": lambda: dies(local.LocalBlobWriter, "publish", before=True),
     "published": lambda: dies(local.LocalBlobWriter, "publish", before=False),
-    "changed": lambda: dies(database, "_commit", before=True),
-    "committed": lambda: dies(database, "_commit", before=False),
+    "changed": lambda: dies(transactions, "commit", before=True),
+    "committed": lambda: dies(transactions, "commit", before=False),
     "read back": lambda: dies(local.LocalBlobWriter, "read_back", before=False),
     "coerced": lambda: dies_of_discarding(1),
     "compressed": lambda: dies_of_discarding(2),

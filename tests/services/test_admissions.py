@@ -84,7 +84,7 @@ def test_the_same_refusal_is_written_once_a_second_and_counted(archive: Archive)
 def test_a_flood_of_different_refusals_is_not_all_written(archive: Archive) -> None:
     clock, commits = Clock(), []
     door, refusals = admissions(archive, clock)
-    engine = archive.database._writer._engine  # type: ignore[attr-defined]
+    engine = archive.database._writer._connections.engine  # type: ignore[attr-defined]
     sa.event.listen(engine, "commit", lambda _: commits.append(1))
     for second in range(3):
         for number in range(100):

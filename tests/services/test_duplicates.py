@@ -15,8 +15,7 @@ from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom.errors import InstanceConflict, OutcomeUnknown
 from archive.dicom.instance import Scope, Source
-from archive.index import ae_titles
-from archive.index import database as index_database
+from archive.index import ae_titles, transactions
 from archive.security.ae_titles import AETitle
 from archive.security.rules import Rules
 from archive.services.conflicts import Decision, State
@@ -286,7 +285,7 @@ def test_a_commit_that_was_not_confirmed(
     first = secondary_capture()
     second = version_of(first)
     store(archive, first)
-    commit, lost = index_database._commit, []
+    commit, lost = transactions.commit, []
 
     def loses_its_answer(connection: object) -> None:
         commit(connection)
@@ -294,7 +293,7 @@ def test_a_commit_that_was_not_confirmed(
             lost.append(True)
             raise OutcomeUnknown("the answer was lost")
 
-    monkeypatch.setattr(index_database, "_commit", loses_its_answer)
+    monkeypatch.setattr(transactions, "commit", loses_its_answer)
     receipt = store(archive, second)
     assert lost
     assert receipt.warning == (0 if policy == "replace" else COERCED)

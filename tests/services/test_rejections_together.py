@@ -16,7 +16,7 @@ from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound, ObjectTooLarge
 from archive.dicom.instance import Scope
-from archive.index import database as index_database
+from archive.index import transactions
 from archive.services.receipts import Receipt
 from archive.services.rejecting import MOST_STUDIES
 from archive.services.rejections import Fate, Reason, State
@@ -74,7 +74,7 @@ def test_a_note_that_has_looked_while_an_instance_is_entered(
     """Neither can see the other before both are done, unless one waits; on SQLite all do."""
     series = series_of(1)
     looked, entered = threading.Event(), threading.Event()
-    original = index_database._commit
+    original = transactions.commit
 
     def slowly(connection: object) -> None:
         if threading.current_thread().name.startswith("instance"):
@@ -82,7 +82,7 @@ def test_a_note_that_has_looked_while_an_instance_is_entered(
             entered.wait(2)  # the note gets a chance to overtake
         original(connection)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(index_database, "_commit", slowly)
+    monkeypatch.setattr(transactions, "commit", slowly)
     with ThreadPoolExecutor(1, "instance") as first, ThreadPoolExecutor(1, "note") as second:
         storing_one = first.submit(storing(here, series[0]))
         assert looked.wait(30)
@@ -186,14 +186,14 @@ def test_a_note_whose_commit_was_not_confirmed(here: Archive, monkeypatch: pytes
 
     (one, late) = series_of(2)
     store(here, one)
-    original = index_database._commit
+    original = transactions.commit
 
     def unsure(connection: object) -> None:
         original(connection)  # type: ignore[arg-type]
         raise OutcomeUnknown("the connection broke")
 
     note = rejection_note(PATIENT_SAFETY, [one, late])
-    monkeypatch.setattr(index_database, "_commit", unsure)
+    monkeypatch.setattr(transactions, "commit", unsure)
     assert not store(here, note).already_there
     assert store(here, late).kept_aside
     monkeypatch.undo()

@@ -1,0 +1,139 @@
+"""Group commit for SQLite: callers that come together share one transaction.
+
+The first leads and runs what has queued up, each change in its own savepoint; the others wait for it. Processes take
+turns by a lock on a file beside the database, because SQLite's own busy handler sleeps up to 0.8 s under contention
+and the lock hands over at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+from archive.index import transactions
+from archive.index.kept_connections import KeptConnections
+
+T = TypeVar("T")
+
+
+class _Ticket(Generic[T]):
+    """A change in the queue, and what became of it."""
+
+    def __init__(self, change: Callable[[sa.Connection], T]) -> None:
+        self.change = change
+        self.woken: SimpleQueue[None] = SimpleQueue()
+        self.done = False
+        self.error: BaseException | None = None
+        self._results: list[T] = []
+
+    def run(self, connection: sa.Connection) -> None:
+        self._results = [self.change(connection)]
+
+    def finish(self, error: BaseException | None = None) -> None:
+        self.error = self.error or error
+        self.done = True
+        self.woken.put(None)
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self._results[0]
+
+
+class GroupWriter:
+    """One leader at a time runs the queue in one transaction, on the one connection that writes."""
+
+    def __init__(self, connections: KeptConnections, turnstile: Path) -> None:
+        self._connections = connections
+        self._turnstile = turnstile
+        self._lock = threading.Lock()
+        self._queue: list[_Ticket[Any]] = []
+        self._led = False
+
+    def write(self, change: Callable[[sa.Connection], T]) -> T:
+        """Run the change, alone or with others; its result once that is durable."""
+        ticket = _Ticket(change)
+        if not self._enqueue(ticket):
+            ticket.woken.get()
+        if not ticket.done:
+            self._lead()
+        return ticket.result()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connections.close()
+
+    def _enqueue(self, ticket: _Ticket[Any]) -> bool:
+        """True for the one who has to lead."""
+        with self._lock:
+            self._queue.append(ticket)
+            first, self._led = not self._led, True
+            return first
+
+    def _lead(self) -> None:
+        group: list[_Ticket[Any]] = []
+        error: BaseException | None = None
+        committed = False
+        try:
+            with transactions.adapted(), _turn(self._turnstile), self._connections.one() as connection:
+                group = self._take_queue()
+                _commit_group(connection, group)
+                committed = True
+        except BaseException as caught:  # noqa: BLE001 - raised to every caller of the group
+            error = transactions.unless(committed, caught)
+        group = group or self._take_queue()
+        self._appoint_next()
+        for ticket in group:
+            ticket.finish(error)
+
+    def _take_queue(self) -> list[_Ticket[Any]]:
+        with self._lock:
+            group, self._queue = self._queue, []
+            return group
+
+    def _appoint_next(self) -> None:
+        with self._lock:
+            if self._queue:
+                self._queue[0].woken.put(None)
+            else:
+                self._led = False
+
+
+def _commit_group(connection: sa.Connection, group: list[_Ticket[Any]]) -> None:
+    """Each change in a savepoint, unless it is alone: then its failure is that of the transaction. An OperationalError
+    (disk full, I/O) may have undone the whole transaction: it ends the group."""
+    alone = len(group) == 1
+    for ticket in group:
+        try:
+            with (
+                transactions.adapted_unless_operational(),
+                nullcontext() if alone else connection.begin_nested(),
+            ):
+                ticket.run(connection)
+        except OperationalError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised in its caller's thread
+            ticket.error = error
+    if not alone or group[0].error is None:
+        transactions.commit(connection)
+
+
+@contextlib.contextmanager
+def _turn(turnstile: Path) -> Iterator[None]:
+    """This process's turn to write; the kernel ends it even if the process is killed."""
+    descriptor = os.open(turnstile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,116 @@
+"""Connections that stay open between questions never show what is no longer so."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from archive.dicom.errors import OutOfResources
+from archive.index import kept_connections
+from archive.index.database import Connection, Database
+from suites.sqlite import migrated_sqlite
+
+NAMES = sa.text("SELECT title FROM ae_title ORDER BY title")
+ADD = sa.text(
+    "INSERT INTO ae_title (title, host, port, rules, added_at, removed_at) VALUES (:title, '', 1, '', 0, 0)"
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    migrated_sqlite(tmp_path / "index.sqlite")
+    return tmp_path / "index.sqlite"
+
+
+def names(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.execute(NAMES).scalars())
+
+
+def add(database: Database, title: str) -> None:
+    database.write(lambda connection: connection.execute(ADD, {"title": title}))
+
+
+def test_each_question_sees_what_was_committed_before_it(path: Path) -> None:
+    here, there = Database.in_file(path), Database.in_file(path)
+    for number in range(5):
+        add(there, f"T{number}")
+        assert names(here) == [f"T{n}" for n in range(number + 1)]
+    here.close()
+    there.close()
+
+
+def test_an_answer_that_was_left_half_read_makes_no_later_one_old(path: Path) -> None:
+    here = Database.in_file(path)
+    for title in "ABC":
+        add(here, title)
+
+    def first() -> str:
+        with here.read() as connection:
+            for title in connection.execute(NAMES).scalars():
+                return str(title)
+        return ""
+
+    for number in range(20):
+        assert first() == "A"
+        add(here, f"T{number:02}")
+        assert names(here)[-1] == f"T{number:02}"
+    here.close()
+
+
+def test_another_file_under_the_same_name_is_opened(path: Path, tmp_path: Path) -> None:
+    here = Database.in_file(path)
+    shutil.copy(path, tmp_path / "empty.sqlite")
+    add(here, "A")
+    assert names(here) == ["A"]
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    (tmp_path / "empty.sqlite").replace(path)
+    assert names(here) == []
+    add(here, "B")
+    assert names(here) == ["B"]
+    here.close()
+
+
+def test_one_that_failed_is_not_lent_again_in_its_transaction(path: Path) -> None:
+    here = Database.in_file(path)
+
+    def fails(connection: Connection) -> None:
+        connection.execute(ADD, {"title": "LOST"})
+        raise KeyError("mine")
+
+    for _ in range(3):
+        with pytest.raises(KeyError):
+            here.write(fails)
+    with pytest.raises(OutOfResources), here.read() as connection:
+        connection.execute(sa.text("SELECT nothing"))
+    add(here, "KEPT")
+    assert names(here) == ["KEPT"]
+    here.close()
+
+
+def test_no_more_than_some_stay_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_connections, "MOST_IDLE", 2)
+    engine = sa.create_engine(f"sqlite:///{path}")
+    kept = kept_connections.KeptConnections(engine, path, 4)
+    lent = [kept.one() for _ in range(4)]
+    for one in lent:
+        one.__enter__()
+    for one in lent:
+        one.__exit__(None, None, None)
+    assert len(kept._idle) == 2
+    kept.close()
+    assert not kept._idle
+
+
+def test_who_waits_too_long_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_connections, "WAIT_SECONDS", 0.05)
+    kept = kept_connections.KeptConnections(sa.create_engine(f"sqlite:///{path}"), path, 1)
+    with kept.one(), pytest.raises(sa.exc.TimeoutError), kept.one():
+        pass
+    with kept.one() as connection:
+        assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
+    kept.close()
