@@ -22,7 +22,7 @@ from archive.services.composing import Composed, Composition, Refused
 from archive.services.refusals import Instance
 from archive.web import stow_parts
 from archive.web.http import media_types, metrics
-from archive.web.http.crossing import Beside
+from archive.web.http.beside import Beside
 from archive.web.http.errors import IDENTITY, RequestRefused
 from archive.web.http.exchange import Answer, Asked
 from archive.web.http.media_types import DICOM, DICOM_JSON, MULTIPART, MediaType
@@ -39,7 +39,7 @@ MAXIMUM_PARTS = 50_000
 """Of one body, and objects in all. The answer names each, and it must fit in memory."""
 
 FINISHING = 4
-"""Objects of one body that are made safe at a time; each is whole in the spool."""
+"""Objects of one body that are made safe while the next one is read; each is whole in the spool."""
 
 _STUDY_INSTANCE_UID = 0x0020000D
 
@@ -69,7 +69,7 @@ class Store:
         self._response = StoreResponse(asked.base_url, media_type)
         self._part: Part | None = None
         self._parts = 0
-        self._finishing: Beside[Receipt | Failure] = Beside(FINISHING)
+        self._finishing: Beside[Receipt | Failure] = Beside()
 
     def feed(self, piece: bytes) -> bool:
         """Store what is complete in it. False when the body is broken."""
@@ -79,6 +79,8 @@ class Store:
         except MultipartError as error:
             self._break(error)
             return False
+        if not self._parser.complete:
+            self._finishing.go_on()
         return True
 
     def finish(self) -> Answer:
@@ -184,6 +186,8 @@ def _stored(found: Composed | Refused) -> Receipt | Failure:
 
 class _OnePart:
     """A body that is one part, with the face of the multipart parser."""
+
+    complete = False
 
     def __init__(self, content_type: str) -> None:
         self._content_type = content_type

@@ -6,10 +6,10 @@ for it, it has to make some progress; otherwise the answer is 408 (RFC 9110 15.5
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from time import monotonic
 
-import anyio
 from starlette.types import Receive
 
 from archive.web.http.crossing import BATCH_BYTES
@@ -71,7 +71,7 @@ class _Patience:
 async def _next(receive: Receive, patience: _Patience) -> tuple[bytes, bool]:
     begun = monotonic()
     try:
-        with anyio.fail_after(patience.idle_deadline):
+        async with asyncio.timeout(patience.idle_deadline):  # anyio's looks for its event loop each time
             message = await receive()
     except TimeoutError:
         raise _too_slow() from None

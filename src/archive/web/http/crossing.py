@@ -12,12 +12,10 @@ So have answers whose pixel data is decoded, lest all threads wait for a decoder
 from __future__ import annotations
 
 import enum
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import anyio
 from anyio import from_thread
@@ -80,28 +78,6 @@ class Crossing:
             batch, ended = await self.call(lambda: next_batch(pieces), lane)
             if batch:
                 yield batch
-
-
-class Beside(Generic[T]):
-    """Calls that one request makes beside the thread it has, a few at a time."""
-
-    def __init__(self, at_a_time: int) -> None:
-        self._threads = ThreadPoolExecutor(at_a_time, "beside")
-        self._begun: deque[Future[T]] = deque()
-
-    def begin(self, function: Callable[[], T]) -> None:
-        """Run it as soon as a thread is free."""
-        self._begun.append(self._threads.submit(function))
-
-    def outcomes(self, leave: int = 0) -> Iterator[T]:
-        """What came of the calls, in their order, waiting until no more than `leave` are left. Raises what they
-        raised."""
-        while len(self._begun) > leave:
-            yield self._begun.popleft().result()
-
-    def close(self) -> None:
-        """Wait for what was begun."""
-        self._threads.shutdown()
 
 
 def prepared(make: Callable[[], Answer]) -> Prepared:

@@ -72,9 +72,11 @@ class Endpoint:
         bodies.check_declared_length(asked.headers.get("content-length", ""), http.maximum_body_bytes)
         taker: Taker = route.handler(self._archive, asked)
         incoming = bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline)
+        batch, last = await anext(incoming)
+        if last:
+            return await self._lane.call(partial(_take_whole, taker, batch))
         async with self._lane.closing(taker.close):
-            batch, last = await anext(incoming)
-            answer = await self._lane.call(partial(_feed, taker, batch, last))
+            answer = await self._lane.call(partial(_feed, taker, batch))
             return answer if answer is not None else await self._take_more(taker, incoming)
 
     async def _take_more(self, taker: Taker, incoming: AsyncIterator[Batch]) -> Answer:
@@ -128,7 +130,16 @@ async def _read_ahead(incoming: AsyncIterator[Batch], put_ahead: MemoryObjectSen
         await put_ahead.send(batch)
 
 
-def _feed(taker: Taker, batch: bytes, last: bool) -> Answer | None:
+def _take_whole(taker: Taker, body: bytes) -> Answer:
+    """A taker that was fed nothing has nothing to let go of, so all of this needs one thread once."""
+    try:
+        taker.feed(body)
+        return taker.finish()
+    finally:
+        taker.close()
+
+
+def _feed(taker: Taker, batch: bytes, last: bool = False) -> Answer | None:
     wants_more = taker.feed(batch)
     return taker.finish() if last or not wants_more else None
 

@@ -124,7 +124,8 @@ class Answer:
 
 
 class Taker(Protocol):
-    """The receiving end of a request body; called from one thread at a time, not always the same one."""
+    """The receiving end of a request body; called from one thread at a time, not always the same one. Before it is fed
+    it holds nothing that must be let go of."""
 
     def feed(self, piece: bytes) -> bool:
         """Take the next bytes; False when no further ones are wanted."""

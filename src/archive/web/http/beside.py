@@ -1,0 +1,69 @@
+"""Calls that one request makes beside the thread it has.
+
+The threads are those of the process and stay: to start one takes as long as a third of what a small object takes. What
+was begun last is held back for the caller, who has to wait for the outcomes anyway; a request of one object has no
+other thread at all.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+THREADS = 32
+"""Of one process. They wait for the disk and for each other, never for a client."""
+
+_threads = ThreadPoolExecutor(THREADS, "beside")
+
+
+class Beside(Generic[T]):
+    """The calls of one request, from one thread at a time. How many there are at a time is up to who collects the
+    outcomes."""
+
+    def __init__(self) -> None:
+        self._begun: deque[Future[T]] = deque()
+        self._held: Callable[[], T] | None = None
+
+    def begin(self, function: Callable[[], T]) -> None:
+        """Run it as soon as a thread is free, but not before there is more to run, or `go_on` is called."""
+        self.go_on()
+        self._held = function
+
+    def go_on(self) -> None:
+        """Hold nothing back: the caller has to wait for something else now."""
+        if self._held is not None:
+            self._begun.append(_threads.submit(self._held))
+            self._held = None
+
+    def outcomes(self, leave: int = 0) -> Iterator[T]:
+        """What came of the calls, in their order, waiting until no more than `leave` are left. Raises what they
+        raised."""
+        if not leave:
+            self._run_held()
+        while len(self._begun) > leave:
+            yield self._begun.popleft().result()
+
+    def close(self) -> None:
+        """Wait for what was begun."""
+        self._run_held()
+        wait(self._begun)
+        self._begun.clear()
+
+    def _run_held(self) -> None:
+        function, self._held = self._held, None
+        if function is not None:
+            self._begun.append(_here(function))
+
+
+def _here(function: Callable[[], T]) -> Future[T]:
+    """Run it in this thread, whatever comes of it."""
+    future: Future[T] = Future()
+    try:
+        future.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - raised where the outcome is asked for
+        future.set_exception(error)
+    return future
