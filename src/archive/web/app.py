@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Router, WebSocketRoute
-from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archive.web.description import capabilities
 from archive.web.http.cors import CORS
 from archive.web.http.crossing import Crossing
 from archive.web.http.endpoint import Endpoint
-from archive.web.http.middleware import HostGuard, Observed, SafeHeaders
+from archive.web.http.exchange import Answer, text
+from archive.web.http.middleware import Surroundings, send_answer
+from archive.web.http.routing import Paths
 from archive.web.http.urls import ROOT
 from archive.web.routes import ROUTES, Route
 from archive.web.ups.notifications import Connections
@@ -32,15 +31,12 @@ def create_app(archive: Archive) -> ASGIApp:
     """The application. It holds nothing but the archive, so one may be made in each worker."""
     http = archive.settings.http
     lane = Crossing()
-    routes: list[BaseRoute] = [
-        StarletteRoute(path, endpoint=Methods(Endpoint(archive, lane, methods), methods))
-        for path, methods in by_path().items()
-    ]
-    routes.append(WebSocketRoute(NOTIFICATIONS, endpoint=Connections(archive, lane)))
-    app: ASGIApp = Observed(Router(routes=routes, redirect_slashes=False, default=_not_found))
+    resources = {
+        path: Resource(Endpoint(archive, lane, methods), methods) for path, methods in by_path().items()
+    }
     alone = http.listen.is_loopback and not http.public_url and not http.behind_proxy
-    app = HostGuard(app, loopback_only=alone)
-    return SafeHeaders(CORS(app, http.cors_origins, (route.method for route in ROUTES)))
+    cors = CORS(http.cors_origins, (route.method for route in ROUTES))
+    return Surroundings(Resources(resources, Connections(archive, lane)), cors, loopback_only=alone)
 
 
 def by_path() -> dict[str, dict[str, Route]]:
@@ -54,24 +50,39 @@ def by_path() -> dict[str, dict[str, Route]]:
     return table
 
 
-class Methods:
-    """Refuses the methods that a resource does not have: 405 with those that it has, or 501 for one that nothing
-    here has (PS3.18 8.5)."""
+class Resource:
+    """What is at one path. Refuses the methods that it does not have: 405 with those that it has, or 501 for one that
+    nothing here has (PS3.18 8.5)."""
 
-    def __init__(self, app: ASGIApp, methods: Iterable[str]) -> None:
-        self._app = app
-        self._allowed = capabilities.allow(methods)
+    def __init__(self, endpoint: ASGIApp, methods: Mapping[str, Route]) -> None:
+        self._endpoint = endpoint
+        self._allow = capabilities.allow(methods)
+        self._allowed = frozenset(self._allow.split(", "))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        if method in self._allowed.split(", "):
-            await self._app(scope, receive, send)
+        if scope["method"] in self._allowed:
+            await self._endpoint(scope, receive, send)
+        else:
+            await send_answer(self._refusal(scope["method"]), scope, send)
+
+    def _refusal(self, method: str) -> Answer:
+        sentence = f"this resource can be asked for with: {self._allow}"
+        return text(405 if method in _KNOWN_METHODS else 501, sentence, ("Allow", self._allow))
+
+
+class Resources:
+    """Finds what a request is for. `notifications` takes the WebSockets."""
+
+    def __init__(self, resources: Mapping[str, ASGIApp], notifications: ASGIApp) -> None:
+        self._resources = Paths(resources)
+        self._web_sockets = Paths({NOTIFICATIONS: notifications})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        paths = self._web_sockets if scope["type"] == "websocket" else self._resources
+        found = paths.find(scope["path"])
+        if found is None:
+            sentence = f"there is no such resource; DICOMweb is at {ROOT}, for instance {ROOT}/studies"
+            await send_answer(text(404, sentence), scope, send)
             return
-        sentence = f"this resource can be asked for with: {self._allowed}\n"
-        status = 405 if method in _KNOWN_METHODS else 501
-        await PlainTextResponse(sentence, status, {"Allow": self._allowed})(scope, receive, send)
-
-
-async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    sentence = f"there is no such resource; DICOMweb is at {ROOT}, for instance {ROOT}/studies\n"
-    await PlainTextResponse(sentence, status_code=404)(scope, receive, send)
+        app, scope["path_params"] = found
+        await app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""CORS: which pages of other origins may read answers (Fetch standard), as plain ASGI middleware.
+"""CORS: which pages of other origins may read answers (Fetch standard).
 
 Out of the box only pages served by this machine may; `http.cors_origins` names others. Nothing is ever allowed
 with credentials. A long Max-Age spares viewers one preflight for each frame. Deleting and changing are for the
@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from archive.web.http.exchange import Answer
 
 _LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
@@ -25,33 +27,45 @@ _EXPOSE_HEADERS = (
     " Content-Type, ETag, Location, Retry-After, Warning"
 )
 _MAX_AGE_SECONDS = "86400"
+_VARY = (b"vary", b"Origin")
+_EXPOSED = (b"access-control-expose-headers", _EXPOSE_HEADERS.encode("ascii"))
 
 
 class CORS:
     """Answers preflights and marks what may be read."""
 
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...], methods: Iterable[str]) -> None:
-        self._app = app
+    def __init__(self, origins: tuple[str, ...], methods: Iterable[str]) -> None:
         kept_back = set() if origins and "*" not in origins else {"DELETE", "PUT"}
         self._methods = ", ".join(sorted({"GET", "HEAD", "OPTIONS", *methods} - kept_back))
         self._origins = origins
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        origin = Headers(scope=scope).get("origin", "") if scope["type"] == "http" else ""
+    def marks(self, scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
+        """The header fields of an answer to this request that say who may read it."""
+        origin = _origin(scope)
         if not origin:
-            await self._app(scope, receive, send)
-            return
-        allowed = allowed_origin(self._origins, origin)
-        if allowed and _is_preflight(scope):
-            await _answer_preflight(scope, send, allowed, self._methods)
-            return
+            return ()
+        allowed = allowed_origin(self._origins, origin).encode("latin-1")
+        if not allowed:
+            return (_VARY,)
+        return (_VARY, (b"access-control-allow-origin", allowed), _EXPOSED)
 
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _mark(MutableHeaders(scope=message), allowed)
-            await send(message)
-
-        await self._app(scope, receive, marked)
+    def preflight(self, scope: Scope) -> Answer | None:
+        """The answer to a preflight of a page that may ask here; None for any other request."""
+        if scope["type"] != "http" or scope["method"] != "OPTIONS":
+            return None
+        headers = Headers(scope=scope)
+        if "access-control-request-method" not in headers or not allowed_origin(
+            self._origins, headers.get("origin", "")
+        ):
+            return None
+        fields = [
+            ("Access-Control-Allow-Methods", self._methods),
+            ("Access-Control-Allow-Headers", _ALLOW_HEADERS),
+            ("Access-Control-Max-Age", _MAX_AGE_SECONDS),
+        ]
+        if "access-control-request-private-network" in headers:
+            fields.append(("Access-Control-Allow-Private-Network", "true"))
+        return Answer(204, headers=tuple(fields))
 
 
 def allowed_origin(origins: tuple[str, ...], origin: str) -> str:
@@ -63,25 +77,5 @@ def allowed_origin(origins: tuple[str, ...], origin: str) -> str:
     return origin if origin.lower() in {one.rstrip("/").lower() for one in origins} else ""
 
 
-def _is_preflight(scope: Scope) -> bool:
-    return bool(scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope))
-
-
-def _mark(headers: MutableHeaders, allowed: str) -> None:
-    headers.add_vary_header("Origin")
-    if allowed:
-        headers["Access-Control-Allow-Origin"] = allowed
-        headers["Access-Control-Expose-Headers"] = _EXPOSE_HEADERS
-
-
-async def _answer_preflight(scope: Scope, send: Send, allowed: str, methods: str) -> None:
-    message: Message = {"type": "http.response.start", "status": 204, "headers": []}
-    headers = MutableHeaders(scope=message)
-    _mark(headers, allowed)
-    headers["Access-Control-Allow-Methods"] = methods
-    headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
-    headers["Access-Control-Max-Age"] = _MAX_AGE_SECONDS
-    if "access-control-request-private-network" in Headers(scope=scope):
-        headers["Access-Control-Allow-Private-Network"] = "true"
-    await send(message)
-    await send({"type": "http.response.body", "body": b""})
+def _origin(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")

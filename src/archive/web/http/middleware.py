@@ -1,22 +1,24 @@
-"""What stands around every handler: counting, logging, errors, and the guard against foreign Host names.
+"""What stands around every handler: the guard against foreign Host names, CORS, counting, logging, errors.
 
-The middleware is plain ASGI. Logs carry the route's template, the status and the time, never the URL: the query
-string of a search holds names (PS3.18 10.6), so uvicorn's access log is off as well.
+All of it is one layer of plain ASGI, as each layer costs several calls for each message of an answer. Logs carry the
+route's template, the status and the time, never the URL: the query string of a search holds names (PS3.18 10.6), so
+uvicorn's access log is off as well.
 """
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from archive.dicom.errors import ArchiveError
 from archive.web.http import metrics
 from archive.web.http.bodies import ClientGone
+from archive.web.http.cors import CORS
 from archive.web.http.errors import unexpected, worded
 from archive.web.http.exchange import Answer, text
 from archive.web.http.urls import is_host, is_loopback_host
@@ -28,8 +30,13 @@ CLIENT_GONE = 499
 SWITCHING = 101
 """From here on a connection speaks WebSocket."""
 
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""On everything: stored bytes are data, whatever a browser thinks they look like."""
+
 _STARTS = ("http.response.start", "websocket.http.response.start")
 _INTERNAL_ERROR = 1011
+
+Fields = tuple[tuple[bytes, bytes], ...]
 
 log = structlog.get_logger()
 
@@ -38,78 +45,98 @@ class ResponseCut(Exception):
     """An answer broke off after its status was sent: the connection is cut, so that nobody takes it for whole."""
 
 
-class Observed:
-    """Counts every request, and turns what handlers raise into answers; the outermost `except` of this door."""
+class Surroundings:
+    """The outermost layer of this door, and its outermost `except`. With `loopback_only` it answers to the names of
+    this machine alone."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, cors: CORS, *, loopback_only: bool) -> None:
         self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status = 0
-        begun = perf_counter()
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] in _STARTS:
-                status = message["status"]
-            elif message["type"] == "websocket.accept":
-                status = SWITCHING
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except Exception as raised:  # noqa: BLE001  one of the three places where everything is caught
-            error = _unwrapped(raised)
-            if isinstance(error, ClientGone):
-                status = status or CLIENT_GONE
-                return
-            answer = _for(error, scope)
-            if status == SWITCHING:
-                await send({"type": "websocket.close", "code": _INTERNAL_ERROR})
-                return
-            if status:
-                log.warning("answer broken off", route=_route(scope), error=type(error).__name__)
-                raise ResponseCut from None
-            await _send(answer, scope, watched)
-        finally:
-            _count(scope, status, perf_counter() - begun)
-
-
-class SafeHeaders:
-    """`nosniff` on everything: stored bytes are data, whatever a browser thinks they look like."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def marked(message: Message) -> None:
-            if message["type"] in _STARTS:
-                MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
-            await send(message)
-
-        await self._app(scope, receive, marked)
-
-
-class HostGuard:
-    """Refuses Host headers that are no host, and with `loopback_only` all that do not name this machine.
-
-    Against DNS rebinding: a page of a foreign site may otherwise make its own name resolve to 127.0.0.1 and read
-    the archive as its own origin."""
-
-    def __init__(self, app: ASGIApp, *, loopback_only: bool) -> None:
-        self._app = app
+        self._cors = cors
         self._loopback_only = loopback_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hosts = Headers(scope=scope).getlist("host")
-        if len(hosts) > 1 or (hosts and not is_host(hosts[0])):
-            await _send(text(400, "the Host header names no host"), scope, send)
-        elif self._loopback_only and not (hosts and is_loopback_host(hosts[0])):
+        begun = perf_counter()
+        hosts = _values(scope, b"host")
+        marks: Fields = (NO_SNIFFING,)
+        if scope["type"] == "http":
+            marks += self._cors.marks(scope)
+        sending = _Sending(send, marks)
+        try:
+            answer = self._refused(hosts) or self._cors.preflight(scope)
+            if answer is not None:
+                await send_answer(answer, scope, sending)
+            else:
+                await self._app(scope, receive, sending)
+        except Exception as raised:  # noqa: BLE001  one of the three places where everything is caught
+            await _failed(_unwrapped(raised), scope, sending)
+        finally:
+            _count(scope, sending.status, perf_counter() - begun)
+
+    def _refused(self, hosts: list[bytes]) -> Answer | None:
+        """What Host headers get that are no host, or not ours.
+
+        Against DNS rebinding: a page of a foreign site may otherwise make its own name resolve to 127.0.0.1 and read
+        the archive as its own origin."""
+        host = hosts[0].decode("latin-1") if hosts else ""
+        if len(hosts) > 1 or (hosts and not is_host(host)):
+            return text(400, "the Host header names no host")
+        if self._loopback_only and not is_loopback_host(host):
             sentence = "this archive serves only this machine, by the names localhost, 127.0.0.1 and [::1]"
-            answer = text(421, f"{sentence}; set http.public_url or http.behind_proxy to serve others")
-            await _send(answer, scope, send)
-        else:
-            await self._app(scope, receive, send)
+            return text(421, f"{sentence}; set http.public_url or http.behind_proxy to serve others")
+        return None
+
+
+class _Sending:
+    """`send` of one request, which puts headers on the answer. `status` is that of the answer, 0 before it began."""
+
+    __slots__ = ("_marks", "_send", "status")
+
+    def __init__(self, send: Send, marks: Fields) -> None:
+        self._send = send
+        self._marks = marks
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] in _STARTS:
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._marks]
+        elif message["type"] == "websocket.accept":
+            self.status = SWITCHING
+        await self._send(message)
+
+
+async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
+    """An answer over HTTP, also to who wanted a WebSocket (the ASGI extension for that)."""
+    prefix = "websocket." if scope["type"] == "websocket" else ""
+    assert isinstance(answer.body, bytes)
+    headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+    if answer.media_type:
+        headers.append((b"content-type", answer.media_type.encode()))
+    if answer.status != 204:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    body = b"" if scope.get("method") == "HEAD" else answer.body
+    await send({"type": f"{prefix}http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": body})
+
+
+async def _failed(error: Exception, scope: Scope, sending: _Sending) -> None:
+    """Say so, if it can still be said. Raises ResponseCut."""
+    if isinstance(error, ClientGone):
+        sending.status = sending.status or CLIENT_GONE
+        return
+    answer = _for(error, scope)
+    if sending.status == SWITCHING:
+        await sending({"type": "websocket.close", "code": _INTERNAL_ERROR})
+    elif sending.status:
+        log.warning("answer broken off", route=_route(scope), error=type(error).__name__)
+        raise ResponseCut from None
+    else:
+        await send_answer(answer, scope, sending)
+
+
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    return [value for key, value in headers if key == name]
 
 
 def _unwrapped(error: Exception) -> Exception:
@@ -146,16 +173,3 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
         return  # how long somebody listened says nothing about us
     metrics.SECONDS.labels(route).observe(seconds)
     log.debug("request", route=route, method=method, status=status, seconds=round(seconds, 4))
-
-
-async def _send(answer: Answer, scope: Scope, send: Send) -> None:
-    """An answer over HTTP, also to who wanted a WebSocket (the ASGI extension for that)."""
-    prefix = "websocket." if scope["type"] == "websocket" else ""
-    assert isinstance(answer.body, bytes)
-    headers = [
-        (b"content-type", answer.media_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-    ]
-    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
-    await send({"type": f"{prefix}http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": f"{prefix}http.response.body", "body": answer.body})
