@@ -166,15 +166,17 @@ def test_a_scope_of_very_many_uids(database: Database) -> None:
     assert in_scope(database, sop_instance_uids=(*many, made.SOPInstanceUID)) == [made.SOPInstanceUID]
 
 
-def test_metadata_streams_in_the_same_order(database: Database) -> None:
+def test_metadata_are_those_of_just_these_bytes(database: Database) -> None:
     study = new_uid()
     made = [instance(study, InstanceNumber=str(number)) for number in range(3)]
     store(database, *made)
     with database.read() as connection:
-        found = list(instances.metadata(connection, Scope(study_instance_uids=(study,))))
-    assert [one.SOPInstanceUID for one, _ in found] == [one.SOPInstanceUID for one in made]
-    first = orjson.loads(zstandard.decompress(found[0][1]))
-    assert first["00080018"]["Value"] == [made[0].SOPInstanceUID]
+        stored = instances.instances(connection, Scope(study_instance_uids=(study,)))
+        found = instances.metadata(connection, stored[1:])
+    assert [one.SOPInstanceUID for one in stored] == [one.SOPInstanceUID for one in made]
+    assert list(found) == [one.blob_key for one in stored[1:]]
+    second = orjson.loads(zstandard.decompress(found[stored[1].blob_key]))
+    assert second["00080018"]["Value"] == [made[1].SOPInstanceUID]
 
 
 def test_hostile_values_are_stored(database: Database) -> None:

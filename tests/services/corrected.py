@@ -64,7 +64,8 @@ def says(archive: Archive, one: Dataset, *keywords: str) -> tuple[str, ...]:
     found = kept(archive, one)
     told = tuple(_plain(found, keyword) for keyword in keywords)
     with archive.database.read() as connection:
-        [(_, compressed)] = instances.metadata(connection, Scope(sop_instance_uids=(one.SOPInstanceUID,)))
+        stored = instances.instances(connection, Scope(sop_instance_uids=(one.SOPInstanceUID,)))
+        [compressed] = instances.metadata(connection, stored).values()
     metadata = orjson.loads(zstandard.decompress(compressed))
     tags = [f"{found.data_element(k).tag:08X}" if k in found else "" for k in keywords]
     assert tuple(text_of(metadata.get(tag, {})) for tag in tags) == told

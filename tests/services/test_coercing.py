@@ -74,7 +74,8 @@ def test_the_object_its_row_and_its_metadata_are_coerced(opened: Open, syntax: s
     assert found.PixelData == data_set.PixelData
     scope = Scope(sop_instance_uids=(data_set.SOPInstanceUID,))
     with archive.database.read() as connection:
-        [(stored, compressed)] = instances.metadata(connection, scope)
+        [stored] = instances.instances(connection, scope)
+        [compressed] = instances.metadata(connection, [stored]).values()
     metadata = orjson.loads(zstandard.decompress(compressed))
     assert metadata["00100010"]["Value"] == [{"Alphabetic": "NEW^NAME"}]
     assert metadata["04000561"]["vr"] == "SQ"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +18,7 @@ from archive.index.database import Connection
 from archive.index.prepared import Prepared
 from archive.index.schema import instance as instance_table
 from archive.index.schema import instance_detail, series, study
-from archive.index.sql import among
+from archive.index.sql import among, among_listed
 
 _STORED_COLUMNS = (
     study.c.StudyInstanceUID,
@@ -66,19 +68,23 @@ def is_same(stored: StoredInstance | None, instance: Instance, received: Form) -
     )
 
 
-def instances(connection: Connection, scope: Scope) -> Iterator[StoredInstance]:
-    """What the scope holds, streamed: by study, then series number, instance number and UID."""
-    statement = _within(sa.select(*_STORED_COLUMNS).select_from(_HIERARCHY), scope)
-    for row in connection.execute(statement):
-        yield StoredInstance(*row)
+def instances(connection: Connection, scope: Scope) -> list[StoredInstance]:
+    """What the scope holds: by study, then series number, instance number and UID."""
+    found: Iterable[Sequence[Any]]
+    wanted = _scoped(scope)
+    if wanted and all(len(values) == 1 for values in wanted.values()):
+        names = {name: value for name, (value,) in wanted.items()}
+        found = _one_of_each(tuple(names)).rows(connection, names)
+    else:
+        restrictions = (among(_SCOPE_COLUMNS[name], values) for name, values in wanted.items())
+        found = connection.execute(_ordered(*restrictions).execution_options(yield_per=256))
+    return list(itertools.starmap(StoredInstance, found))
 
 
-def metadata(connection: Connection, scope: Scope) -> Iterator[tuple[StoredInstance, bytes]]:
-    """The same instances, each with its compressed metadata."""
-    joined = _HIERARCHY.join(instance_detail, instance_detail.c.instance_id == instance_table.c.id)
-    columns = (*_STORED_COLUMNS, instance_detail.c.metadata)
-    for *stored, compressed in connection.execute(_within(sa.select(*columns).select_from(joined), scope)):
-        yield StoredInstance(*stored), compressed
+def metadata(connection: Connection, found: Sequence[StoredInstance]) -> dict[str, bytes]:
+    """The compressed metadata that there are under the UIDs of these instances, by blob key."""
+    uids = orjson.dumps([rows.uid(instance.SOPInstanceUID) for instance in found]).decode()
+    return dict(_METADATA.rows(connection, {"uids": uids}))
 
 
 def frame_table(connection: Connection, stored: StoredInstance) -> bytes:
@@ -154,21 +160,48 @@ _WHOLE_DETAIL = Prepared(
 )
 
 
-def _within(statement: sa.Select[Any], scope: Scope) -> sa.Select[Any]:
-    restrictions = (
-        (study.c.StudyInstanceUID, scope.study_instance_uids),
-        (series.c.SeriesInstanceUID, scope.series_instance_uids),
-        (instance_table.c.SOPInstanceUID, scope.sop_instance_uids),
-        (study.c.PatientID, scope.patient_ids),
-        (study.c.IssuerOfPatientID, scope.issuers_of_patient_id),
+_METADATA = Prepared(
+    sa.select(instance_table.c.blob_key, instance_detail.c.metadata)
+    .join(instance_table, instance_table.c.id == instance_detail.c.instance_id)
+    .where(among_listed(instance_table.c.SOPInstanceUID, "uids"))
+)
+_SCOPE_COLUMNS = {
+    "study": study.c.StudyInstanceUID,
+    "series": series.c.SeriesInstanceUID,
+    "instance": instance_table.c.SOPInstanceUID,
+    "patient": study.c.PatientID,
+    "issuer": study.c.IssuerOfPatientID,
+}
+
+
+def _scoped(scope: Scope) -> dict[str, list[str]]:
+    """The restrictions of a scope, by the names of their columns."""
+    fields = (
+        scope.study_instance_uids,
+        scope.series_instance_uids,
+        scope.sop_instance_uids,
+        scope.patient_ids,
+        scope.issuers_of_patient_id,
     )
-    for column, values in restrictions:
-        if values:
-            statement = statement.where(among(column, [rows.uid(value) for value in values]))
-    return statement.order_by(
+    return {
+        name: [rows.uid(value) for value in values]
+        for name, values in zip(_SCOPE_COLUMNS, fields, strict=True)
+        if values
+    }
+
+
+@functools.cache
+def _one_of_each(names: tuple[str, ...]) -> Prepared:
+    """For scopes with one value of each of these columns."""
+    return Prepared(_ordered(*(_SCOPE_COLUMNS[name] == sa.bindparam(name) for name in names)))
+
+
+def _ordered(*restrictions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    found = sa.select(*_STORED_COLUMNS).select_from(_HIERARCHY).where(*restrictions)
+    return found.order_by(
         study.c.id,
         series.c.SeriesNumber,
         series.c.id,
         instance_table.c.InstanceNumber,
         instance_table.c.SOPInstanceUID,
-    ).execution_options(yield_per=256)
+    )

@@ -7,7 +7,7 @@ SQLAlchemy's as everywhere. PostgreSQL, where each statement waits for a server,
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,18 @@ class Prepared:
             return None if found is None else tuple[Any, ...](found)
         return next(iter(self._run(connection, values).fetchall()), None)
 
+    def rows(
+        self, connection: sa.Connection, values: Mapping[str, Any] = _NOTHING
+    ) -> Sequence[tuple[Any, ...]]:
+        """All rows of its answer."""
+        if connection.dialect.name != "sqlite":
+            return [tuple[Any, ...](row) for row in connection.execute(self._statement, values)]
+        cursor = self._run(connection, values)
+        try:
+            return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise _adapted(connection, "", error) from error
+
     def change(self, connection: sa.Connection, values: Mapping[str, Any] = _NOTHING) -> int:
         """How many rows it has changed."""
         if connection.dialect.name != "sqlite":
@@ -63,10 +75,14 @@ def at_driver(connection: sa.Connection, sql: str, values: Mapping[str, Any] = _
     try:
         cursor: sqlite3.Cursor = driver.execute(sql, values)
     except sqlite3.Error as error:
-        raise DBAPIError.instance(
-            sql, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
-        ) from error
+        raise _adapted(connection, sql, error) from error
     return cursor
+
+
+def _adapted(connection: sa.Connection, sql: str, error: sqlite3.Error) -> BaseException:
+    return DBAPIError.instance(
+        sql, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+    )
 
 
 def _compiled(statement: Any, columns: list[str] | None) -> _Text:

@@ -68,6 +68,16 @@ def among(column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElem
     return _Among(column, sa.literal(orjson.dumps(list(dict.fromkeys(values))).decode()))
 
 
+def among_listed(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
+    """The column has one of the values of a parameter, which is a JSON array."""
+    return _Among(column, sa.bindparam(name, type_=sa.Text()))
+
+
+def among_keys(column: sa.ColumnElement[int], name: str) -> sa.ColumnElement[bool]:
+    """The column has one of the numbers of a parameter, which is a JSON array."""
+    return _AmongKeys(column, sa.bindparam(name, type_=sa.Text()))
+
+
 def like(column: sa.ColumnElement[str], pieces: Sequence[str]) -> sa.ColumnElement[bool]:
     """The column matches a pattern: literal pieces at even places, `*` or `?` between them at odd ones.
 
@@ -105,8 +115,16 @@ def _pattern(pieces: Sequence[str], escapes: dict[int, str], wildcards: dict[str
     )
 
 
-class _Among(FunctionElement[bool]):
+class _Comparison(FunctionElement[bool]):
     type = sa.Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:  # noqa: ARG002 - as SQLAlchemy calls it
+        """As it is: SQLAlchemy would make `(…) = 1` of it for SQLite, for which no index is used."""
+        return self
+
+
+class _Among(_Comparison):
     inherit_cache = True
 
 
@@ -122,8 +140,17 @@ def _among_postgresql(element: _Among, compiler: SQLCompiler, **kwargs: Any) -> 
     return f"{column} IN (SELECT jsonb_array_elements_text(CAST({values} AS jsonb)))"
 
 
-class _Like(FunctionElement[bool]):
-    type = sa.Boolean()
+class _AmongKeys(_Among):
+    inherit_cache = True
+
+
+@compiles(_AmongKeys, "postgresql")
+def _among_keys_postgresql(element: _AmongKeys, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column, values = (compiler.process(part, **kwargs) for part in element.clauses)
+    return f"{column} IN (SELECT CAST(jsonb_array_elements_text(CAST({values} AS jsonb)) AS bigint))"
+
+
+class _Like(_Comparison):
     inherit_cache = True
 
 

@@ -58,7 +58,7 @@ class Retrieve:
     def instances(self, scope: Scope) -> list[StoredInstance]:
         """The instances that the scope means, ordered by study, series and instance number."""
         with self._database.read() as connection:
-            return list(instances.instances(connection, scope))
+            return instances.instances(connection, scope)
 
     def instance(self, scope: Scope) -> StoredInstance:
         """The one instance that the scope means. Raises NotFound, Gone."""
@@ -132,10 +132,8 @@ class Retrieve:
         decompressor = zstandard.ZstdDecompressor()  # one: to make it takes longer than to use it
         for start in range(0, len(found), _BATCH):
             batch = found[start : start + _BATCH]
-            scope = Scope(sop_instance_uids=tuple(instance.SOPInstanceUID for instance in batch))
             with self._database.read() as connection:
-                rows = list(instances.metadata(connection, scope))
-            compressed = {instance.blob_key: text for instance, text in rows}
+                compressed = instances.metadata(connection, batch)
             for instance in batch:
                 if instance.blob_key not in compressed:
                     raise NotFound("an instance went away while its metadata was being read: ask again")

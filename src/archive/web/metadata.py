@@ -12,7 +12,7 @@ import orjson
 
 from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
 from archive.dicom.reading import xml_model
-from archive.web.http import charset, media_types, urls
+from archive.web.http import charset, media_types, remembered, urls
 from archive.web.http.charset import UTF_8, Charset, encoded
 from archive.web.http.conditional import tag
 from archive.web.http.exchange import Answer, Asked
@@ -35,7 +35,9 @@ def metadata(archive: Archive, asked: Asked) -> Answer:
     texts = archive.retrieve.metadata_of(stored, lambda instance: url_of(asked, instance))
     if chosen.media_type != DICOM_XML:
         etag = tag(IMPLEMENTATION_VERSION_NAME, asked.base_url, *states)
-        return Answer(200, chosen.media_type, json_array(texts), etag=etag)
+        answer = Answer(200, chosen.media_type, json_array(texts), etag=etag)
+        in_utf_8 = charset.chosen(asked, chosen.media_type).is_utf_8
+        return remembered.applied(answer, asked) if in_utf_8 and len(stored) > 1 else answer
     spoken = charset.chosen(asked, DICOM_XML, multipart=True)
     parts = xml_parts(map(orjson.loads, texts), spoken, lambda data_set: _location(asked, data_set))
     etag = tag(IMPLEMENTATION_VERSION_NAME, asked.base_url, spoken.name, *states)

@@ -19,11 +19,11 @@ import zstandard
 from archive.dicom.errors import NotAcceptable
 from archive.web.http import media_types
 from archive.web.http.crossing import Prepared, close
-from archive.web.http.exchange import Asked
+from archive.web.http.exchange import Answer, Asked
 from archive.web.http.media_types import DICOM_XML, MULTIPART
 from archive.web.http.weights import weighed
 
-IDENTITY = "identity"
+GZIP, ZSTD, IDENTITY = "gzip", "zstd", "identity"
 SMALLEST_BYTES = 512
 """What is smaller fits into a packet or two either way."""
 
@@ -32,15 +32,17 @@ _GZIP_WINDOW = 31
 _TEXTS = ("text/", "application/json", "application/xml", "application/vnd.sun.wadl+xml")
 
 
-class _Encoder(Protocol):
+class Encoder(Protocol):
+    """Takes pieces and gives them encoded, a part of them later."""
+
     def compress(self, data: bytes, /) -> bytes: ...
 
     def flush(self) -> bytes: ...
 
 
-_ENCODERS: Mapping[str, Callable[[], _Encoder]] = {
-    "zstd": lambda: zstandard.ZstdCompressor(level=1).compressobj(),
-    "gzip": lambda: zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW),
+_ENCODERS: Mapping[str, Callable[[], Encoder]] = {
+    ZSTD: lambda: zstandard.ZstdCompressor(level=1).compressobj(),
+    GZIP: lambda: zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW),
 }
 """Among equals the first is preferred."""
 CODINGS = tuple(_ENCODERS)
@@ -51,7 +53,7 @@ def coding(asked: Asked) -> str:
     field = asked.headers.get("accept-encoding")
     if field is None:
         return IDENTITY
-    weights = {"gzip" if name == "x-gzip" else name: weight for name, weight in reversed(weighed(field))}
+    weights = {GZIP if name == "x-gzip" else name: weight for name, weight in reversed(weighed(field))}
     other = weights.get("*", 0.0)
     liked = {name: weights.get(name, other) for name in CODINGS}
     # Identity that is not named is acceptable, but who names something else likes that better.
@@ -73,14 +75,24 @@ def applied(ready: Prepared, asked: Asked) -> Prepared:
     body."""
     if not _is_encodable(ready, asked) or (chosen := coding(asked)) == IDENTITY:
         return ready
-    encoder = _ENCODERS[chosen]()
-    first = encoder.compress(ready.first)
+    made = encoder(chosen)
+    first = made.compress(ready.first)
     if ready.rest is None:
-        first += encoder.flush()
-    kept = tuple((name, value) for name, value in ready.answer.headers if name != "Accept-Ranges")
+        first += made.flush()
+    answer = labelled(ready.answer, chosen)
+    return Prepared(answer, first, None if ready.rest is None else _begun(_encoded(ready.rest, made)))
+
+
+def encoder(chosen: str) -> Encoder:
+    """For one body in this content coding, which is not the identity."""
+    return _ENCODERS[chosen]()
+
+
+def labelled(answer: Answer, chosen: str) -> Answer:
+    """An answer whose body is in this content coding: its headers say so."""
+    kept = tuple((name, value) for name, value in answer.headers if name != "Accept-Ranges")
     headers = tuple((name, _weak(value) if name == "ETag" else value) for name, value in kept)
-    answer = replace(ready.answer, headers=(*headers, ("Content-Encoding", chosen)), length=None)
-    return Prepared(answer, first, None if ready.rest is None else _begun(_encoded(ready.rest, encoder)))
+    return replace(answer, headers=(*headers, ("Content-Encoding", chosen)), length=None)
 
 
 def is_text(media_type: str) -> bool:
@@ -111,11 +123,11 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     return pieces
 
 
-def _encoded(rest: Iterator[bytes], encoder: _Encoder) -> Iterator[bytes]:
+def _encoded(rest: Iterator[bytes], made: Encoder) -> Iterator[bytes]:
     try:
         yield b""
         for piece in rest:
-            yield encoder.compress(piece)
-        yield encoder.flush()
+            yield made.compress(piece)
+        yield made.flush()
     finally:
         close(rest)
