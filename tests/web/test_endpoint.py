@@ -14,6 +14,7 @@ from archive.web.http.bodies import ClientGone
 from archive.web.http.crossing import DECODINGS, RENDERINGS, THREADS, Crossing
 from archive.web.http.endpoint import Endpoint
 from archive.web.http.exchange import Answer
+from archive.web.http.protocol import LEAVING
 from archive.web.routes import ROUTES, Route
 
 ARCHIVE: Any = SimpleNamespace(
@@ -50,20 +51,26 @@ class Client:
     """One request, and its going away."""
 
     def __init__(self) -> None:
-        self.left = anyio.Event()
         self.gone = False
+        self._leaving: set[Callable[[], None]] = set()
         self.sent: list[Any] = []
 
     async def ask(self, door: Endpoint, query_string: bytes = b"") -> None:
         """Until it is answered or noticed that we have left."""
         try:
-            await door({**SCOPE, "query_string": query_string}, self._receive, self._send)
+            extensions = {LEAVING: self._leaving}
+            scope = {**SCOPE, "query_string": query_string, "extensions": extensions}
+            await door(scope, self._receive, self._send)
         except ClientGone:
             self.gone = True
 
+    def leave(self) -> None:
+        """The connection ends."""
+        for leave in tuple(self._leaving):
+            leave()
+
     async def _receive(self) -> Any:
-        await self.left.wait()
-        return {"type": "http.disconnect"}
+        raise AssertionError("nothing is to be received")
 
     async def _send(self, message: Any) -> None:
         self.sent.append(message)
@@ -88,7 +95,7 @@ def test_who_leaves_while_waiting_is_never_worked_for(renders: bool, at_a_time: 
                 tasks.start_soon(client.ask, door)
             await until(lambda: work.begun == at_a_time)
             for client in clients:
-                client.left.set()
+                client.leave()
             await until(lambda: sum(client.gone for client in clients) == 5)
             work.go.set()
 
@@ -116,7 +123,7 @@ def test_an_answer_is_not_made_to_its_end_for_who_has_left() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.ask, endpoint(Work(body), renders=False))
             await until(lambda: made == 1)
-            client.left.set()
+            client.leave()
             await anyio.wait_all_tasks_blocked()
             client_left.set()
         return client

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
-from anyio import from_thread
-from anyio.to_thread import run_sync
 
 from archive.web.http.exchange import Answer, Sliced
+from archive.web.http.threads import Threads, check_cancelled
 
 T = TypeVar("T")
 
@@ -55,12 +54,12 @@ class Crossing:
 
     def __init__(self, threads: int = THREADS, renderings: int = RENDERINGS) -> None:
         places = {Lane.COMMON: threads, Lane.PICTURES: renderings, Lane.DECODING: DECODINGS}
-        self._limiters = {lane: anyio.CapacityLimiter(number) for lane, number in places.items()}
+        self._threads = {lane: Threads(number) for lane, number in places.items()}
 
     async def call(self, function: Callable[[], T], lane: Lane = Lane.COMMON) -> T:
         """Run a synchronous function in a thread. Cancelled before it has one, it never runs; after that, whoever is
         cancelled waits for its end, which `next_batch` brings near."""
-        return await run_sync(function, limiter=self._limiters[lane])
+        return await self._threads[lane].call(function)
 
     @asynccontextmanager
     async def closing(self, close: Callable[[], None]) -> AsyncIterator[None]:
@@ -102,7 +101,7 @@ def next_batch(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
     batch: list[bytes] = []
     length = 0
     for piece in pieces:
-        from_thread.check_cancelled()
+        check_cancelled()
         batch.append(piece)
         length += len(piece)
         if length >= BATCH_BYTES:

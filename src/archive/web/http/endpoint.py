@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
-from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from archive.web.http import bodies, compression, crossing, errors, representation, urls
 from archive.web.http.bodies import ClientGone
 from archive.web.http.crossing import Crossing, Lane, Prepared
 from archive.web.http.exchange import Answer, Asked, Decodes, Taker
+from archive.web.http.protocol import LEAVING
 from archive.web.routes import Route
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Endpoint:
                 return
             await self._send(compression.applied(Prepared(answer, answer.body, None), asked), scope, send)
             return
-        async with _while_there(receive):
+        with _while_there(scope):
             ready, lane = await self._prepared(route, asked)
             await self._send(ready, scope, send, lane)
 
@@ -109,10 +110,10 @@ class Endpoint:
 
 def asked_of(scope: Scope, http: Any) -> Asked:
     """The request as handlers see it."""
-    values: dict[str, list[str]] = {}
-    for name, value in Headers(scope=scope).items():
-        values.setdefault(name, []).append(value)
-    headers = {name: ", ".join(found) for name, found in values.items()}
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     client = scope.get("client")
     return Asked(
         path=scope.get("path_params", {}),
@@ -159,20 +160,26 @@ def _piece(piece: bytes) -> Message:
     return {"type": "http.response.body", "body": piece, "more_body": True}
 
 
-@asynccontextmanager
-async def _while_there(receive: Receive) -> AsyncIterator[None]:
+@contextmanager
+def _while_there(scope: Scope) -> Iterator[None]:
     """Cancels what happens here when the client goes away. Raises ClientGone then."""
-    done = False
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    def leave() -> None:
+        nonlocal gone
+        gone = True
+        task.cancel()
+
+    leaving: set[Callable[[], None]] = scope["extensions"][LEAVING]
+    leaving.add(leave)
+    try:
         yield
-        done = True
-        tasks.cancel_scope.cancel()
-    if not done:
-        raise ClientGone
-
-
-async def _cancel_when_gone(receive: Receive, cancel_scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    cancel_scope.cancel()
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        task.uncancel()
+        raise ClientGone from None
+    finally:
+        leaving.discard(leave)

@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import re
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -34,6 +35,9 @@ HEAD_BYTES = 64 << 10
 
 MAXIMUM_WAITING = 64
 """Requests sent ahead of their turn (RFC 9112 9.3.2)."""
+
+LEAVING = "archive.leaving"
+"""The ASGI extension: a set of functions that are called if the client goes away."""
 
 _BEGINS_A_HEAD = re.compile(rb"[A-Z-]{1,20}( |$)")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
@@ -78,6 +82,7 @@ class Protocol(HttpToolsProtocol):
         self._outside = 0
         self._in_head = True
         self._between_requests = True
+        self._leaving: set[Callable[[], None]] = set()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -87,6 +92,8 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadlines()
         super().connection_lost(exc)
+        for leave in tuple(self._leaving):
+            leave()
 
     def data_received(self, data: bytes) -> None:
         if self._between_requests:
@@ -186,6 +193,7 @@ class Protocol(HttpToolsProtocol):
         if "head" not in self._timers:
             self._abort_after("head", self._head_seconds)
         super().on_message_begin()
+        self.scope["extensions"] = {LEAVING: self._leaving}  # type: ignore[dict-item]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
