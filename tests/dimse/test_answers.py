@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from archive.dimse.answers import AnswerForm, encoded_answer, failed_instances
+from archive.dimse.answers import AnswerForm, encoder, failed_instances
 from archive.dimse.identifier import Identifier, RequestElement, read
 from identifiers import data_set, encoded, identifier
 
@@ -28,7 +28,7 @@ MATCH = {
 
 def answer(*, implicit: bool = False, **keywords: Any) -> Dataset:
     form = AnswerForm(identifier("STUDY", **keywords), "ARCHIVE", implicit)
-    raw = encoded_answer(MATCH, form)
+    raw = encoder(form)(MATCH)
     assert len(raw) % 2 == 0
     return read_dataset(BytesIO(raw), implicit, True)
 
@@ -71,7 +71,7 @@ def test_utf_8_otherwise(asked: Any) -> None:
 def test_utf_8_when_the_request_names_no_known_set() -> None:
     raw = encoded(data_set("STUDY", SpecificCharacterSet="ISO_IR 6", PatientName=""))
     asked = read(raw.replace(b"ISO_IR 6", b"NONSENSE"), ExplicitVRLittleEndian)
-    answered = encoded_answer(MATCH, AnswerForm(asked, "ARCHIVE", implicit=False))
+    answered = encoder(AnswerForm(asked, "ARCHIVE", implicit=False))(MATCH)
     assert read_dataset(BytesIO(answered), False, True).SpecificCharacterSet == "ISO_IR 192"
 
 
@@ -80,7 +80,7 @@ def test_utf_8_when_the_request_names_no_known_set() -> None:
 )
 def test_utf_8_when_the_set_could_not_be_named_in_the_answer(name: str) -> None:
     asked = Identifier("STUDY", tuple(name.split("\\")), {0x00100010: RequestElement("PN")})
-    answered = encoded_answer(MATCH, AnswerForm(asked, "ARCHIVE", implicit=False))
+    answered = encoder(AnswerForm(asked, "ARCHIVE", implicit=False))(MATCH)
     assert read_dataset(BytesIO(answered), False, True).SpecificCharacterSet == "ISO_IR 192"
 
 
@@ -93,7 +93,7 @@ def test_what_a_sender_got_wrong_does_not_silence_the_answer(charset: str | None
     }
     keywords = {} if charset is None else {"SpecificCharacterSet": charset}
     asked = identifier("STUDY", Modality="", PatientWeight="", PatientName="", **keywords)
-    raw = encoded_answer(match, AnswerForm(asked, "ARCHIVE", implicit=True))
+    raw = encoder(AnswerForm(asked, "ARCHIVE", implicit=True))(match)
     assert b"?? " not in raw
     assert b"??" in raw
     assert b"not measured, unknown " in raw
@@ -118,7 +118,7 @@ def test_unknown_keys_come_back_empty() -> None:
     asked = data_set("STUDY", InstitutionAddress="")
     asked.add_new(0x00091001, "LO", "private")
     form = AnswerForm(read(encoded(asked), ExplicitVRLittleEndian), "ARCHIVE", implicit=False)
-    found = read_dataset(BytesIO(encoded_answer(MATCH, form)), False, True)
+    found = read_dataset(BytesIO(encoder(form)(MATCH)), False, True)
     assert found["InstitutionAddress"].is_empty
     assert not found[0x00091001].value
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from archive.dicom.attributes import BY_KEYWORD
 from archive.dicom.instance import Level
 from archive.dicom.query import Key, Matching, Query, SingleValue, UIDList, Wildcard
 from archive.index import matching
 from archive.index.database import Database
+from archive.index.sql import FEW
 from suites.sqlite import migrated_sqlite
 
 
@@ -61,22 +60,29 @@ def test_answers_are_looked_up_by_key(tmp_path: Path) -> None:
     database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
     for level in Level:
         steps = explain(database, Query(level, include_all=True), answering=True)
-        assert not [step for step in steps if step.startswith("SCAN")], steps
+        assert [step for step in steps if step.startswith("SEARCH study") or level is Level.PATIENT], steps
+        assert not [step for step in steps if step.startswith("SCAN") and "json_each" not in step], steps
+    database.close()
+
+
+def test_many_uids_are_looked_up(tmp_path: Path) -> None:
+    database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
+    uids = UIDList(tuple(f"1.2.{number}" for number in range(FEW + 1)))
+    steps = explain(database, Query(Level.STUDY, keys(StudyInstanceUID=uids)))
+    assert not [step for step in steps if step.startswith("SCAN") and "json_each" not in step], steps
     database.close()
 
 
 def explain(database: Database, query: Query, *, answering: bool = False) -> list[str]:
     """SQLite's plan for finding the keys of a query, or for answering with them, step by step."""
-    steps: list[str] = []
-
-    def ask(cursor: Any, statement: str, parameters: Any) -> None:
-        if statement.startswith("SELECT"):
-            steps.extend(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
-
+    asked: list[str] = []
     with database.read() as connection:
-        sa.event.listen(connection, "before_cursor_execute", lambda c, cursor, s, p, *_: ask(cursor, s, p))
+        driver: Any = connection.connection.driver_connection
+        driver.set_trace_callback(asked.append)
         keys = matching.keys(connection, query)
         if answering:
-            steps.clear()
+            asked.clear()
             matching.find(connection, query, keys or [1, 2, 3])
-    return steps
+        driver.set_trace_callback(None)
+        asked = [statement for statement in asked if statement.startswith("SELECT")]
+        return [row[3] for statement in asked for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")]

@@ -115,7 +115,9 @@ def _decoder(specific_character_set: tuple[str, ...]) -> Decoder:
 
 def encode(text: str, vr: str, specific_character_set: tuple[str, ...]) -> bytes:
     """`text` as bytes in these character sets, with the escape sequences that PS3.5 6.1.2.5.3 requires.
-    Raises UnicodeEncodeError if it cannot be said in them."""
+    Raises UnicodeEncodeError if it cannot be said in them. ASCII is the same in all of them."""
+    if text.isascii():
+        return text.encode()
     names = _names(specific_character_set)
     alone = _stand_alone(names)
     if alone:

@@ -81,7 +81,8 @@ class Query:
     below it is an InvalidQuery. `limit` None means all.
 
     Returned are, besides the attributes that every answer has and those of the keys: `include` (tags), `include_parts`
-    (attributes within sequences), with `include_all` every attribute of the level that the objects hold.
+    (attributes within sequences), with `include_all` every attribute of the level that the objects hold. With
+    `only_named` nothing is returned that is not named, not even what every answer of QIDO-RS has.
 
     `creators` names the private creator of a block: the path of the Private Creator Element, as the asker numbers the
     block, and its value (PS3.5 7.8.1). `fuzzy` is about names (`dicom.fuzzy_names`). With `combined` a date and a time
@@ -102,6 +103,7 @@ class Query:
     timezone: int | None = None
     by_record_key: bool = False
     after_record_key: int = 0
+    only_named: bool = False
 
 
 Match = Mapping[str, Any]

@@ -8,8 +8,9 @@ a set that has to be learnt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydicom.datadict import dictionary_VR
@@ -33,7 +34,10 @@ _MOST_NAMES = 16
 """SpecificCharacterSet is of VR CS, and PS3.3 C.12.1.1.2 has no more sets than that to name."""
 
 JSONElement = Mapping[str, Any]
-_EMPTY: JSONElement = {}
+
+
+Encoder = Callable[[Match], bytes]
+"""From a match to the encoded data set of its response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +50,84 @@ class AnswerForm:
     character_set: tuple[str, ...] = ()
 
 
-def encoded_answer(match: Match, form: AnswerForm) -> bytes:
-    """The data set of one response."""
-    answer = dict(_requested(match, form.identifier.elements))
-    answer[QUERY_RETRIEVE_LEVEL] = {"vr": "CS", "Value": [form.identifier.level]}
-    answer[_RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [form.retrieve_ae_title]}
-    answer[_INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": ["ONLINE"]}
-    return _in_a_fitting_set(
-        answer, form.identifier.specific_character_set or form.character_set, form.implicit
-    )
+def encoder(form: AnswerForm) -> Encoder:
+    """For the data sets of the responses to one request: what they have in common is worked out once."""
+    facts: dict[int, JSONElement] = {
+        QUERY_RETRIEVE_LEVEL: {"vr": "CS", "Value": [form.identifier.level]},
+        _RETRIEVE_AE_TITLE: {"vr": "AE", "Value": [form.retrieve_ae_title]},
+        _INSTANCE_AVAILABILITY: {"vr": "CS", "Value": ["ONLINE"]},
+    }
+    asked = form.identifier.specific_character_set or form.character_set
+    return _encoder(form.identifier.elements, facts, asked, form.implicit)
 
 
-def encoded_attributes(
-    match: Match, elements: Mapping[int, RequestElement], character_set: tuple[str, ...], *, implicit: bool
-) -> bytes:
-    """What was asked for and nothing else: the answer of a worklist (PS3.4 K.4.1.1.3.2)."""
-    return _in_a_fitting_set(dict(_requested(match, elements)), character_set, implicit)
+def attributes_encoder(
+    elements: Mapping[int, RequestElement], character_set: tuple[str, ...], *, implicit: bool
+) -> Encoder:
+    """For what was asked for and nothing else: the answers of a worklist (PS3.4 K.4.1.1.3.2)."""
+    return _encoder(elements, {}, character_set, implicit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an attribute stands in the answers, and what stands there when a match does not have it."""
+
+    tag: int
+    key: str
+    element: RequestElement
+    absent: bytes
+
+
+def _encoder(
+    elements: Mapping[int, RequestElement],
+    facts: Mapping[int, JSONElement],
+    asked: tuple[str, ...],
+    implicit: bool,
+) -> Encoder:
+    encode = partial(encode_element, implicit=implicit)
+    known = {tag: encode(tag, fact, specific_character_set=()) for tag, fact in facts.items()}
+    places = {tag: _place(tag, one, implicit) for tag, one in elements.items() if tag not in facts}
+    layout = [known.get(tag) or places[tag] for tag in sorted({*known, *places})]
+    below = sum(tag < SPECIFIC_CHARACTER_SET for tag in {*known, *places})
+
+    def encoded(match: Match, charset: tuple[str, ...], declared: bytes) -> bytes:
+        body = [
+            one if isinstance(one, bytes) else _encoded_place(one, match, charset, implicit) for one in layout
+        ]
+        body.insert(below, declared)
+        return b"".join(body)
+
+    charset = asked if _can_be_named(asked) else _UTF_8
+    first, second = ((one, _declared(one, implicit)) for one in (charset, _UTF_8))
+
+    def in_a_fitting_set(match: Match) -> bytes:
+        """In the set that was asked for, unless it cannot hold the answer."""
+        try:
+            return encoded(match, *first)
+        except UnicodeEncodeError:
+            return encoded(match, *second)
+
+    return in_a_fitting_set
+
+
+def _place(tag: int, element: RequestElement, implicit: bool) -> _Place:
+    empty = {"vr": _vr(tag, element)}
+    absent = encode_element(tag, empty, implicit=implicit, specific_character_set=())
+    return _Place(tag, f"{tag:08X}", element, b"" if tag == TIMEZONE_OFFSET_FROM_UTC else absent)
+
+
+def _encoded_place(place: _Place, match: Match, charset: tuple[str, ...], implicit: bool) -> bytes:
+    found = match.get(place.key)
+    if not found or (place.tag == TIMEZONE_OFFSET_FROM_UTC and not found.get("Value")):
+        return place.absent
+    shown = _narrowed(found, place.element)
+    return encode_element(place.tag, shown, implicit=implicit, specific_character_set=charset)
 
 
 def encoded_instance(data_set: Match, character_set: tuple[str, ...], *, implicit: bool) -> bytes:
     """A data set as it is: what N-GET answers (PS3.7 10.1.2)."""
-    return _in_a_fitting_set(
-        {int(tag, 16): element for tag, element in data_set.items()}, character_set, implicit
-    )
+    elements = {int(tag, 16): RequestElement(element["vr"]) for tag, element in data_set.items()}
+    return _encoder(elements, {}, character_set, implicit)(data_set)
 
 
 def failed_instances(sop_instance_uids: list[str], *, implicit: bool) -> bytes:
@@ -85,22 +144,6 @@ def failed_instances(sop_instance_uids: list[str], *, implicit: bool) -> bytes:
     return encode_element(
         0x00080058, {"vr": "UI", "Value": kept}, implicit=implicit, specific_character_set=()
     )
-
-
-def _in_a_fitting_set(answer: Mapping[int, JSONElement], asked: tuple[str, ...], implicit: bool) -> bytes:
-    """In the set that was asked for, unless it cannot hold the answer."""
-    if not answer.get(TIMEZONE_OFFSET_FROM_UTC, _EMPTY).get("Value"):
-        answer = {tag: element for tag, element in answer.items() if tag != TIMEZONE_OFFSET_FROM_UTC}
-    try:
-        return _encoded(answer, asked if _can_be_named(asked) else _UTF_8, implicit)
-    except UnicodeEncodeError:
-        return _encoded(answer, _UTF_8, implicit)
-
-
-def _requested(match: Match, elements: Mapping[int, RequestElement]) -> Iterator[tuple[int, JSONElement]]:
-    for tag, element in elements.items():
-        found = match.get(f"{tag:08X}")
-        yield tag, _narrowed(found, element) if found else {"vr": _vr(tag, element)}
 
 
 def _narrowed(found: JSONElement, element: RequestElement) -> JSONElement:
@@ -135,19 +178,9 @@ def _vr(tag: int, element: RequestElement) -> str:
         return element.vr
 
 
-def _encoded(answer: Mapping[int, JSONElement], charset: tuple[str, ...], implicit: bool) -> bytes:
-    """Elements in the order of their tags. Without non-ASCII text no Specific Character Set is needed."""
-    body = [
-        encode_element(tag, answer[tag], implicit=implicit, specific_character_set=charset)
-        for tag in sorted(answer)
-    ]
+def _declared(charset: tuple[str, ...], implicit: bool) -> bytes:
+    """The Specific Character Set element. Without non-ASCII text none is needed."""
     if not charset:
-        return b"".join(body)
-    declared = encode_element(
-        SPECIFIC_CHARACTER_SET,
-        {"vr": "CS", "Value": list(charset)},
-        implicit=implicit,
-        specific_character_set=(),
-    )
-    below = sum(tag < SPECIFIC_CHARACTER_SET for tag in answer)
-    return b"".join(body[:below]) + declared + b"".join(body[below:])
+        return b""
+    element = {"vr": "CS", "Value": list(charset)}
+    return encode_element(SPECIFIC_CHARACTER_SET, element, implicit=implicit, specific_character_set=())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,3 +112,8 @@ class Exchange:
         )
         self.association.send(self.message.context.id, answer, None if data is None else [data])
         return status
+
+    def respond_each(self, status: Status, data_sets: Sequence[bytes]) -> None:
+        """Send a response with this status, which has no comment, for each of these data sets."""
+        answer = response_to(self.request, status.code)
+        self.association.send_each(self.message.context.id, answer, data_sets)

@@ -1,11 +1,13 @@
-"""C-FIND (PS3.4 C.4.1): matches are sent as they are found, never collected."""
+"""C-FIND (PS3.4 C.4.1): matches are sent as they are found, a few at a time, never collected."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 from archive.dicom.errors import OutOfResources
-from archive.dimse.answers import AnswerForm, encoded_answer
+from archive.dicom.query import Match
+from archive.dimse.answers import AnswerForm, encoder
 from archive.dimse.exchange import Exchange
 from archive.dimse.find_keys import Terms, question
 from archive.dimse.identifier import Identifier
@@ -18,6 +20,8 @@ from archive.dimse.statuses import (
     Status,
 )
 
+SENT_TOGETHER = 16
+
 
 def answer(exchange: Exchange) -> Status:
     """Answer one query. Raises InvalidQuery, CannotUnderstand, TooBroad; OutOfResources once the limit has been sent,
@@ -26,19 +30,29 @@ def answer(exchange: Exchange) -> Status:
     terms = _terms(exchange)
     asked = question(identifier, terms)
     pending = Status(PENDING_WITH_UNSUPPORTED_KEYS if asked.unsupported_keys else PENDING)
-    form = _form(exchange, identifier)
+    encode = encoder(_form(exchange, identifier))
     sent = 0
     with closing(exchange.archive.search.stream(asked.query)) as matches:
-        for match in matches:
+        for some in _together(matches):
             if exchange.cancelled:
                 return exchange.respond(Status(CANCELLED))
-            if match is None:
-                continue
-            if sent == asked.limit:
-                return _limited(exchange, terms, sent)
-            exchange.respond(pending, encoded_answer(match, form))
-            sent += 1
+            exchange.respond_each(pending, [encode(match) for match in some[: asked.limit - sent]])
+            sent += len(some)
+            if sent > asked.limit:
+                return _limited(exchange, terms, asked.limit)
     return exchange.respond(Status(SUCCESS))
+
+
+def _together(matches: Iterable[Match | None]) -> Iterator[list[Match]]:
+    """A few matches at a time, which are sent with one system call; none are held back while others are looked for."""
+    some: list[Match] = []
+    for match in matches:
+        if match is not None:
+            some.append(match)
+        if match is None or len(some) == SENT_TOGETHER:
+            yield some
+            some = []
+    yield some
 
 
 def _terms(exchange: Exchange) -> Terms:

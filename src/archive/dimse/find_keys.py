@@ -82,6 +82,7 @@ def question(identifier: Identifier, terms: Terms) -> Question:
         timezone=_timezone(identifier),
         by_record_key=by_record_key,
         after_record_key=after,
+        only_named=True,
     )
     unread = _unread(identifier.elements, ())
     return Question(query, limit, (*found.ignored, *unread, *_facts_not_matched(identifier, terms)))

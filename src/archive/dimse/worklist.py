@@ -26,7 +26,7 @@ from archive.dicom.matching import moments
 from archive.dicom.matching.key_matching import matching
 from archive.dicom.query import Key, Path, Query, Universal
 from archive.dicom.receiving.received import DataSet
-from archive.dimse.answers import encoded_attributes
+from archive.dimse.answers import attributes_encoder
 from archive.dimse.exchange import Exchange
 from archive.dimse.extended import Agreed
 from archive.dimse.identifier import Identifier, RequestElement
@@ -63,6 +63,7 @@ def send(exchange: Exchange, identifier: Identifier, asked: Question, find: Find
     limit = exchange.archive.settings.limits.maximum_query_results
     pending = Status(PENDING_WITH_UNSUPPORTED_KEYS if asked.unsupported_keys else PENDING)
     character_set = identifier.specific_character_set or own_character_set(exchange)
+    encode = attributes_encoder(identifier.elements, character_set, implicit=exchange.implicit)
     with closing(find(asked.query, limit + 1)) as found:
         sent = 0
         for entry in found:
@@ -72,8 +73,7 @@ def send(exchange: Exchange, identifier: Identifier, asked: Question, find: Find
                 continue
             if sent == limit:
                 raise OutOfResources(f"more than {limit} matches: narrow the query")
-            data = encoded_attributes(entry, identifier.elements, character_set, implicit=exchange.implicit)
-            exchange.respond(pending, data)
+            exchange.respond(pending, encode(entry))
             sent += 1
     return exchange.respond(Status(SUCCESS))
 

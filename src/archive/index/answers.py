@@ -50,35 +50,50 @@ class Plan:
 
 def plan(query: Query) -> Plan:
     """What the query wants: the attributes of PS3.18 10.6.3.3 for its level and those above, those that it names,
-    or all."""
+    or all. The values of its keys are of no account."""
     whole, parts = _whole(query), _parts(query)
     computed = [BY_TAG[tag] for tag in sorted(whole) if tag in BY_TAG and BY_TAG[tag].computed]
     prepared = _PREPARED[query.level]
     columns = [*prepared, *(_computed_column(one, query.level) for one in computed)]
-    with_metadata = needs_metadata(query)
-    if with_metadata:
+    if needs_metadata(query):
         columns.append(_first_metadata(query.level))
-    texts = {f"{tag:08X}" for tag in whole}
+    texts = [f"{tag:08X}" for tag in sorted(whole)]
     empty = _shown_empty(query, whole)
-    known = projection.wanted([path for path in parts if path[0] in BY_TAG], query.creators)
-    others = projection.wanted(_others(whole, parts), query.creators)
+    add_further = _further(query, whole, parts)
 
     def assemble(key: int, row: Sequence[Any]) -> Match:
-        answer: dict[str, Any] = dict(empty)
-        for text in row[: len(prepared)]:
-            members = orjson.loads(text)
-            answer.update((tag, value) for tag, value in members.items() if tag in texts)
-            if known.within:
-                answer.update(projection.shown(members, known))
+        members = orjson.loads(row[0])
+        for text in row[1 : len(prepared)]:
+            members.update(orjson.loads(text))
         for attribute, value in zip(computed, row[len(prepared) :], strict=False):
-            answer.update(_computed_member(attribute, value))
+            members.update(_computed_member(attribute, value))
+        answer = {tag: member for tag in texts if (member := members.get(tag) or empty.get(tag)) is not None}
+        return answer if add_further is None else add_further(answer, members, key, row)
+
+    return Plan(tuple(columns), assemble)
+
+
+_Further = Callable[[dict[str, Any], Mapping[str, Any], int, Sequence[Any]], Match]
+
+
+def _further(query: Query, whole: frozenset[int], parts: frozenset[Path]) -> _Further | None:
+    """How to add what few queries ask for: parts of sequences, the metadata, the RecordKey."""
+    known = projection.wanted([path for path in parts if path[0] in BY_TAG], query.creators)
+    others = projection.wanted(_others(whole, parts), query.creators)
+    with_metadata = needs_metadata(query)
+    if not (known.within or with_metadata or query.by_record_key):
+        return None
+
+    def add(answer: dict[str, Any], members: Mapping[str, Any], key: int, row: Sequence[Any]) -> Match:
+        if known.within:
+            answer.update(projection.shown(members, known))
         if with_metadata:
             answer.update(_members(row[-1], query, others))
         if query.by_record_key:
             answer[_RECORD_KEY] = {"vr": "OB", "InlineBinary": record_key(key)}
         return dict(sorted(answer.items()))
 
-    return Plan(tuple(columns), assemble)
+    return add
 
 
 def record_key(key: int) -> str:
@@ -100,6 +115,8 @@ def _whole(query: Query) -> frozenset[int]:
     word (PS3.18 10.6.3.3)."""
     default = {one.tag for one in ATTRIBUTES if one.returned or query.include_all}
     unique = {tag for level, tag in UNIQUE_KEYS.items() if level <= query.level}
+    if query.only_named:
+        default, unique = set(), set()
     named = {key.path[0] for key in query.keys if len(key.path) == 1} | query.include
     named -= {path[0] for path, _ in query.creators if len(path) == 1}
     return frozenset(tag for tag in default | unique | named if _may_show(tag, query.level))
@@ -176,14 +193,14 @@ def _computed_member(attribute: Attribute, value: Any) -> dict[str, Any]:
 
 
 def _first_metadata(level: Level) -> sa.ColumnElement[Any]:
-    """The compressed metadata of the first instance that was stored of the entity, unless it is too long."""
+    """The compressed metadata of the first instance that was stored of the entity, unless longer than `longest`."""
     if level is Level.IMAGE:
         first: Any = instance.c.id
     else:
         first = _first_instance(level)
     found = sa.select(instance_detail.c.metadata).where(
         instance_detail.c.instance_id == first,
-        sa.func.length(instance_detail.c.metadata) <= kept.MAXIMUM_COMPRESSED,
+        sa.func.length(instance_detail.c.metadata) <= sa.bindparam("longest"),
     )
     return found.correlate(patient, study, series, instance).scalar_subquery()
 

@@ -9,23 +9,30 @@ and instances by their number within what holds them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from archive.dicom.attributes import BY_TAG
 from archive.dicom.instance import Level
-from archive.dicom.query import Match, Query
+from archive.dicom.query import Key, Match, Query, Universal
+from archive.index import kept
 from archive.index.answers import needs_metadata, plan
 from archive.index.conditions import conditions, facts, is_indexed, is_selective
 from archive.index.database import Connection
 from archive.index.examining import Examination, check_number
+from archive.index.prepared import Prepared
 from archive.index.schema import instance, patient, series, study
-from archive.index.sql import DownwardJoin
+from archive.index.sql import DownwardJoin, among_keys
 
 BATCH = 100
 BATCH_WITH_METADATA = 10
+_MOST_NAMED = 100
+"""Attributes that a query may name for what it wants to be remembered."""
 
 _STUDY_ORDER = (study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
 _SERIES_ORDER = (*_STUDY_ORDER, series.c.SeriesNumber, series.c.id)
@@ -78,10 +85,42 @@ def batch_size(query: Query) -> int:
 def find(connection: Connection, query: Query, keys: Sequence[int]) -> Iterator[Match]:
     """The answers for these of the query's keys, in this order; a row that has been deleted is left out. All is read
     at once, so the connection may be given back before the first answer is taken."""
-    planned, key = plan(query), _KEY[query.level]
-    statement = sa.select(key, *planned.columns).select_from(_rows(query.level, sa.join)).where(key.in_(keys))
-    rows = {row[0]: row[1:] for row in connection.execute(statement)}
-    return (planned.assemble(one, rows.pop(one)) for one in keys if one in rows)
+    answering = _answering(query)
+    values = {"keys": orjson.dumps(keys).decode(), "longest": kept.MAXIMUM_COMPRESSED}
+    found = answering.statement.rows(connection, values)
+    rows = {row[0]: row[1:] for row in found}
+    return (answering.assemble(one, rows.pop(one)) for one in keys if one in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answering:
+    """How the answers to queries of one kind are read and put together."""
+
+    statement: Prepared
+    assemble: Callable[[int, Sequence[Any]], Match]
+
+
+def _answering(query: Query) -> _Answering:
+    """Worked out once for queries that differ only in the values of their keys, unless they name very much."""
+    kind = replace(
+        query,
+        keys=tuple(Key(path, Universal()) for path in dict.fromkeys(key.path for key in query.keys)),
+        limit=None,
+        offset=0,
+        fuzzy=False,
+        combined=False,
+        timezone=None,
+        after_record_key=0,
+    )
+    named = len(kind.keys) + len(kind.include) + len(kind.include_parts) + len(kind.creators)
+    return _remembered(kind) if named <= _MOST_NAMED else _remembered.__wrapped__(kind)
+
+
+@functools.lru_cache(maxsize=128)
+def _remembered(kind: Query) -> _Answering:
+    planned, key = plan(kind), _KEY[kind.level]
+    statement = sa.select(key, *planned.columns).select_from(_rows(kind.level, sa.join))
+    return _Answering(Prepared(statement.where(among_keys(key, "keys"))), planned.assemble)
 
 
 def count(connection: Connection, query: Query) -> int:

@@ -154,6 +154,17 @@ class Association:
                     batch, size = [], 0
             self._wire.write(batch)
 
+    def send_each(self, context_id: int, primitive: Any, data_sets: Iterable[bytes]) -> None:
+        """Sends a message with this command set for each of these data sets, all together."""
+        with self._ending():
+            encoded = encode_command(primitive, has_data_set=True)
+            command = list(pdu.p_data(context_id, COMMAND, [encoded], self.maximum_pdu_length))
+            batch: list[bytes | memoryview] = []
+            for data_set in data_sets:
+                for buffers in (*command, *pdu.p_data(context_id, 0, [data_set], self.maximum_pdu_length)):
+                    batch += buffers
+            self._wire.write(batch)
+
     def cancelled(self, message_id: int) -> bool:
         """Whether C-CANCEL-RQ for this request has arrived. Looks at what is there, without blocking; sees nothing
         new while the data set of the request is still to be read."""

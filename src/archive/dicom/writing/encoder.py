@@ -90,7 +90,8 @@ def _value(vr: str, element: JSONElement, charset: tuple[str, ...]) -> bytes:
         return b"".join(struct.pack(f"<{_NUMBERS[vr]}", _number(vr, value)) for value in values)
     if vr == "AT":
         return b"".join(struct.pack("<HH", int(tag[:4], 16), int(tag[4:], 16)) for tag in values)
-    text = "\\".join("" if value is None else _TEXTS.get(vr, str)(value) for value in values)
+    said = _TEXTS.get(vr, str)
+    text = "\\".join(["" if value is None else said(value) for value in values])
     return encode(text, vr, charset) if vr in _CHARSET_VRS else text.encode("ascii", "replace")
 
 
