@@ -14,6 +14,7 @@ stream holds all frames, so all fragments together count as frame 1.
 
 from __future__ import annotations
 
+import functools
 import struct
 from array import array
 from collections.abc import Sequence
@@ -75,6 +76,13 @@ class FrameTable:
 
     def pack(self) -> bytes:
         """The table as bytes for the index."""
+        if self.encapsulated:
+            return self._pack()
+        return _pack_native(
+            self.number_of_frames, self.offset, self.length, self.description, self.big_endian
+        )
+
+    def _pack(self) -> bytes:
         head = {
             "encapsulated": self.encapsulated,
             "number_of_frames": self.number_of_frames,
@@ -144,6 +152,14 @@ class FrameTable:
         if not self.starts:
             return frame
         return self.starts[frame] if frame < len(self.starts) else len(self.fragments)
+
+
+@functools.lru_cache(maxsize=64)
+def _pack_native(
+    number_of_frames: int, offset: int, length: int, description: PixelDescription, big_endian: bool
+) -> bytes:
+    """Most objects of a series have the same table."""
+    return FrameTable(False, number_of_frames, offset, length, description, big_endian)._pack()
 
 
 def _unsigned(numbers: Sequence[int]) -> array[int]:

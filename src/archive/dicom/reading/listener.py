@@ -50,6 +50,16 @@ class Listener(Protocol):
         """The sequence delimiter of the fragments is at `end`."""
 
 
+class Memory(Protocol):
+    """What a listener knows already: elements with a short value, in little endian, told by how they stand there."""
+
+    def recall(self, buffer: bytes, position: int, end: int, implicit: bool) -> int:
+        """Hear as many known elements as come one after the other from `position` on; where they end."""
+
+    def remember(self, encoded: bytes, implicit: bool) -> None:
+        """So stands the element that was heard last."""
+
+
 class Nobody:
     """Keeps nothing. What is UN stays unread."""
 

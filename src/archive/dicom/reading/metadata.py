@@ -12,6 +12,7 @@ Whatever a sender may repeat a million times is either counted (`count`, by whic
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 from archive.dicom.charsets import Decoder, decoder
@@ -70,38 +71,22 @@ class _Level:
         return "/".join(reversed(steps))
 
 
+@dataclass(slots=True)
 class _Written:
-    """A value as JSON: its attribute's object, and the member of the data set that this is."""
+    """An element as it was written: as a member of the JSON object, and for the index."""
 
-    __slots__ = ("_element", "_vr", "member", "text")
-
-    def __init__(self, vr: str, text: str, tag: int) -> None:
-        self.text = text
-        self.member = f'"{tag:08X}":{text},'.encode("utf-8", "replace")
-        self._vr = vr
-        self._element: Element | None = None
-
-    def element(self, raw: bytes, decode: Decoder, big_endian: bool) -> Element:
-        """For the index."""
-        if self._element is None:
-            values = json_model.split(self._vr, raw, decode, ">" if big_endian else "<")[:MOST_VALUES]
-            self._element = Element(self._vr, values, self.text)
-        return self._element
+    tag: int
+    member: bytes
+    element: Element | None
 
 
-_WRITTEN: dict[tuple[int, str, bytes, bool, Decoder], _Written] = {}
-"""What was written last. The objects of a series say the same in nine of ten elements, and the text of a value follows
-from nothing but what it is found by here."""
-_SHORT = 128
-_MOST_WRITTEN = 4096
-
-
-def _remember(key: tuple[int, str, bytes, bool, Decoder], written: _Written) -> _Written:
-    if len(_WRITTEN) >= _MOST_WRITTEN:
-        _WRITTEN.clear()
-    _WRITTEN[key] = written
-    return written
-
+_KNOWN: dict[tuple[bool, Decoder], dict[bytes, _Written]] = {}
+"""What was written last, by encoding and character set. The objects of a series say the same in nine of ten elements,
+and what is written of one follows from nothing but what it is found by here."""
+_MOST_SETS, _MOST_KNOWN = 16, 4096
+_LENGTH = {False: struct.Struct("<6xH").unpack_from, True: struct.Struct("<4xI").unpack_from}
+_SHORT = 136
+"""Longest element that is remembered, with its header."""
 
 _SPECIAL = LUT_DESCRIPTORS | {_CHARACTER_SET, _PIXEL_REPRESENTATION, _TRAILING_PADDING}
 
@@ -120,6 +105,7 @@ class Metadata:
         self._levels = [self._level]
         self._text = MetadataText(self._be_thrifty)
         self._paths = 0
+        self._last: _Written | None = None
         self._fragmented: tuple[int, str, int, Fragments | None] = (0, "", 0, None)
 
     def finish(self) -> bytes:
@@ -135,31 +121,63 @@ class Metadata:
     def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None:
         """One whole value."""
         self.count += 1
-        level = self._level
-        written = _WRITTEN.get((tag, vr, raw, big_endian, level.decode))
-        if written is None:
-            if not tag & 0xFFFF or tag == _TRAILING_PADDING:
-                return
-            written = self._write(tag, vr, raw, big_endian)
-        self._text.put(tag, written.member)
-        if tag in level.watched and tag not in self.elements:
-            self.elements[tag] = written.element(raw, level.decode, big_endian)
-
-    def _write(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> _Written:
-        """A value as JSON. What it means for those after it is noted, so those are written each time."""
-        key = (tag, vr, raw, big_endian, self._level.decode)
+        self._last = None
+        if not tag & 0xFFFF or tag == _TRAILING_PADDING:
+            return
         level, order = self._level, ">" if big_endian else "<"
         try:
             text = CONVERTERS[vr](raw, level.decode, order)
         except WrongLengthError:
             vr, text = "UN", CONVERTERS["UN"](raw, level.decode, order)
-        if tag in _SPECIAL:
+        special = tag in _SPECIAL
+        if special:
             text = self._note(tag, vr, raw, order) or text
         elif tag & 0x1FF00 == 0x10000:
             level.clues.note(tag, raw, big_endian)
-        elif len(raw) <= _SHORT:
-            return _remember(key, _Written(vr, f'{{"vr":"{vr}"{text}}}', tag))
-        return _Written(vr, f'{{"vr":"{vr}"{text}}}', tag)
+            special = True
+        text = f'{{"vr":"{vr}"{text}}}'
+        written = _Written(tag, f'"{tag:08X}":{text},'.encode("utf-8", "replace"), None)
+        self._text.put(tag, written.member)
+        if tag in level.watched:
+            values = json_model.split(vr, raw, level.decode, order)[:MOST_VALUES]
+            written.element = Element(vr, values, text)
+            self.elements.setdefault(tag, written.element)
+        if not special:
+            self._last = written
+
+    def recall(self, buffer: bytes, position: int, end: int, implicit: bool) -> int:
+        """Hear what is known."""
+        level = self._level
+        known = _KNOWN.get((implicit, level.decode))
+        if known is None or self.whole < LONG:
+            return position
+        put, watched, length_of = self._text.put, level.watched, _LENGTH[implicit]
+        while position + 8 <= end:
+            stop = position + 8 + length_of(buffer, position)[0]
+            written = known.get(buffer[position:stop]) if stop <= end else None
+            if written is None:
+                break
+            tag = written.tag
+            if tag in watched:
+                if written.element is None:
+                    break
+                self.elements.setdefault(tag, written.element)
+            self.count += 1
+            put(tag, written.member)
+            position = stop
+        return position
+
+    def remember(self, encoded: bytes, implicit: bool) -> None:
+        """Know the element that was heard last, unless it means something for those after it."""
+        if self._last is None or len(encoded) > _SHORT:
+            return
+        key = implicit, self._level.decode
+        if key not in _KNOWN and len(_KNOWN) >= _MOST_SETS:
+            _KNOWN.clear()
+        known = _KNOWN.setdefault(key, {})
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known[encoded] = self._last
 
     def passes(self, tag: int, vr: str, length: int) -> bool:
         """Pixel data and longer binary values, as long as they are not too many to be listed. Lookup tables stay, as a

@@ -68,6 +68,7 @@ class DataSetReader:
             self._metadata,
             implicit=self._transfer_syntax.implicit,
             big_endian=self._transfer_syntax.big_endian,
+            memory=self._metadata,
         )
         self._inflater = Inflater() if self._transfer_syntax.deflated else None
         self._length = 0

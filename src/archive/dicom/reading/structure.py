@@ -23,7 +23,7 @@ from archive.dicom.errors import CannotUnderstand
 from archive.dicom.identifiers import tag_text
 from archive.dicom.reading import elements
 from archive.dicom.reading.elements import EXPLICIT, IMPLICIT, LONG, SHORT
-from archive.dicom.reading.listener import Listener, Nobody
+from archive.dicom.reading.listener import Listener, Memory, Nobody
 
 MAXIMUM_DEPTH = 64
 SMALL = 1 << 17
@@ -60,8 +60,13 @@ class Structure:
     """Takes the bytes of a data set and tells `listener` what is in it. Raises CannotUnderstand as soon as the bytes
     cannot be a data set any more."""
 
-    def __init__(self, listener: Listener, *, implicit: bool, big_endian: bool) -> None:
+    def __init__(
+        self, listener: Listener, *, implicit: bool, big_endian: bool, memory: Memory | None = None
+    ) -> None:
+        """`memory` is asked, and told, of what comes one after the other without anything special; not in big
+        endian."""
         self._listener = listener
+        self._memory = memory if not big_endian else None
         self._top = _Open("data set", 0, 0, None, _ENDLESS, implicit, big_endian)
         self._stack = [self._top]
         self._depth = 0
@@ -118,38 +123,27 @@ class Structure:
         if top.start == self._base + position and not self._settle_encoding(buffer, position):
             return position
         end = min(len(buffer), top.limit - self._base)
-        if top.implicit:
-            position = self._plain_implicit(buffer, position, end)
-        else:
-            position = self._plain_explicit(buffer, position, end)
-        return self._any_element(buffer, position)
+        return self._any_element(buffer, self._plain(buffer, position, end))
 
-    def _plain_explicit(self, buffer: bytes, position: int, end: int) -> int:
-        big_endian = self._top.big_endian
-        header, listener, short = EXPLICIT[big_endian], self._listener, SHORT
-        take = listener.element
+    def _plain(self, buffer: bytes, position: int, end: int) -> int:
+        top, listener, memory = self._top, self._listener, self._memory
+        implicit, big_endian, take = top.implicit, top.big_endian, listener.element
         while position + 8 <= end:
-            group, number, letters, length = header(buffer, position)
+            if memory is not None and (passed := memory.recall(buffer, position, end, implicit)) != position:
+                position = passed
+                continue
+            if implicit:
+                group, number, length = IMPLICIT[big_endian](buffer, position)
+                vr = PLAIN.get(group << 16 | number)
+            else:
+                group, number, letters, length = EXPLICIT[big_endian](buffer, position)
+                vr = SHORT.get(letters) if group not in _SPECIAL_GROUPS else None
             stop = position + 8 + length
-            vr = short.get(letters)
-            if vr is None or stop > end or group in _SPECIAL_GROUPS or length > listener.whole:
-                break
-            take(group << 16 | number, vr, buffer[position + 8 : stop], big_endian)
-            position = stop
-        return position
-
-    def _plain_implicit(self, buffer: bytes, position: int, end: int) -> int:
-        big_endian = self._top.big_endian
-        header, listener, plain = IMPLICIT[big_endian], self._listener, PLAIN
-        take = listener.element
-        while position + 8 <= end:
-            group, number, length = header(buffer, position)
-            stop = position + 8 + length
-            tag = group << 16 | number
-            vr = plain.get(tag)
             if vr is None or stop > end or length > listener.whole:
                 break
-            take(tag, vr, buffer[position + 8 : stop], big_endian)
+            take(group << 16 | number, vr, buffer[position + 8 : stop], big_endian)
+            if memory is not None:
+                memory.remember(buffer[position:stop], implicit)
             position = stop
         return position
 
