@@ -54,6 +54,7 @@ from archive.dimse.statuses import (
 from archive.dimse.telling import Telling
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
+from archive.network.spreading import Place
 from archive.network.transport import Deadlines
 from archive.security.operations import Operation
 from archive.services.refusals import Instance
@@ -107,6 +108,7 @@ def run(
     listeners: Sequence[acceptor.Listener] | socket.socket,
     heartbeat: Callable[[], None],
     stop: threading.Event,
+    place: Place | None = None,
 ) -> None:
     """Serve on all `listeners`, or one without TLS, until `stop` is set and running requests have ended. Blocks."""
     acceptor.serve(
@@ -116,6 +118,7 @@ def run(
         stop,
         acceptor_settings(archive.settings),
         heartbeat,
+        place,
     )
 
 

@@ -31,6 +31,7 @@ from archive.network.association import Agreement, Association, Context, Limits
 from archive.network.caller import Caller
 from archive.network.negotiation import Admitted, AssociateAccept, AssociateRequest
 from archive.network.pdu import AbortReason
+from archive.network.spreading import PATIENCE, Place, alone
 from archive.network.transport import Deadlines, Wire
 
 _log = structlog.get_logger()
@@ -89,8 +90,10 @@ def serve(
     stop: threading.Event,
     settings: AcceptorSettings = _SETTINGS,
     heartbeat: Callable[[], None] = lambda: None,
+    place: Place | None = None,
 ) -> None:
-    """Accepts on all `listeners` (left open) until `stop` is set, then drains.
+    """Accepts on all `listeners` (left open) until `stop` is set, then drains. `place`: among the processes that share
+    them.
 
     Each association runs `handle` in a daemon thread of its own; `handle` loops over `receive()`. An
     exception that leaves it becomes A-ABORT and a log line with its type. At stop, associations that wait
@@ -104,11 +107,14 @@ def serve(
     for listener in listeners:
         listener.socket.setblocking(False)
         poll.register(listener.socket, select.POLLIN)
-    floor = _Floor(settings)
+    place = place or alone()
+    floor = _Floor(settings, place)
     attend = partial(_attend, floor=floor, policy=policy, handle=handle)
     while not stop.is_set():
         heartbeat()
-        for descriptor, _ in poll.poll(_TURN * 1000):
+        if poll.poll(_TURN * 1000) and place.is_fuller():
+            time.sleep(PATIENCE)
+        for descriptor, _ in poll.poll(0):
             _accept(by_descriptor[descriptor], floor, attend)
     floor.drain(heartbeat)
 
@@ -150,8 +156,10 @@ class _Visitor:
 class _Floor:
     """Who is here, shared by the threads."""
 
-    def __init__(self, settings: AcceptorSettings) -> None:
+    def __init__(self, settings: AcceptorSettings, place: Place) -> None:
         self.settings = settings
+        self._place = place
+        place.holds(0)
         self._changed = threading.Condition()
         self._waiting: dict[_Visitor, None] = {}
         self._associated: dict[_Visitor, None] = {}
@@ -166,6 +174,7 @@ class _Floor:
                 return False
             self._present[visitor.address] += 1
             self._waiting[visitor] = None
+            self._count()
             same = [other for other in self._waiting if other.address == visitor.address]
             if len(same) > self.settings.maximum_waiting:
                 self._evict(same[0])
@@ -191,11 +200,17 @@ class _Floor:
             self._present[visitor.address] -= 1
             if self._present[visitor.address] <= 0:
                 del self._present[visitor.address]
+            self._count()
             self._changed.notify_all()
+
+    def _count(self) -> None:
+        self._place.holds(self._present.total())
 
     def drain(self, heartbeat: Callable[[], None]) -> None:
         deadline = time.monotonic() + self.settings.drain_seconds
         with self._changed:
+            self._place.leave()
+            self._place = alone()
             for visitor in list(self._waiting):
                 self._evict(visitor)
             while self._associated and time.monotonic() < deadline:

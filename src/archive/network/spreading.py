@@ -1,0 +1,53 @@
+"""How connections spread over the workers of one door, which share its listening socket.
+
+The kernel wakes all of them, and who is awake already accepts more: of four associations one worker may get none. So
+each writes down how many connections it holds, in memory that all of them see. Who sees another with fewer leaves a new
+connection to that one, but not for longer than `PATIENCE`, as the other one may hang.
+"""
+
+from __future__ import annotations
+
+import mmap
+
+PATIENCE = 0.05
+"""Seconds. A worker that lives looks far sooner, however busy it is."""
+
+_ABSENT = 2**31 - 1
+
+
+class Spread:
+    """The workers of one door. Made before they are forked."""
+
+    def __init__(self, workers: int) -> None:
+        self._held = memoryview(mmap.mmap(-1, 4 * workers)).cast("i")
+        for number in range(workers):
+            self._held[number] = _ABSENT
+
+    def place(self, number: int) -> Place:
+        """That of a worker, counted from 0."""
+        return Place(self._held, number)
+
+
+class Place:
+    """A worker among those of its door. Every worker writes its own number alone."""
+
+    def __init__(self, held: memoryview[int], number: int) -> None:
+        self._held = held
+        self._number = number
+
+    def holds(self, connections: int) -> None:
+        """So many it has now."""
+        self._held[self._number] = connections
+
+    def leave(self) -> None:
+        """It takes no more; nobody waits for it."""
+        self._held[self._number] = _ABSENT
+
+    def is_fuller(self) -> bool:
+        """Whether another worker holds fewer."""
+        return min(self._held) < self._held[self._number]
+
+
+def alone() -> Place:
+    """Where there is one worker."""
+    return Spread(1).place(0)
