@@ -67,7 +67,7 @@ class ArchiveServer:
 
     def worker_pids(self, door: str = "") -> list[int]:
         """The worker processes that run now, of one door or of all."""
-        return [pid for pid in children(self.process.pid) if f"\0{door}" in command_line(pid)]
+        return [pid for pid in children(self.process.pid) if name(pid).startswith(f"archive-{door}")]
 
     def stop(self, signum: int = signal.SIGTERM) -> int:
         """Ask it to end, wait, and give its exit code."""
@@ -162,10 +162,10 @@ def children(pid: int) -> list[int]:
     return sorted(found)
 
 
-def command_line(pid: int) -> str:
-    """The arguments of a process, each begun by NUL; empty when it is gone."""
+def name(pid: int) -> str:
+    """What a process is called; empty when it is gone."""
     try:
-        return "\0" + Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/comm").read_text()
     except OSError:
         return ""
 

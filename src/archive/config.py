@@ -94,22 +94,10 @@ def load(
     return _checked(_assemble(values))
 
 
-def to_json(settings: Settings) -> str:
-    """The settings as one line of text, for a worker process."""
-    tree: dict[str, Any] = {}
-    for key in KEYS.values():
-        tree.setdefault(key.section, {})[key.name] = value_of(settings, key)
-    return json.dumps(tree.pop("") | tree)
-
-
-def from_json(text: str) -> Settings:
-    """What `to_json` wrote."""
-    return _assemble(_from_tree(json.loads(text), "settings handed to a worker"))
-
-
-def worker_environment(settings: Settings) -> dict[str, str]:
-    """The environment in which workers run: ours, and the folder in which they share their metrics."""
-    return {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(settings.metrics_folder)}
+def share_metrics(settings: Settings) -> None:
+    """Let this process and those that descend from it share their metrics in one folder, as prometheus-client wants to
+    be told."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.metrics_folder)
 
 
 def _read(path: Path) -> dict[str, Any]:

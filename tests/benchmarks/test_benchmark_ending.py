@@ -41,6 +41,6 @@ def test_a_run_that_is_ended_ends_its_servers(tmp_path: Path, signum: signal.Sig
 def is_server(pid: int) -> bool:
     """Whether it is a worker of the archive: then the whole of it is there."""
     try:
-        return "archive.supervisor.worker" in Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/comm").read_text().startswith("archive-")
     except OSError:
         return False

@@ -13,16 +13,16 @@ import pytest
 from archive.supervisor.fleet import End, Fleet, Patience, Post, delay
 from archive.supervisor.worker import heartbeat
 
-# What every worker below begins with: read the settings, know the heartbeat pipe and how often we were started.
+# What every worker below begins with: know the pipes and how often we were started.
 PREAMBLE = """
 import os, pathlib, signal, sys, time
-settings, pipe, supervisor = sys.stdin.readline(), int(sys.argv[3]), os.getppid()
-lives = pathlib.Path(settings.strip()) / sys.argv[1]
+pipe, alive, supervisor = int(sys.argv[3]), int(sys.argv[4]), os.getppid()
+lives = pathlib.Path(sys.argv[2]) / sys.argv[1]
 life = len(lives.read_text()) + 1 if lives.exists() else 1
 lives.write_text("x" * life)
 beat = lambda: os.write(pipe, b".")
 end_all = lambda *_: os.kill(supervisor, signal.SIGTERM)
-until_told = lambda: sys.stdin.read()
+until_told = lambda: os.read(alive, 1)
 """
 
 IMPATIENT = Patience(first_delay=0.0, clean_up=0.1)
@@ -36,11 +36,16 @@ class Run:
     ) -> None:
         self.greetings = 0
         self.dead: list[int] = []
-        program = (sys.executable, "-c", PREAMBLE + script)
+
+        def work(post: Post, heartbeat_pipe: int, alive: int) -> None:
+            for pipe in (heartbeat_pipe, alive):
+                os.set_inheritable(pipe, True)
+            program = (sys.executable, "-c", PREAMBLE + script)
+            os.execv(sys.executable, [*program, post.door, str(tmp_path), str(heartbeat_pipe), str(alive)])
+
         self.end = Fleet(
-            [Post("door", 1, program=program)],
-            settings=str(tmp_path),
-            environment=os.environ,
+            [Post("door", 1)],
+            work,
             drain_seconds=drain_seconds,
             on_ready=self._greet,
             on_death=self.dead.append,

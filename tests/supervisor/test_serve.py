@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import os
+import re
 import signal
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +63,60 @@ def test_a_killed_worker_is_replaced_and_its_port_never_closes(start_archive: St
     assert echo(server).ok
     assert not set(victims) & set(server.worker_pids())
     assert server.log.count("worker ended") == 2
+
+
+def sockets(pid: int) -> int:
+    """How many a process has."""
+    links = (os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink())
+    return sum(link.startswith("socket:") for link in links)
+
+
+def ask(connection: socket.socket) -> bytes:
+    connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return connection.recv(17)
+
+
+def held_more(server: ArchiveServer, door: str, before: dict[int, int]) -> list[int]:
+    return sorted(sockets(pid) - before[pid] for pid in server.worker_pids(door))
+
+
+@pytest.mark.parametrize("door", ["http", "dimse"])
+def test_connections_spread_evenly_over_the_workers(start_archive: StartArchive, door: str) -> None:
+    server = start_archive("--workers", "2")
+    before = {pid: sockets(pid) for pid in server.worker_pids(door)}
+    port = server.http_port if door == "http" else server.dimse_port
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENT_SECONDS))
+        deadline = time.monotonic() + PATIENT_SECONDS
+        while sum(held := held_more(server, door, before)) < 4:
+            assert time.monotonic() < deadline
+        assert held == [2, 2]
+
+
+def test_a_worker_that_stands_still_keeps_no_connection_from_the_other(start_archive: StartArchive) -> None:
+    server = start_archive("--workers", "2")
+    still = [server.worker_pids(door)[0] for door in ("http", "dimse")]
+    for pid in still:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):
+                address = ("127.0.0.1", server.http_port)
+                connection = stack.enter_context(socket.create_connection(address, PATIENT_SECONDS))
+                assert ask(connection) == b"HTTP/1.1 200 OK\r\n"
+        assert all(echo(server).ok for _ in range(3))
+    finally:
+        for pid in still:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_workers_share_the_memory_of_what_they_are_made_of(start_archive: StartArchive) -> None:
+    server = start_archive("--workers", "2")
+    for pid in server.worker_pids():
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        sizes = {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+) kB$", rollup, re.MULTILINE)}
+        assert sizes["Private_Dirty"] < sizes["Rss"] / 2
 
 
 def test_stopping_lets_a_running_request_end(start_archive: StartArchive) -> None:

@@ -12,18 +12,18 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.context import ForkProcess
 
 import structlog
 
-log = structlog.get_logger()
+from archive.network.spreading import Place, alone
+from archive.supervisor.forking import forked
 
-# -P: the current folder is no place to import from.
-WORKER = (sys.executable, "-P", "-m", "archive.supervisor.worker")
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +49,22 @@ def delay(failures: int, patience: Patience) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A place to be filled: one worker of a door, and the sockets it inherits."""
+    """To be filled: one worker of a door, the sockets it inherits, and its place among those that share them."""
 
     door: str
     number: int
     listeners: tuple[socket.socket, ...] = ()
-    program: tuple[str, ...] = WORKER
+    place: Place = field(default_factory=alone)
 
     @property
     def name(self) -> str:
         """`http-1`."""
         return f"{self.door}-{self.number}"
 
-    def command(self, heartbeat: int) -> list[str]:
-        """How the worker is started."""
-        listeners = ",".join(str(listener.fileno()) for listener in self.listeners)
-        return [*self.program, self.door, listeners, str(heartbeat)]
+
+Work = Callable[[Post, int, int], None]
+"""What a worker does from its first line to its last: its post, the pipe for its heartbeats, and one that ends with
+the supervisor."""
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class _Worker:
     """A post and who fills it now."""
 
     post: Post
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkProcess | None = None
     pipe: int = -1
     ready: bool = False
     started: float = 0.0
@@ -95,24 +95,26 @@ class Fleet:
     def __init__(
         self,
         posts: Sequence[Post],
+        work: Work,
         *,
-        settings: str,
-        environment: Mapping[str, str],
         drain_seconds: float,
         on_ready: Callable[[], None],
         on_death: Callable[[int], None] = lambda _pid: None,
+        on_fork: Callable[[], None] = lambda: None,
         patience: Patience = Patience(),
     ) -> None:
         self._workers = [_Worker(post) for post in posts]
-        self._settings = settings.encode() + b"\n"
-        self._environment = dict(environment)
+        self._work = work
         self._drain_seconds = drain_seconds
         self._on_ready = on_ready
         self._on_death = on_death
+        self._on_fork = on_fork
         self._patience = patience
         self._greeted = False
         self._signals = 0
         self._selector = selectors.DefaultSelector()
+        self._alive, self._ours = os.pipe()
+        self._closed_by_workers: list[Callable[[], None]] = [partial(os.close, self._ours)]
 
     def run(self) -> End:
         """Keep every post filled until SIGTERM or SIGINT, then drain. Nobody is left running."""
@@ -128,6 +130,8 @@ class Fleet:
                 return End.NEVER_READY if hopeless else End.DRAINED if drained else End.KILLED
             finally:
                 self._end_all()
+                os.close(self._alive)
+                os.close(self._ours)
 
     @contextlib.contextmanager
     def _noting_signals(self) -> Iterator[None]:
@@ -135,6 +139,7 @@ class Fleet:
         near.setblocking(False)
         far.setblocking(False)
         self._selector.register(near, selectors.EVENT_READ)
+        self._closed_by_workers += [self._selector.close, near.close, far.close]
         waker = signal.set_wakeup_fd(far.fileno())
         before = {each: signal.signal(each, self._note) for each in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -158,20 +163,24 @@ class Fleet:
 
     def _start(self, worker: _Worker) -> None:
         worker.pipe, theirs = os.pipe()
-        worker.process = subprocess.Popen(
-            worker.post.command(theirs),
-            stdin=subprocess.PIPE,
-            stdout=sys.stderr.fileno(),
-            env=self._environment,
-            pass_fds=[theirs, *(listener.fileno() for listener in worker.post.listeners)],
-            process_group=0,  # a terminal's Ctrl-C is for the supervisor alone
-        )
+        worker.process = forked(worker.post.name, partial(self._fill, worker.post, theirs))
         os.close(theirs)
-        with contextlib.suppress(BrokenPipeError):
-            _give(worker.process, self._settings)
         worker.started = worker.heard = time.monotonic()
         worker.ready = False
         self._selector.register(worker.pipe, selectors.EVENT_READ, worker)
+
+    def _fill(self, post: Post, heartbeat: int) -> None:
+        """In the worker: close what belongs to the supervisor and to other workers, then begin."""
+        for close in self._closed_by_workers:
+            close()
+        for other in self._workers:
+            if other.pipe >= 0:
+                os.close(other.pipe)
+            for listener in other.post.listeners:
+                if listener not in post.listeners:
+                    listener.close()
+        self._on_fork()
+        self._work(post, heartbeat, self._alive)
 
     def _next_due(self) -> float:
         """Seconds until something must be done although nobody said anything."""
@@ -203,6 +212,7 @@ class Fleet:
     def _bury(self, worker: _Worker) -> None:
         """The worker is dead or as good as dead: take its leave and set when the next one starts."""
         assert worker.process is not None
+        assert worker.process.pid is not None
         pid = worker.process.pid
         code = self._leave(worker)
         now = time.monotonic()
@@ -213,19 +223,19 @@ class Fleet:
         log.error("worker ended", post=worker.post.name, pid=pid, exit_code=code, failures=worker.failures)
         self._on_death(pid)
 
-    def _leave(self, worker: _Worker) -> int:
-        assert worker.process is not None
-        assert worker.process.stdin is not None
+    def _leave(self, worker: _Worker) -> int | None:
+        """Its exit code."""
+        process, worker.process = worker.process, None
+        assert process is not None
         self._selector.unregister(worker.pipe)
         os.close(worker.pipe)
-        worker.process.stdin.close()
-        try:
-            code = worker.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
-            code = worker.process.wait()
-        worker.process = None
-        return code
+        worker.pipe = -1
+        process.join(5)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        worker.post.place.leave()
+        return process.exitcode
 
     def _hopeless(self) -> bool:
         """True when the archive was never ready and a worker has died once too often."""
@@ -260,9 +270,3 @@ class Fleet:
             log.warning("worker killed", post=worker.post.name)
             worker.process.kill()  # type: ignore[union-attr]
             self._leave(worker)
-
-
-def _give(process: subprocess.Popen[bytes], line: bytes) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line)
-    process.stdin.flush()

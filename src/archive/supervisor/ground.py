@@ -14,7 +14,8 @@ import os
 import resource
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from archive.dicom.errors import ConfigurationError
@@ -43,8 +44,10 @@ def make_data_folder(data: Path) -> None:
 
 
 @contextlib.contextmanager
-def sole_supervisor(settings: Settings) -> Iterator[None]:
-    """Hold the data folder for one supervisor. `archive import` needs no such lock and may run beside it."""
+def sole_supervisor(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Hold the data folder for one supervisor. `archive import` needs no such lock and may run beside it.
+
+    A process forked meanwhile calls what it gives, or it would hold the folder as well."""
     make_data_folder(settings.data)
     try:
         settings.run_folder.mkdir(mode=0o700, exist_ok=True)
@@ -55,7 +58,7 @@ def sole_supervisor(settings: Settings) -> Iterator[None]:
         ) from None
     try:
         _lock(lock, settings.data)
-        yield
+        yield partial(os.close, lock)
     finally:
         os.close(lock)
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
-
-from prometheus_client.multiprocess import mark_process_dead
 
 from archive import config
 from archive.bootstrap import announce, prepare
+from archive.network.spreading import Spread
 from archive.security import tls
 from archive.settings import Address, Settings
-from archive.supervisor import ground, logs
+from archive.supervisor import forking, ground, logs
 from archive.supervisor.fleet import End, Fleet, Post
 
 
@@ -26,7 +27,7 @@ def serve(settings: Settings) -> int:
 
     Raises ConfigurationError for what the administrator must change, OutOfResources without an index."""
     logs.configure(settings.log.level, "supervisor")
-    with ground.sole_supervisor(settings):
+    with ground.sole_supervisor(settings) as let_go:
         http = ground.listen(settings.http.listen, "--http")
         dimse = ground.listen(settings.dimse.listen, "--dimse")
         settings = dataclasses.replace(
@@ -42,12 +43,18 @@ def serve(settings: Settings) -> int:
         announce(settings)
         ground.fresh_metrics_folder(settings.metrics_folder)
         ground.allow_many_files()
-        numbers = range(1, settings.worker_count + 1)
-        posts = [Post("http", n, (http,)) for n in numbers] + [
-            Post("dimse", n, (dimse, *secured)) for n in numbers
+        posts = [
+            *_posts("http", settings.worker_count, (http,)),
+            *_posts("dimse", settings.worker_count, (dimse, *secured)),
+            *_posts("hl7", 1 if orders else 0, orders),
+            *_posts("jobs", 1),
         ]
-        posts += [Post("hl7", 1, orders)] if orders else []
-        return _run(settings, [*posts, Post("jobs", 1)])
+        return _run(settings, posts, let_go)
+
+
+def _posts(door: str, workers: int, listeners: tuple[socket.socket, ...] = ()) -> list[Post]:
+    spread = Spread(max(workers, 1))
+    return [Post(door, n + 1, listeners, spread.place(n)) for n in range(workers)]
 
 
 def _listen_for_tls(settings: Settings) -> tuple[Settings, tuple[socket.socket, ...]]:
@@ -79,14 +86,21 @@ def _listen_for_orders(settings: Settings) -> tuple[Settings, tuple[socket.socke
     return dataclasses.replace(settings, hl7=hl7), tuple(listeners)
 
 
-def _run(settings: Settings, posts: list[Post]) -> int:
+def _run(settings: Settings, posts: list[Post], let_go: Callable[[], None]) -> int:
+    config.share_metrics(settings)
+    # Not before: prometheus-client looks at its first import for where to share numbers.
+    from prometheus_client.multiprocess import mark_process_dead
+
+    from archive.supervisor import worker
+
+    forking.share_memory()
     fleet = Fleet(
         posts,
-        settings=config.to_json(settings),
-        environment=config.worker_environment(settings),
+        partial(worker.work, settings),
         drain_seconds=settings.drain_seconds,
         on_ready=lambda: _say(greeting(settings)),
         on_death=lambda pid: mark_process_dead(pid, str(settings.metrics_folder)),  # type: ignore[no-untyped-call]
+        on_fork=let_go,
     )
     end = fleet.run()
     if end is not End.DRAINED:

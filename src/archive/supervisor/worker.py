@@ -1,8 +1,8 @@
-"""A worker process, first line to last: `python -m archive.supervisor.worker DOOR LISTENERS HEARTBEAT`.
+"""A worker process, first line to last, forked from the supervisor.
 
-Settings come as one line of JSON on stdin, which the supervisor then keeps open: its end is how a worker
-learns that the supervisor is gone, however that happened. Heartbeats are bytes in a pipe, written by the
-door's own main loop and at most one a second, so a loop that hangs falls silent. The first one says: ready.
+Of a pipe nobody ever writes to, the end is how a worker learns that the supervisor is gone, however that happened.
+Heartbeats are bytes in another pipe, written by the door's own main loop and at most one a second, so a loop that hangs
+falls silent. The first one says: ready.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
 
 import structlog
 
-from archive import config
 from archive.bootstrap import Archive, build
+from archive.dimse import server as dimse_server
+from archive.hl7 import server as hl7_server
+from archive.jobs import worker as jobs_worker
+from archive.network.acceptor import Listener
+from archive.security import tls
+from archive.settings import Settings
 from archive.supervisor import logs
+from archive.supervisor.fleet import Post
+from archive.web.http import server as http_server
 
 ORPHAN_SECONDS = 5.0
 """How long an orphan may take to end what it has begun: the next supervisor needs its port."""
@@ -28,47 +33,33 @@ ORPHAN_SECONDS = 5.0
 HEARTBEAT_SECONDS = 1.0
 
 Heartbeat = Callable[[], None]
-Listeners = tuple[socket.socket, ...]
-Door = Callable[[Archive, Listeners, Heartbeat, threading.Event], None]
+Door = Callable[[Archive, Post, Heartbeat, threading.Event], None]
 
 
-def _dimse(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
-    from archive.dimse import server
-    from archive.network.acceptor import Listener
-    from archive.security import tls
-
+def _dimse(archive: Archive, post: Post, beat: Heartbeat, stop: threading.Event) -> None:
     # The supervisor has seen the files be right. A worker that starts amid their renewal still serves without TLS.
-    plain, *secured = listeners
+    plain, *secured = post.listeners
     contexts = tls.server(archive.settings.tls, at_once=False) if secured else None
     served = [Listener(plain), *(Listener(each, contexts) for each in secured)]
-    server.run(archive, served, beat, stop)
+    dimse_server.run(archive, served, beat, stop, post.place)
 
 
-def _http(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
-    from archive.web.http import server
-
-    server.run(archive, listeners[0], beat, stop)
+def _http(archive: Archive, post: Post, beat: Heartbeat, stop: threading.Event) -> None:
+    http_server.run(archive, post.listeners[0], beat, stop, post.place)
 
 
-def _hl7(archive: Archive, listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
-    from archive.hl7 import server
-    from archive.network.acceptor import Listener
-    from archive.security import tls
-
+def _hl7(archive: Archive, post: Post, beat: Heartbeat, stop: threading.Event) -> None:
     # The supervisor opens what the settings ask for, in this order.
-    settings, left = archive.settings, list(listeners)
+    settings, left = archive.settings, list(post.listeners)
     served = [Listener(left.pop(0))] if settings.hl7.listen else []
     served += [Listener(each, tls.server(settings.tls, at_once=False)) for each in left]
-    server.run(archive, served, beat, stop)
+    hl7_server.run(archive, served, beat, stop)
 
 
-def _jobs(archive: Archive, _listeners: Listeners, beat: Heartbeat, stop: threading.Event) -> None:
-    from archive.jobs import worker
-
-    worker.run(archive, beat, stop)
+def _jobs(archive: Archive, _post: Post, beat: Heartbeat, stop: threading.Event) -> None:
+    jobs_worker.run(archive, beat, stop)
 
 
-# Each imports its own room only: a DIMSE worker carries no web server.
 DOORS: dict[str, Door] = {"dimse": _dimse, "http": _http, "hl7": _hl7, "jobs": _jobs}
 
 
@@ -89,31 +80,24 @@ def heartbeat(pipe: int, clock: Callable[[], float] = time.monotonic) -> Heartbe
     return beat
 
 
-def main(arguments: list[str]) -> None:
+def work(settings: Settings, post: Post, heartbeat_pipe: int, alive: int) -> None:
     """Serve one door until told to stop."""
-    door, descriptors, heartbeat_fd = arguments[0], arguments[1], int(arguments[2])
-    settings = config.from_json(sys.stdin.readline())
-    logs.configure(settings.log.level, door)
+    logs.configure(settings.log.level, post.door)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_await_supervisor, args=(stop,), name="supervisor", daemon=True).start()
-    listeners = tuple(socket.socket(fileno=int(each)) for each in descriptors.split(",") if each)
+    threading.Thread(target=_await_supervisor, args=(alive, stop), name="supervisor", daemon=True).start()
     archive = build(settings)
     structlog.get_logger().debug("worker started", pid=os.getpid())
     try:
-        DOORS[door](archive, listeners, heartbeat(heartbeat_fd), stop)
+        DOORS[post.door](archive, post, heartbeat(heartbeat_pipe), stop)
     finally:
         archive.close()
 
 
-def _await_supervisor(stop: threading.Event) -> None:
-    """Nothing more is ever written to stdin: reading returns when the supervisor has ended."""
-    os.read(sys.stdin.fileno(), 1)
+def _await_supervisor(alive: int, stop: threading.Event) -> None:
+    """Nothing is ever written to the pipe: reading returns when the supervisor has ended."""
+    os.read(alive, 1)
     stop.set()
     time.sleep(ORPHAN_SECONDS)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
