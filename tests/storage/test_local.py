@@ -171,6 +171,29 @@ def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert blob.read(0, blob.length) == CONTENT
 
 
+def test_the_disk_begins_with_a_large_blob_while_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte is handed on once, and the sync is the same."""
+    handed_on: list[tuple[int, int]] = []
+    monkeypatch.setattr(local, "WRITE_BEHIND", 1000)
+    monkeypatch.setattr(
+        local.os, "posix_fadvise", lambda _, begin, length, __: handed_on.append((begin, length))
+    )
+    monkeypatch.setattr(local, "WRITE_SIZE", 300)
+    store = LocalStore(tmp_path / "data")
+    writer = store.create()
+    for number in range(100):
+        writer.write(bytes([number]) * 70)
+    writer.publish()
+    with store.open(writer.key) as blob:
+        assert blob.read(0, 7000) == b"".join(bytes([number]) * 70 for number in range(100))
+    ends = [begin + length for begin, length in handed_on]
+    assert [begin for begin, _ in handed_on] == [0, *ends[:-1]]
+    assert all(1000 <= length <= 1300 for _, length in handed_on)
+    assert ends[-1] > 6000
+
+
 def test_below_the_low_water_mark_nothing_is_taken(tmp_path: Path) -> None:
     key = stored(LocalStore(tmp_path), b"x")
     full = LocalStore(tmp_path, minimum_free_bytes=1 << 62)

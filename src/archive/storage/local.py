@@ -29,6 +29,9 @@ PIECE_SIZE = 256 * 1024
 ROOM_CHECK_INTERVAL = 4 * 1024 * 1024
 """So much comes in until the room is looked at again: a hundred senders at a time stay within a reserve of 1 GiB."""
 
+WRITE_BEHIND = 32 * 1024 * 1024
+"""So much of a blob is in memory alone until the disk begins with it."""
+
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -146,6 +149,8 @@ class LocalBlobWriter:
         self._final = final
         self._pending = bytearray()
         self._until_room_check = ROOM_CHECK_INTERVAL
+        self._length = 0
+        self._written_behind = 0
 
     @property
     def key(self) -> str:
@@ -198,6 +203,16 @@ class LocalBlobWriter:
             written = 0
             while written < len(view):
                 written += os.write(self._descriptor, view[written:])
+            self._length += written
+            if self._length - self._written_behind >= WRITE_BEHIND:
+                self._write_behind()
+
+    def _write_behind(self) -> None:
+        """Let the disk begin with what came last while the rest is coming; the system would leave gigabytes to the
+        sync. On Linux that is what it does when told that they are not needed soon; until they are on the disk, they
+        stay in memory nevertheless."""
+        begin, self._written_behind = self._written_behind, self._length
+        os.posix_fadvise(self._descriptor, begin, self._length - begin, os.POSIX_FADV_DONTNEED)
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
