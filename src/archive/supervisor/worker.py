@@ -23,7 +23,7 @@ from archive.jobs import worker as jobs_worker
 from archive.network.acceptor import Listener
 from archive.security import tls
 from archive.settings import Settings
-from archive.supervisor import logs
+from archive.supervisor import heap, logs
 from archive.supervisor.fleet import Post
 from archive.web.http import server as http_server
 
@@ -83,6 +83,7 @@ def heartbeat(pipe: int, clock: Callable[[], float] = time.monotonic) -> Heartbe
 def work(settings: Settings, post: Post, heartbeat_pipe: int, alive: int) -> None:
     """Serve one door until told to stop."""
     logs.configure(settings.log.level, post.door)
+    heap.keep_freed_memory()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
