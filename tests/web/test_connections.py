@@ -206,3 +206,23 @@ def test_a_sender_with_nagle_on_does_not_wait_for_an_acknowledgement(door: Door)
             assert connection.recv(65536).startswith(b"HTTP/1.1 4")
             seconds.append(time.perf_counter() - begin)
     assert min(seconds[10:]) < 0.03, seconds
+
+
+def test_the_head_of_an_answer_comes_with_its_body(door: Door) -> None:
+    """In one packet, also of an answer that has no more than a head."""
+    for method, path, last in (
+        ("GET", "/health/live", b"alive\n"),
+        ("HEAD", "/health/live", b"\r\n\r\n"),
+        ("GET", "/dicom-web/studies?PatientID=nobody", b"\r\n\r\n"),
+        ("GET", "/dicom-web/nothing", b"/studies\n"),
+    ):
+        with connected(door) as connection:
+            for _ in range(5):
+                connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                answer = connection.recv(65536)
+                assert answer.startswith(b"HTTP/1.1 ")
+                assert answer.endswith(last)
+            connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 3)
+            pipelined = b""
+            while pipelined.count(b"HTTP/1.1 ") < 3 or not pipelined.endswith(last):
+                pipelined += connection.recv(65536)

@@ -24,6 +24,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from archive.web.http.joining import Joined
 from archive.web.http.stalling import Watch
 from archive.web.http.urls import SUBSCRIBERS
 
@@ -202,7 +203,11 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._cancel("head")
         self._in_head = False
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            joined = Joined(self.transport, self.on_response_complete)
+            self.cycle.transport, self.cycle.on_response = joined, joined.end  # type: ignore[assignment]
         if self.cycle is not None and self.scope.get("http_version") == "1.0":
             self.cycle.chunked_encoding = False
             self.cycle.expected_content_length = _UntilClosed()
