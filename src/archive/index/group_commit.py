@@ -7,11 +7,10 @@ and the lock hands over at once.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from queue import SimpleQueue
@@ -55,7 +54,7 @@ class GroupWriter:
 
     def __init__(self, connections: KeptConnections, turnstile: Path) -> None:
         self._connections = connections
-        self._turnstile = turnstile
+        self._turnstile = _Turnstile(turnstile)
         self._lock = threading.Lock()
         self._queue: list[_Ticket[Any]] = []
         self._led = False
@@ -72,6 +71,7 @@ class GroupWriter:
     def close(self) -> None:
         """Give the connection back."""
         self._connections.close()
+        self._turnstile.close()
 
     def _enqueue(self, ticket: _Ticket[Any]) -> bool:
         """True for the one who has to lead."""
@@ -85,7 +85,7 @@ class GroupWriter:
         error: BaseException | None = None
         committed = False
         try:
-            with transactions.adapted(), _turn(self._turnstile), self._connections.one() as connection:
+            with transactions.adapted(), self._turnstile, self._connections.one() as connection:
                 group = self._take_queue()
                 _commit_group(connection, group)
                 committed = True
@@ -128,12 +128,24 @@ def _commit_group(connection: sa.Connection, group: list[_Ticket[Any]]) -> None:
         transactions.commit(connection)
 
 
-@contextlib.contextmanager
-def _turn(turnstile: Path) -> Iterator[None]:
-    """This process's turn to write; the kernel ends it even if the process is killed."""
-    descriptor = os.open(turnstile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+class _Turnstile:
+    """Within it, it is this process's turn to write; the kernel ends that even if the process is killed. One thread at
+    a time goes through."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Another one may be opened."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

@@ -61,12 +61,12 @@ class LocalStore:
     def create(self) -> LocalBlobWriter:
         self._check_room()
         with _writing("no new file can be opened in the store"):
-            key = f"{self._take_place()}/{secrets.token_hex(16)}"
-            spooled = self._spool / f"{secrets.token_hex(16)}.part"
+            folder, name = self._take_place(), secrets.token_hex(16)
+            spooled = f"{self._spool}/{name}.part"
             descriptor = os.open(spooled, _NEW_FILE, 0o600)
             # Held until the writer ends, however it ends: `sweep` sees by it whether anybody is still writing.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return LocalBlobWriter(self, key, descriptor, spooled, self._objects / key)
+        return LocalBlobWriter(self, f"{folder}/{name}", descriptor, spooled)
 
     def open(self, key: str) -> LocalBlob:
         return _opened(self._path(key))
@@ -141,12 +141,13 @@ class LocalStore:
 class LocalBlobWriter:
     """A blob on its way in; small pieces are collected, so that the system is called once per 256 KiB."""
 
-    def __init__(self, store: LocalStore, key: str, descriptor: int, spooled: Path, final: Path) -> None:
+    def __init__(self, store: LocalStore, key: str, descriptor: int, spooled: str) -> None:
         self._store = store
         self._key = key
         self._descriptor = descriptor
         self._spooled = spooled
-        self._final = final
+        self._folder = f"{store._objects}/{key.rpartition('/')[0]}"
+        self._final = f"{store._objects}/{key}"
         self._pending = bytearray()
         self._until_room_check = ROOM_CHECK_INTERVAL
         self._length = 0
@@ -174,19 +175,19 @@ class LocalBlobWriter:
             with _writing("a blob cannot be made durable"):
                 os.fsync(self._descriptor)
                 os.link(self._spooled, self._final, follow_symlinks=False)
-                _sync_folder(self._final.parent)
+                _sync_folder(self._folder)
                 self._close()
         except OutOfResources:
             self._store._leave_folder()
             raise
         with contextlib.suppress(OSError):
-            self._spooled.unlink()
+            os.unlink(self._spooled)
 
     def discard(self) -> None:
         self._pending.clear()
         for path in (self._spooled, self._final):
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                os.unlink(path)
         with contextlib.suppress(OSError):
             self._close()
 
@@ -303,7 +304,7 @@ class LocalSpool:
             os.close(descriptor)
 
 
-def _opened(path: Path) -> LocalBlob:
+def _opened(path: Path | str) -> LocalBlob:
     with _reading("a blob cannot be opened"):
         descriptor = os.open(path, _OPEN_FILE)
         return LocalBlob(descriptor, os.fstat(descriptor).st_size)
@@ -329,7 +330,7 @@ def _make_folder(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path | str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
