@@ -6,6 +6,7 @@ Matching of a time with fewer parts than hhmmss.ffffff is matching of the whole 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ from archive.index.name_conditions import Similar
 from archive.index.rows import TERM_TABLES
 from archive.index.schema import (
     ABSENT_NUMBER,
+    WITH_ORDER,
     column_name,
     has_terms,
     instance,
@@ -39,6 +41,7 @@ from archive.index.schema import (
     request,
     series,
     study,
+    study_text,
 )
 from archive.index.sql import DownwardJoin, among, like
 
@@ -46,6 +49,7 @@ Condition = sa.ColumnElement[bool]
 Test = Callable[[sa.ColumnElement[str]], Condition]
 
 MAXIMUM_PATTERN = 4096
+FEW_CODES = 20
 REQUESTS = next(one.tag for one in BY_TAG.values() if one.keyword == "RequestAttributesSequence")
 _TABLES = {Level.PATIENT: patient, Level.STUDY: study, Level.SERIES: series, Level.IMAGE: instance}
 
@@ -56,11 +60,20 @@ class Facts:
 
     zones: tuple[str, ...] = ()
     similar: Similar = field(default_factory=dict)
+    in_column: frozenset[Key] = frozenset()
+    """Keys that no term matches, so that the column alone decides: of those in `schema.WITH_ORDER`."""
+    with_triggers: bool = False
+    """Whether triggers keep the list of texts in these columns, and the modalities of each study."""
 
 
 def facts(connection: sa.Connection, query: Query) -> Facts:
     """Read beforehand; nothing for most queries."""
-    return Facts(time_conditions.zones(connection, query), name_conditions.similar_words(connection, query))
+    return Facts(
+        time_conditions.zones(connection, query),
+        name_conditions.similar_words(connection, query),
+        frozenset(key for key in query.keys if _is_only_in_column(connection, key, query)),
+        with_triggers=connection.dialect.name == "sqlite",
+    )
 
 
 def conditions(query: Query, facts: Facts) -> Iterator[Condition]:
@@ -143,10 +156,13 @@ def _check_pattern(matching: Matching) -> None:
 def _condition(attribute: Attribute, key: Key, query: Query, facts: Facts) -> Condition:
     matching, selective = key.matching, is_selective(key)
     if attribute.computed:
-        return _computed(attribute, matching)
+        codes = _codes(attribute, matching) if facts.with_triggers else ()
+        return _has_modality(codes) if codes else _computed(attribute, matching)
     table = _table(attribute, query.level)
     if isinstance(matching, Empty):
         return _empty(attribute, table)
+    if key in facts.in_column:
+        return _in_column(attribute, key, facts)
     match attribute.vr:
         case "IS":
             return table.c[column_name(attribute)].in_(_numbers(attribute, matching))
@@ -171,10 +187,51 @@ def _empty(attribute: Attribute, table: sa.Table) -> Condition:
     return sa.and_(absent, table.c.id.not_in(sa.select(term.c[0]).where(term.c.tag == attribute.tag)))
 
 
+def _is_only_in_column(connection: sa.Connection, key: Key, query: Query) -> bool:
+    """Whether the key is of a column in `schema.WITH_ORDER`, and none of the terms matches it: few studies have any."""
+    attribute = BY_TAG.get(key.path[0])
+    if query.level is not Level.STUDY or attribute is None or len(key.path) > 1 or not is_indexed(key):
+        return False
+    if is_universal(key.matching) or isinstance(key.matching, Empty):
+        return False
+    if column_name(attribute) not in WITH_ORDER or name_conditions.is_fuzzy(query, attribute):
+        return False
+    _check_pattern(key.matching)
+    tests = _tests(attribute, key.matching)
+    if len(tests) != 1 or tests[0] is None:
+        return False
+    term = _term_table(attribute, study)
+    found = sa.select(sa.literal(1)).where(term.c.tag == attribute.tag, tests[0](term.c.text)).limit(1)
+    return connection.execute(found).first() is None
+
+
+def _in_column(attribute: Attribute, key: Key, facts: Facts) -> Condition:
+    """A pattern that begins with anything is looked for in the list of texts, which is much shorter than the index."""
+    [test] = _tests(attribute, key.matching)
+    assert test is not None
+    column = study.c[column_name(attribute)]
+    if is_selective(key) or not facts.with_triggers:
+        return test(column)
+    listed = sa.select(study_text.c.text).where(study_text.c.tag == attribute.tag, test(study_text.c.text))
+    return column.in_(listed)
+
+
+def _tests(attribute: Attribute, matching: Matching) -> list[Test | None]:
+    if attribute.vr == "PN":
+        return name_conditions.literal_tests(attribute, matching)
+    return [_test(attribute, matching)]
+
+
 def _unique(table: sa.Table, name: str, test: Test) -> Condition:
     """Found first and joined by key: for a list of UIDs SQLite would else walk all the studies in their order."""
-    same = table.alias()
+    same = _same(table)
     return table.c.id.in_(sa.select(same.c.id).where(test(same.c[name])))
+
+
+@functools.cache
+def _same(table: sa.Table) -> sa.FromClause:
+    """The table under another name, made once: making it takes longer than asking it."""
+    return table.alias()
 
 
 def _table(attribute: Attribute, level: Level) -> sa.Table:
@@ -184,9 +241,22 @@ def _table(attribute: Attribute, level: Level) -> sa.Table:
     return _TABLES[attribute.level]
 
 
+def _codes(attribute: Attribute, matching: Matching) -> list[str]:
+    """The modalities of which a study has to have one, if the key names a few."""
+    values: tuple[str, ...] = ()
+    if attribute.keyword == "ModalitiesInStudy" and isinstance(matching, SingleValue | UIDList):
+        values = (matching.value,) if isinstance(matching, SingleValue) else matching.values
+    codes = [terms.text(value) for value in values if value.strip(" ")]
+    return codes if len(codes) <= FEW_CODES else []
+
+
+def _has_modality(codes: list[str]) -> Condition:
+    return sa.or_(*(sa.func.instr(study.c.modalities, f"\\{code}\\") > 0 for code in codes))
+
+
 def _computed(attribute: Attribute, matching: Matching) -> Condition:
     """ModalitiesInStudy and SOPClassesInStudy: one of the study's series or instances has it."""
-    inner = series.alias()
+    inner = _same(series)
     found = sa.select(sa.literal(1)).where(inner.c.study_id == study.c.id)
     if isinstance(matching, Empty):
         coded = found.where(inner.c.Modality != "").correlate(study)
@@ -194,7 +264,7 @@ def _computed(attribute: Attribute, matching: Matching) -> Condition:
     test = _test(attribute, matching)
     if attribute.keyword == "ModalitiesInStudy":
         return sa.exists(found.where(test(inner.c.Modality)).correlate(study))
-    within = instance.alias()
+    within = _same(instance)
     # Down from the study: SQLite would else go through all the instances of a class, once for each study.
     joined = found.select_from(DownwardJoin(inner, within, within.c.series_id == inner.c.id))
     return sa.exists(joined.where(test(within.c.SOPClassUID)).correlate(study))
@@ -234,7 +304,7 @@ def _any_value(
     in_terms = sa.select(term.c[0]).where(term.c.tag == attribute.tag, test(term.c.text))
     further = [in_terms] if others is None else [in_terms, others]
     if indexed:
-        same = table.alias()
+        same = _same(table)
         in_column = sa.select(same.c.id).where(test(same.c[name]))
         return table.c.id.in_(sa.union_all(in_column, *further))
     return sa.or_(test(table.c[name]), *(table.c.id.in_(one) for one in further))

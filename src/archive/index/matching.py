@@ -22,19 +22,30 @@ from archive.dicom.instance import Level
 from archive.dicom.query import Key, Match, Query, Universal
 from archive.index import kept
 from archive.index.answers import needs_metadata, plan
-from archive.index.conditions import conditions, facts, is_indexed, is_selective
+from archive.index.conditions import Facts, conditions, facts, is_indexed, is_selective
 from archive.index.database import Connection
 from archive.index.examining import Examination, check_number
 from archive.index.prepared import Prepared
 from archive.index.schema import instance, patient, series, study
-from archive.index.sql import DownwardJoin, among_keys
+from archive.index.sql import DownwardJoin, among_keys, not_by_index
 
 BATCH = 100
 BATCH_WITH_METADATA = 10
 _MOST_NAMED = 100
 """Attributes that a query may name for what it wants to be remembered."""
 
+FAR = 10_000
+"""An offset that takes long enough to come by that it is worth to know how many there are altogether."""
+MOST_SORTED = 100_000
+"""Matches among which those of a page are looked for; when there are more, they are met soon on a walk through all."""
+
 _STUDY_ORDER = (study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
+_SORTED_STUDIES = (
+    not_by_index(study.c.StudyDate).desc(),
+    not_by_index(study.c.StudyTime).desc(),
+    not_by_index(study.c.id),
+)
+_FROM_THE_LAST_STUDY = (study.c.StudyDate, study.c.StudyTime, study.c.id.desc())
 _SERIES_ORDER = (*_STUDY_ORDER, series.c.SeriesNumber, series.c.id)
 _ORDER: dict[Level, tuple[sa.ColumnElement[Any], ...]] = {
     Level.PATIENT: (patient.c.id,),
@@ -50,31 +61,97 @@ _KEY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The keys of the matches that `limit` and `offset` allow, in their order; `remaining` match too, after them."""
+
+    keys: list[int]
+    remaining: int
+
+
+def page(connection: Connection, query: Query) -> Page:
+    """Which patients, studies, series or instances match, and how many more do. Raises InvalidQuery."""
+    known = facts(connection, query)
+    where = list(conditions(query, known))
+    total = _count(connection, query, where) if _is_counted_first(query, known) else None
+    found = _keys(connection, query, where, _way(query, known, total))
+    if len(found) != query.limit:
+        return Page(found, 0)
+    if total is None:
+        total = _count(connection, query, where)
+    return Page(found, max(0, total - query.offset - len(found)))
+
+
 def keys(connection: Connection, query: Query) -> list[int]:
     """Which patients, studies, series or instances match, in their order, `limit` and `offset` applied. Raises
     InvalidQuery. Of a query that has to be examined these are the candidates: see `candidates`."""
-    statement = _matching(connection, query).limit(query.limit)
-    if query.offset:
-        statement = statement.offset(query.offset)
-    return list(connection.execute(statement).scalars())
+    known = facts(connection, query)
+    where = list(conditions(query, known))
+    total = _count(connection, query, where) if known.in_column else None
+    return _keys(connection, query, where, _way(query, known, total))
 
 
 def candidates(connection: Connection, query: Query, examined: Examination, maximum: int) -> list[int]:
     """What the index leaves to be examined, in its order. Raises InvalidQuery; TooBroad for more than may be."""
     most = examined.most(maximum)
-    statement = _matching(connection, query).where(*examined.conditions()).limit(most + 1)
-    found = list(connection.execute(statement).scalars())
+    where = [*conditions(query, facts(connection, query)), *examined.conditions()]
+    found = _keys(connection, replace(query, limit=most + 1, offset=0), where, _Walk())
     check_number(len(found), most)
     return found
 
 
-def _matching(connection: Connection, query: Query) -> sa.Select[Any]:
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Through all studies in their order, or from the last one on, looking for what matches; `total` do."""
+
+    backwards: bool = False
+    total: int = 0
+
+
+class _Sort:
+    """Through what matches, which is sorted then."""
+
+
+def _is_counted_first(query: Query, known: Facts) -> bool:
+    return query.level is Level.STUDY and bool(known.in_column or query.offset >= FAR)
+
+
+def _way(query: Query, known: Facts, total: int | None) -> _Walk | _Sort:
+    """How to come by the matches in their order, of which there are so many, unless that is not known."""
+    if total is None or query.by_record_key:
+        return _Walk()
+    if known.in_column and total <= MOST_SORTED:
+        return _Sort()
+    return _Walk(backwards=query.offset > max(FAR, total // 2), total=total)
+
+
+def _keys(
+    connection: Connection, query: Query, where: Sequence[sa.ColumnElement[bool]], way: _Walk | _Sort
+) -> list[int]:
     key = _KEY[query.level]
-    statement = sa.select(key).select_from(_rows(query.level, _walk(query)))
-    statement = statement.where(*conditions(query, facts(connection, query)))
+    statement = sa.select(key).select_from(_rows(query.level, _walk(query))).where(*where)
     if query.by_record_key:
-        return statement.where(key > query.after_record_key).order_by(key)
-    return statement.order_by(*_ORDER[query.level])
+        statement = statement.where(key > query.after_record_key).order_by(key)
+    elif isinstance(way, _Sort):
+        statement = statement.order_by(*_SORTED_STUDIES)
+    elif way.backwards:
+        return _last_keys(connection, query, statement, way.total)
+    else:
+        statement = statement.order_by(*_ORDER[query.level])
+        if way.total:  # or SQLite might sort them all
+            statement = statement.with_hint(study, "INDEXED BY study_order", "sqlite")
+    statement = statement.limit(query.limit)
+    if query.offset:
+        statement = statement.offset(query.offset)
+    return list(connection.execute(statement).scalars())
+
+
+def _last_keys(connection: Connection, query: Query, statement: sa.Select[Any], total: int) -> list[int]:
+    """A page that is nearer to the last of the matches than to the first."""
+    left = max(0, total - query.offset)
+    wanted = left if query.limit is None else min(query.limit, left)
+    backwards = statement.order_by(*_FROM_THE_LAST_STUDY).limit(wanted).offset(left - wanted)
+    return list(connection.execute(backwards).scalars())[::-1]
 
 
 def batch_size(query: Query) -> int:
@@ -125,8 +202,11 @@ def _remembered(kind: Query) -> _Answering:
 
 def count(connection: Connection, query: Query) -> int:
     """How many matches there are, whatever `limit` and `offset` say. Raises InvalidQuery."""
-    counted = sa.select(sa.func.count()).select_from(_rows(query.level, sa.join))
-    counted = counted.where(*conditions(query, facts(connection, query)))
+    return _count(connection, query, list(conditions(query, facts(connection, query))))
+
+
+def _count(connection: Connection, query: Query, where: Sequence[sa.ColumnElement[bool]]) -> int:
+    counted = sa.select(sa.func.count()).select_from(_rows(query.level, sa.join)).where(*where)
     if query.after_record_key:
         counted = counted.where(_KEY[query.level] > query.after_record_key)
     return int(connection.execute(counted).scalar_one())

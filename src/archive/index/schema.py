@@ -134,6 +134,8 @@ study = sa.Table(
     number("number_of_series"),
     number("number_of_instances"),
     text("attributes"),
+    # Of its series, each between backslashes. Triggers keep it on SQLite; on PostgreSQL it is empty.
+    sa.Column("modalities", TEXT, nullable=False, server_default=""),
     sa.UniqueConstraint("StudyInstanceUID"),
 )
 
@@ -186,6 +188,17 @@ series_term = _term_table("series")
 
 study_word = _word_table("study")
 series_word = _word_table("series")
+
+study_text = sa.Table(
+    "study_text",
+    metadata,
+    # Each text that stands in a column of WITH_ORDER, and in how many studies: what a pattern matches is looked for
+    # here. Triggers keep it on SQLite; on PostgreSQL it is empty, as those who store would wait for each other.
+    sa.Column("tag", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("text", TEXT, primary_key=True),
+    number("number"),
+    sqlite_with_rowid=False,
+)
 
 request = sa.Table(
     "request",
@@ -314,22 +327,25 @@ retired_key = sa.Table(
 )
 HIERARCHY = (patient, study, series, instance)
 
-study_order = sa.Index("study_order", study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
+study_order = sa.Index(
+    "study_order", study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id, study.c.modalities
+)
 for _column in ("PatientID", "PatientName_search"):
     index(patient, _column)
 for _column in (
     "patient_id",
     "PatientID",
-    "PatientName_search",
     "PatientBirthDate",
     "StudyTime",
     "AccessionNumber",
-    "ReferringPhysicianName_search",
-    "StudyDescription",
     "StudyID",
     TIMEZONE,
 ):
     index(study, _column)
+WITH_ORDER = ("PatientName_search", "ReferringPhysicianName_search", "StudyDescription")
+"""Columns of a study of which many have the same value: their indexes hold what the answers are sorted by as well."""
+for _column in WITH_ORDER:
+    sa.Index(f"study_{_column}_order", study.c[_column], study.c.StudyDate.desc(), study.c.StudyTime.desc())
 sa.Index("series_order", series.c.study_id, series.c.SeriesNumber, series.c.id)
 index(series, "Modality", "study_id")
 index(series, "PerformedProcedureStepStartDate")

@@ -100,6 +100,11 @@ def begins_with(column: sa.ColumnElement[str], prefix: str) -> list[sa.ColumnEle
     return [column >= prefix, column < after]
 
 
+def not_by_index(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The column, as something that is sorted by: SQLite then does not walk the index that has this order."""
+    return _NotByIndex(column)
+
+
 def distinct_texts(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     """An aggregate: the distinct values of a text column as a JSON array; NULL or empty when there is none."""
     return _DistinctTexts(column)
@@ -164,6 +169,20 @@ def _like_sqlite(element: _Like, compiler: SQLCompiler, **kwargs: Any) -> str:
 def _like_postgresql(element: _Like, compiler: SQLCompiler, **kwargs: Any) -> str:
     column, _, sql_like = element.clauses
     return f"{compiler.process(column, **kwargs)} LIKE {compiler.process(sql_like, **kwargs)}"
+
+
+class _NotByIndex(FunctionElement[Any]):
+    inherit_cache = True
+
+
+@compiles(_NotByIndex, "sqlite")
+def _not_by_index_sqlite(element: _NotByIndex, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"+{compiler.process(element.clauses, **kwargs)}"
+
+
+@compiles(_NotByIndex, "postgresql")
+def _not_by_index_postgresql(element: _NotByIndex, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return str(compiler.process(element.clauses, **kwargs))
 
 
 class _DistinctTexts(FunctionElement[str]):

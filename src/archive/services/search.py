@@ -48,11 +48,8 @@ class Search:
         if examined is not None:
             return self._examined(query, examined)
         with self._database.read() as connection:
-            keys = matching.keys(connection, query)
-            remaining = 0
-            if len(keys) == query.limit:
-                remaining = max(0, matching.count(connection, query) - query.offset - len(keys))
-        return Found(len(keys), self._matches(query, keys), remaining)
+            page = matching.page(connection, query)
+        return Found(len(page.keys), self._matches(query, page.keys), page.remaining)
 
     def stream(self, query: Query) -> Generator[Match | None]:
         """What matches, as it is found; None now and then while nothing is, so that whoever takes them can look whether
