@@ -11,10 +11,12 @@ So have answers whose pixel data is decoded, lest all threads wait for a decoder
 
 from __future__ import annotations
 
+import asyncio
 import enum
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -70,13 +72,22 @@ class Crossing:
             with anyio.CancelScope(shield=True):
                 await self.call(close)
 
-    async def batches(self, pieces: Iterator[bytes], lane: Lane = Lane.COMMON) -> AsyncIterator[bytes]:
-        """The pieces in batches. The caller closes `pieces`."""
-        ended = False
-        while not ended:
-            batch, ended = await self.call(lambda: next_batch(pieces), lane)
-            if batch:
-                yield batch
+    async def batches(self, pieces: Iterator[bytes], lane: Lane = Lane.COMMON) -> AsyncGenerator[bytes]:
+        """The pieces in batches; the next one is made while one is sent. The caller closes this before `pieces`."""
+        make = partial(next_batch, pieces)
+        ahead = asyncio.ensure_future(self.call(make, lane))
+        try:
+            ended = False
+            while not ended:
+                batch, ended = await ahead
+                if not ended:
+                    ahead = asyncio.ensure_future(self.call(make, lane))
+                if batch:
+                    yield batch
+        finally:
+            ahead.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.gather(ahead, return_exceptions=True)
 
 
 def prepared(make: Callable[[], Answer]) -> Prepared:

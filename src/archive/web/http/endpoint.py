@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -103,8 +103,9 @@ class Endpoint:
             await _start(ready, send)
             if not head:
                 await send(_piece(ready.first))
-                async for batch in self._lane.batches(ready.rest, lane):
-                    await send(_piece(batch))
+                async with aclosing(self._lane.batches(ready.rest, lane)) as batches:
+                    async for batch in batches:
+                        await send(_piece(batch))
             await send({"type": "http.response.body", "body": b""})
 
 
