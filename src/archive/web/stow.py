@@ -38,7 +38,7 @@ DOOR = "STOW-RS"
 MAXIMUM_PARTS = 50_000
 """Of one body, and objects in all. The answer names each, and it must fit in memory."""
 
-FINISHING = 4
+FINISHING = 8
 """Objects of one body that are made safe while the next one is read; each is whole in the spool."""
 
 _STUDY_INSTANCE_UID = 0x0020000D
