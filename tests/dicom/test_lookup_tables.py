@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut
 from pydicom.uid import ImplicitVRLittleEndian
 
 from archive.dicom.errors import CannotRender
-from archive.dicom.pixels.lookup_tables import expand_segments, lookup_table, palette
+from archive.dicom.pixels.lookup_tables import expand_segments, lookup_table, palette, through_table
 from archive.dicom.pixels.pixel_description import describe
 from pixel_oracle import dicom_json, image
 
@@ -147,3 +149,23 @@ def test_empty_segments_are_refused() -> None:
     words = [0, 1, 7, *([2, 65535, 2 * (3 + 4 * 2000), 0] * 2000), *([0, 0] * 8000)]
     with pytest.raises(CannotRender):
         expand_segments(np.array(words, "<u2").tobytes(), 16, 65536)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16])
+@pytest.mark.parametrize("colours", [False, True])
+def test_a_table_changes_each_value_as_it_stands(dtype: type, colours: bool) -> None:
+    """Also the least and the greatest that there are, in more blocks than one, and in part of an array."""
+    ends = np.iinfo(dtype)
+    drawn = np.random.default_rng(7).integers(ends.min, ends.max, (300, 700), dtype=dtype, endpoint=True)
+    drawn[0, :2] = ends.min, ends.max
+
+    def change(values: NDArray[np.float64]) -> NDArray[Any]:
+        changed = np.asarray(values * 3 + 1, np.int32)
+        return np.stack([changed, -changed], axis=1) if colours else changed
+
+    for stored in (drawn, drawn[::2, 1:500], drawn[:1, :1], np.zeros((2, 2), dtype)):
+        found = through_table(stored, change)
+        assert found is not None
+        wanted = stored.astype(np.int32) * 3 + 1
+        assert np.array_equal(found, np.stack([wanted, -wanted], axis=2) if colours else wanted)
+    assert through_table(np.zeros((0, 4), dtype), change) is None

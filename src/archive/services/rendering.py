@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -50,7 +50,8 @@ _IMAGES = (Category.SINGLE_FRAME, Category.MULTI_FRAME)
 class Subject:
     """One instance as something to be rendered. `samples` are those of one frame; `document_type` is the media type of
     an encapsulated document or video, empty for one that must not go out; `annotations` are the keywords of
-    `annotation` that can be written on it. `refused` says why its frames cannot be pictures."""
+    `annotation` that can be written on it. `refused` says why its frames cannot be pictures. `metadata` is None where
+    there may be many subjects at a time."""
 
     instance: StoredInstance
     category: Category
@@ -59,6 +60,7 @@ class Subject:
     document_type: str = ""
     annotations: tuple[str, ...] = ()
     refused: str = ""
+    metadata: Metadata | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +108,21 @@ class Rendering:
 
     def subject(self, instance: StoredInstance, annotations: Sequence[str] = ()) -> Subject:
         """One instance. Raises NotFound."""
-        return self._subject(instance, self.metadata(instance), annotations)
+        metadata = self.metadata(instance)
+        return replace(self._subject(instance, metadata, annotations), metadata=metadata)
 
     def metadata(self, instance: StoredInstance) -> Metadata:
         """The DICOM JSON Model of one instance. Raises NotFound."""
         return self._retrieve.attributes(instance)
 
-    def picture(self, shown: Shown, media_type: str, appearance: Appearance) -> bytes:
-        """One frame as a picture. Raises NotFound, CannotRender, NotAcceptable, InvalidQuery."""
+    def picture(
+        self, shown: Shown, media_type: str, appearance: Appearance, known: Subject | None = None
+    ) -> bytes:
+        """One frame as a picture; `known` may be a subject that is this image. Raises NotFound, CannotRender,
+        NotAcceptable, InvalidQuery."""
         appearance.check_media_type(media_type)
-        image = self._opened(shown.instance, shown.under)
+        metadata = known.metadata if known is not None and known.instance == shown.instance else None
+        image = self._opened(shown.instance, shown.under, metadata)
         with closing(self._stored(image, [shown.frame], appearance)) as frames:
             made = self._made(image, next(frames), appearance)
         return pixel_data.encode(made, media_type, appearance.quality)
@@ -216,8 +223,10 @@ class Rendering:
             return 1
         return self._retrieve.number_of_frames(scope_of(instance))
 
-    def _opened(self, image: StoredInstance, under: StoredInstance | None) -> _Image:
-        metadata = self.metadata(image)
+    def _opened(
+        self, image: StoredInstance, under: StoredInstance | None, known: Metadata | None = None
+    ) -> _Image:
+        metadata = self.metadata(image) if known is None else known
         pixel_data.check(metadata, image.transfer_syntax_uid)
         return _Image(image, metadata, under, self.metadata(under) if under else {})
 

@@ -173,13 +173,15 @@ def _frames(
         return related(chosen.media_type, parts, warnings)
     one = shown[0]
     location = location or f"{url_of(asked, one.instance)}/frames/{one.frame}/rendered"
-    picture = _one(archive.rendering, one, chosen.media_type, wanted)
+    picture = _one(archive.rendering, one, chosen.media_type, wanted, subject)
     facts = (one.instance.sha256, str(one.frame), one.under.sha256 if one.under else "")
     return _answer(chosen, picture, _tag(asked, facts), (("Content-Location", location), *warnings))
 
 
-def _one(rendering: Rendering, shown: Shown, media_type: str, wanted: Appearance) -> Iterator[bytes]:
-    yield rendering.picture(shown, media_type, wanted)
+def _one(
+    rendering: Rendering, shown: Shown, media_type: str, wanted: Appearance, known: Subject
+) -> Iterator[bytes]:
+    yield rendering.picture(shown, media_type, wanted, known)
 
 
 def _whole(archive: Archive, asked: Asked, subject: Subject, wanted: Appearance) -> Answer:
@@ -211,7 +213,7 @@ def _whole(archive: Archive, asked: Asked, subject: Subject, wanted: Appearance)
     if chosen.media_type == ANIMATION:
         return _answer(chosen, archive.rendering.animation(subject, wanted, first_must=True), etag, headers)
     frame = representative_frame(archive.rendering.metadata(subject.instance), subject.number_of_frames)
-    picture = _one(archive.rendering, Shown(subject.instance, frame), chosen.media_type, wanted)
+    picture = _one(archive.rendering, Shown(subject.instance, frame), chosen.media_type, wanted, subject)
     return _answer(chosen, picture, etag, headers)
 
 

@@ -30,6 +30,7 @@ BulkDataURI."""
 
 _MOST_ENTRIES = 65536
 _MOST_BITS = 16
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,27 @@ class LookupTable:
 
 
 def through_table(stored: Array, change: Callable[[Array], Array]) -> Array | None:
-    """`change` of each stored value, worked out once for all values that there can be; None for values of
-    more than 16 bits. `change` takes float64 and may add a dimension."""
-    if stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:
+    """`change` of each stored value, worked out once for all values from the least to the greatest; None for values
+    of more than 16 bits. `change` takes float64 and may add a dimension."""
+    if stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2 or not stored.size:
         return None
+    least, greatest = stored.min(), stored.max()
+    every = np.arange(int(least), int(greatest) + 1, dtype=np.float64)
     unsigned = np.dtype(f"<u{stored.dtype.itemsize}")
-    every = np.arange(1 << (8 * unsigned.itemsize)).astype(unsigned).view(stored.dtype.newbyteorder("<"))
-    return np.asarray(np.take(change(every.astype(np.float64)), stored.view(unsigned), axis=0, mode="clip"))
+    place = stored.view(unsigned) - least.view(
+        unsigned
+    )  # modulo 2^16, which is the distance of signed values too
+    return _looked_up(np.asarray(change(every)), place)
+
+
+def _looked_up(table: Array, place: Array) -> Array:
+    """In blocks: numpy widens indices to 64 bits, of a whole frame to memory that the kernel would have to give."""
+    flat = place.reshape(-1)
+    found = np.empty((flat.size, *table.shape[1:]), table.dtype)
+    for start in range(0, flat.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        np.take(table, flat[block], axis=0, out=found[block], mode="clip")
+    return found.reshape(*place.shape, *table.shape[1:])
 
 
 def lookup_table(item: Metadata, description: PixelDescription) -> LookupTable | None:
