@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from functools import partial
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from archive.dicom.instance import Level, Scope
 from archive.dicom.query import Match, Matching, Query, Range, SingleValue, UIDList, Wildcard
-from archive.index import deletions, matching, schema
+from archive.index import deletions, matching, migrate, schema
 from archive.index.database import Database
 from archive.services.search import Search
 from instances_made import instance, new_uid, store
@@ -114,6 +116,30 @@ def test_a_series_that_goes_to_another_study_takes_its_modality_along(database: 
     )
     database.write(lambda connection: connection.execute(statement).close())
     check_kept(database)
+
+
+def test_an_index_of_the_version_before_is_looked_through(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'index.sqlite'}")
+    with engine.begin() as connection:
+        command.upgrade(migrate._config(connection), "0014")
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        for level in ("patient", "study", "series"):
+            rows = [row(tables.tables[level], key) for key in range(1, 30)]
+            connection.execute(sa.insert(tables.tables[level]), rows)
+    engine.dispose()
+    database = Database.in_file(tmp_path / "index.sqlite")
+    database.migrate()
+    check_kept(database)
+    query = Query(Level.STUDY, keys(ModalitiesInStudy=SingleValue("7"), PatientName=Wildcard("*7")))
+    with database.read() as connection:
+        assert matching.keys(connection, query) == [7]
+    database.close()
+
+
+def row(table: sa.Table, key: int) -> dict[str, object]:
+    """Every column has its key, as text or number."""
+    return {column.name: key if column.type.python_type is int else str(key) for column in table.columns}
 
 
 def delete(database: Database, study: str, *series: str) -> None:

@@ -23,7 +23,7 @@ from archive.dicom.matching import projection
 from archive.dicom.query import Match, Path, Query
 from archive.index import kept
 from archive.index.schema import instance, instance_detail, patient, series, study
-from archive.index.sql import distinct_texts
+from archive.index.sql import distinct_texts, either
 
 MAXIMUM_MEMBER = 1 << 16
 """Bytes of JSON of one attribute from the metadata: longer single values are no part of the metadata either."""
@@ -161,7 +161,7 @@ def _computed_column(attribute: Attribute, level: Level) -> sa.ColumnElement[Any
     inner = series.alias()
     if attribute.keyword == "ModalitiesInStudy":
         listed = sa.select(distinct_texts(inner.c.Modality)).where(inner.c.study_id == study.c.id)
-        return listed.correlate(study).scalar_subquery()
+        return either(study.c.modalities, listed.correlate(study).scalar_subquery())
     if attribute.keyword == "SOPClassesInStudy":
         within = instance.alias()
         joined = sa.and_(within.c.series_id == inner.c.id, inner.c.study_id == study.c.id)
@@ -186,7 +186,8 @@ def _of_patient(attribute: Attribute, level: Level) -> sa.ColumnElement[Any]:
 
 def _computed_member(attribute: Attribute, value: Any) -> dict[str, Any]:
     if attribute.keyword in ("ModalitiesInStudy", "SOPClassesInStudy"):
-        values = sorted(filter(None, orjson.loads(value or "[]")))
+        listed = value.split("\\") if value and value[0] == "\\" else orjson.loads(value or "[]")
+        values = sorted(filter(None, listed))
     else:
         values = [int(value) if attribute.vr == "IS" else value]
     return {attribute.tag_hex: {"vr": attribute.vr, "Value": values}} if values else {}

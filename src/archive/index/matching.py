@@ -156,7 +156,7 @@ def _last_keys(connection: Connection, query: Query, statement: sa.Select[Any], 
 
 def batch_size(query: Query) -> int:
     """How many answers to read together: few where each brings its metadata along."""
-    return BATCH_WITH_METADATA if needs_metadata(query) else BATCH
+    return _answering(query).batch_size
 
 
 def find(connection: Connection, query: Query, keys: Sequence[int]) -> Iterator[Match]:
@@ -175,6 +175,7 @@ class _Answering:
 
     statement: Prepared
     assemble: Callable[[int, Sequence[Any]], Match]
+    batch_size: int
 
 
 def _answering(query: Query) -> _Answering:
@@ -197,7 +198,8 @@ def _answering(query: Query) -> _Answering:
 def _remembered(kind: Query) -> _Answering:
     planned, key = plan(kind), _KEY[kind.level]
     statement = sa.select(key, *planned.columns).select_from(_rows(kind.level, sa.join))
-    return _Answering(Prepared(statement.where(among_keys(key, "keys"))), planned.assemble)
+    size = BATCH_WITH_METADATA if needs_metadata(kind) else BATCH
+    return _Answering(Prepared(statement.where(among_keys(key, "keys"))), planned.assemble, size)
 
 
 def count(connection: Connection, query: Query) -> int:

@@ -105,6 +105,11 @@ def not_by_index(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return _NotByIndex(column)
 
 
+def either(sqlite: sa.ColumnElement[Any], postgresql: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """What is asked of the one engine and of the other."""
+    return _Either(sqlite, postgresql)
+
+
 def distinct_texts(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     """An aggregate: the distinct values of a text column as a JSON array; NULL or empty when there is none."""
     return _DistinctTexts(column)
@@ -183,6 +188,22 @@ def _not_by_index_sqlite(element: _NotByIndex, compiler: SQLCompiler, **kwargs: 
 @compiles(_NotByIndex, "postgresql")
 def _not_by_index_postgresql(element: _NotByIndex, compiler: SQLCompiler, **kwargs: Any) -> str:
     return str(compiler.process(element.clauses, **kwargs))
+
+
+class _Either(FunctionElement[Any]):
+    inherit_cache = True
+
+
+@compiles(_Either, "sqlite")
+def _either_sqlite(element: _Either, compiler: SQLCompiler, **kwargs: Any) -> str:
+    of_sqlite, _ = element.clauses
+    return str(compiler.process(of_sqlite, **kwargs))
+
+
+@compiles(_Either, "postgresql")
+def _either_postgresql(element: _Either, compiler: SQLCompiler, **kwargs: Any) -> str:
+    _, of_postgresql = element.clauses
+    return str(compiler.process(of_postgresql, **kwargs))
 
 
 class _DistinctTexts(FunctionElement[str]):
