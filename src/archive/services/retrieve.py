@@ -67,6 +67,16 @@ class Retrieve:
             raise self.missing(scope)
         return found[0]
 
+    def framed(self, scope: Scope) -> tuple[StoredInstance, FrameTable]:
+        """The one instance that the scope means, and where its frames lie. Raises NotFound, also when it has no pixel
+        data, Gone."""
+        with self._database.read() as connection:
+            found = instances.instances(connection, scope)
+            packed = instances.frame_table(connection, found[0]) if len(found) == 1 else b""
+        if len(found) != 1:
+            raise self.missing(scope)
+        return found[0], _unpacked(packed)
+
     def missing(self, scope: Scope) -> NotFound:
         """What to raise when a scope holds nothing: Gone if it was deleted, else NotFound."""
         with self._database.read() as connection:
@@ -93,8 +103,7 @@ class Retrieve:
     def frames(self, scope: Scope, numbers: Sequence[int]) -> Frames:
         """These frames (1 is the first) of one instance. Raises NotFound before the first byte is read, and
         NotAcceptable for frames of a deflated object all out of order."""
-        instance = self.instance(scope)
-        table = self.frame_table(instance)
+        instance, table = self.framed(scope)
         for number in numbers:
             table.ranges(number)
         syntax = transfer_syntax(instance.transfer_syntax_uid)
@@ -158,10 +167,7 @@ class Retrieve:
 
     def frame_table(self, instance: StoredInstance) -> FrameTable:
         """Where the frames of an instance lie. Raises NotFound when it has no pixel data."""
-        packed = self._packed_frame_table(instance)
-        if not packed:
-            raise NotFound("this instance has no pixel data, so it has no frames")
-        return FrameTable.unpack(packed)
+        return _unpacked(self._packed_frame_table(instance))
 
     def _packed_frame_table(self, instance: StoredInstance) -> bytes:
         with self._database.read() as connection:
@@ -170,3 +176,9 @@ class Retrieve:
     def _read(self, instance: StoredInstance, value: BulkValue, offset: int, length: int) -> Iterator[bytes]:
         with self.open(instance) as blob:
             yield from DataSet(blob, instance).pieces(value, offset, length)
+
+
+def _unpacked(packed: bytes) -> FrameTable:
+    if not packed:
+        raise NotFound("this instance has no pixel data, so it has no frames")
+    return FrameTable.unpack(packed)

@@ -50,8 +50,7 @@ def frame_numbers(text: str) -> list[int]:
 def frames(archive: Archive, asked: Asked) -> Answer:
     """These frames, in this order. Raises NotFound, NotAcceptable, InvalidQuery, InvalidUID."""
     numbers = frame_numbers(asked.path["frames"])
-    instance = archive.retrieve.instance(scope_of(asked))
-    table = archive.retrieve.frame_table(instance)
+    instance, table = archive.retrieve.framed(scope_of(asked))
     _check(numbers, table)
     kinds = (True, False) if len(numbers) == 1 else (True,)
     form = pixel_forms.choose(archive, asked, instance, table, kinds, kinds)

@@ -53,6 +53,7 @@ class Surroundings:
         self._app = app
         self._cors = cors
         self._loopback_only = loopback_only
+        self._told = structlog.get_logger().bind()  # at each call it would be made anew
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = perf_counter()
@@ -70,7 +71,10 @@ class Surroundings:
         except Exception as raised:  # noqa: BLE001  one of the three places where everything is caught
             await _failed(_unwrapped(raised), scope, sending)
         finally:
-            _count(scope, sending.status, perf_counter() - begun)
+            seconds = perf_counter() - begun
+            _count(scope, sending.status, seconds)
+            told = {"method": scope.get("method"), "status": sending.status, "seconds": round(seconds, 4)}
+            self._told.debug("request", route=_route(scope), **told)
 
     def _refused(self, hosts: list[bytes]) -> Answer | None:
         """What Host headers get that are no host, or not ours.
@@ -172,4 +176,3 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
     if status == SWITCHING:
         return  # how long somebody listened says nothing about us
     metrics.SECONDS.labels(route).observe(seconds)
-    log.debug("request", route=route, method=method, status=status, seconds=round(seconds, 4))
