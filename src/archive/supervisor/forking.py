@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -44,7 +45,8 @@ def _begin(name: str, work: Callable[[], None]) -> None:
     for each in _OF_THE_SUPERVISOR:
         signal.signal(each, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _OF_THE_SUPERVISOR)
-    Path("/proc/self/comm").write_text(f"archive-{name}"[:15])
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(f"archive-{name}"[:15])
     try:
         work()
     except Exception:  # noqa: BLE001 - multiprocessing would print its text, which may name a patient
