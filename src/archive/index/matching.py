@@ -74,6 +74,8 @@ def page(connection: Connection, query: Query) -> Page:
     known = facts(connection, query)
     where = list(conditions(query, known))
     total = _count(connection, query, where) if _is_counted_first(query, known) else None
+    if total is not None and query.offset >= total:
+        return Page([], 0)
     found = _keys(connection, query, where, _way(query, known, total))
     if len(found) != query.limit:
         return Page(found, 0)
