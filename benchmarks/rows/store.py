@@ -5,7 +5,6 @@ After each measurement, outside its time, the server is asked whether it has the
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,7 +57,6 @@ class CStore:
         folder = stage.scratch / f"storescp-{time.monotonic_ns()}"
         with floors.storescp(folder, nodelay=not self.stock) as port:
             seconds = dcmtk.store([folder for _, folder in sent], port, floors.STORESCP_AE_TITLE, self.stock)
-        shutil.rmtree(folder)
         return {RATE: [sum(series.count for series, _ in sent) / seconds]}
 
     def copied(self, stage: Stage, number: int) -> Samples:
@@ -67,7 +65,6 @@ class CStore:
         folder = stage.scratch / f"copy-{time.monotonic_ns()}"
         tasks = [_copier(source, folder / str(each)) for each, (_, source) in enumerate(sent)]
         seconds = together.run(tasks).seconds
-        shutil.rmtree(folder)
         return {RATE: [sum(series.count for series, _ in sent) / seconds]}
 
 
