@@ -65,6 +65,9 @@ def test_a_killed_worker_is_replaced_and_its_port_never_closes(start_archive: St
     assert server.log.count("worker ended") == 2
 
 
+MANY = 40
+
+
 def sockets(pid: int) -> int:
     """How many a process has."""
     links = (os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink())
@@ -86,12 +89,13 @@ def test_connections_spread_evenly_over_the_workers(start_archive: StartArchive,
     before = {pid: sockets(pid) for pid in server.worker_pids(door)}
     port = server.http_port if door == "http" else server.dimse_port
     with contextlib.ExitStack() as stack:
-        for _ in range(4):
+        for number in range(1, MANY + 1):
             stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENT_SECONDS))
-        deadline = time.monotonic() + PATIENT_SECONDS
-        while sum(held := held_more(server, door, before)) < 4:
-            assert time.monotonic() < deadline
-        assert held == [2, 2]
+            deadline = time.monotonic() + PATIENT_SECONDS
+            while sum(held := held_more(server, door, before)) < number:
+                assert time.monotonic() < deadline
+        # On a busy machine one that is late loses a connection to the other, and has the next one for it.
+        assert max(held) - min(held) <= 4, held
 
 
 def test_a_worker_that_stands_still_keeps_no_connection_from_the_other(start_archive: StartArchive) -> None:
