@@ -214,7 +214,7 @@ def test_a_message_of_any_number_of_empty_frames(agent: Agent) -> None:
 def open_protocol() -> EventProtocol:
     """What serves the one connection that is open."""
     [found] = [
-        one for one in gc.get_objects() if isinstance(one, EventProtocol) and not one.transport.is_closing()
+        one for one in gc.get_objects() if type(one) is EventProtocol and not one.transport.is_closing()
     ]
     return found
 
