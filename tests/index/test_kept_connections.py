@@ -92,6 +92,27 @@ def test_one_that_failed_is_not_lent_again_in_its_transaction(path: Path) -> Non
     here.close()
 
 
+def test_one_that_cannot_be_rolled_back_is_not_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one that writes: without it nothing would ever be stored again."""
+    here = Database.in_file(path)
+
+    def fails(_: Connection) -> None:
+        raise sa.exc.OperationalError("ROLLBACK", None, Exception("disk I/O error"))
+
+    add(here, "A")
+    with monkeypatch.context() as patched:
+        patched.setattr(sa.Connection, "rollback", fails)
+        for _ in range(3):
+            with pytest.raises(OutOfResources), here.read() as connection:
+                connection.execute(NAMES)
+    kept = here._connections
+    assert isinstance(kept, kept_connections.KeptConnections)
+    assert kept.engine.pool.checkedout() == len(kept._idle)  # type: ignore[attr-defined]
+    add(here, "B")
+    assert names(here) == ["A", "B"]
+    here.close()
+
+
 def test_no_more_than_some_stay_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_connections, "MOST_IDLE", 2)
     engine = sa.create_engine(f"sqlite:///{path}")

@@ -35,6 +35,7 @@ class KeptConnections:
             file, connection = self._take()
             try:
                 yield connection
+                connection.rollback()  # nothing, where all was committed
             except BaseException:
                 connection.close()
                 raise
@@ -62,8 +63,6 @@ class KeptConnections:
         return file, self.engine.connect()
 
     def _give_back(self, file: tuple[int, int], connection: sa.Connection) -> None:
-        if connection.in_transaction():
-            connection.rollback()
         if self._closed or len(self._idle) >= MOST_IDLE:
             connection.close()
         else:
