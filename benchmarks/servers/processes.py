@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _RESET_PEAK = "5"
 """For /proc/PID/clear_refs: VmHWM begins anew at what is resident now (proc(5))."""
+_BETWEEN_LOOKS = 0.25
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Memory:
-    """Bytes. `together` adds up all processes, so pages that they share count more than once; `largest` is that of
-    the largest process."""
+    """Bytes. `together` adds up all processes, a page that several share once (Pss, proc(5)); `largest` is what is
+    resident in the largest process, with all that it shares."""
 
     together: int
     largest: int
@@ -39,31 +42,52 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def reset_peaks(pid: int) -> None:
-    """Let VmHWM of all processes below begin anew."""
+def resident(pid: int) -> Memory:
+    """What is in memory now."""
+    processes = tree(pid)
+    return Memory(sum(map(_share, processes)), max(_status(each, "VmRSS") for each in processes))
+
+
+@contextmanager
+def peak(pid: int) -> Iterator[Memory]:
+    """The most that is in memory within the block, known at its end: `together` as seen several times a second,
+    `largest` as the kernel has noted it."""
     for each in tree(pid):
         with suppress(FileNotFoundError, ProcessLookupError):
             Path(f"/proc/{each}/clear_refs").write_text(_RESET_PEAK)
+    most, ended = Memory(0, 0), threading.Event()
+
+    def look() -> None:
+        most.together = max(most.together, sum(map(_share, tree(pid))))
+
+    def watch() -> None:
+        while not ended.wait(_BETWEEN_LOOKS):
+            look()
+
+    look()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        ended.set()
+        watcher.join()
+        look()
+        most.largest = max(_status(each, "VmHWM") for each in tree(pid))
 
 
-def peak(pid: int) -> Memory:
-    """The most that was resident since `reset_peaks`."""
-    return _memory(pid, "VmHWM")
-
-
-def resident(pid: int) -> Memory:
-    """What is resident now."""
-    return _memory(pid, "VmRSS")
-
-
-def _memory(pid: int, field: str) -> Memory:
-    values = [_status(each, field) for each in tree(pid)]
-    return Memory(sum(values), max(values))
+def _share(pid: int) -> int:
+    return _value(Path(f"/proc/{pid}/smaps_rollup"), "Pss")
 
 
 def _status(pid: int, field: str) -> int:
+    return _value(Path(f"/proc/{pid}/status"), field)
+
+
+def _value(path: Path, field: str) -> int:
+    """Bytes; 0 of a process that has ended."""
     try:
-        text = Path(f"/proc/{pid}/status").read_text()
+        text = path.read_text()
     except OSError:
         return 0
     found = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
