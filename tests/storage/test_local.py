@@ -71,6 +71,52 @@ def test_the_bytes_are_synced_before_the_name_and_the_name_before_it_counts(
     assert calls[1:] == ["link .part", f"fsync {second}"]
 
 
+def test_together_every_byte_is_synced_before_a_name_and_the_names_before_they_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: list[str]
+) -> None:
+    monkeypatch.setattr(local, "BLOBS_PER_FOLDER", 2)
+    store = LocalStore(tmp_path / "data")
+    writers = [store.create() for _ in range(3)]
+    for writer in writers:
+        writer.write(CONTENT[:1000])
+    calls.clear()
+    assert store.publish_all(writers) == [None] * 3
+    assert [call.endswith(".part") and call.startswith("fsync ") for call in calls[:3]] == [True] * 3
+    assert calls[3:6] == ["link .part"] * 3
+    assert sorted(calls[6:]) == sorted({f"fsync {writer.key.split('/')[1]}" for writer in writers})
+
+
+@pytest.mark.parametrize("name", ["write", "fsync", "link"])
+@pytest.mark.parametrize("nth", range(3))
+def test_what_fails_together_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, nth: int
+) -> None:
+    store = LocalStore(tmp_path)
+    writers = [store.create() for _ in range(3)]
+    for writer in writers:
+        writer.write(b"some")
+    with monkeypatch.context() as patched:
+        fail_at(patched, name, nth, errno.EIO)
+        faults = store.publish_all(writers)
+    assert [fault is None for fault in faults] == [number != nth for number in range(3)]
+    writers[nth].discard()
+    assert sorted(store.keys()) == sorted(writer.key for writer in writers if writer is not writers[nth])
+    assert store.sweep(0) == 0
+
+
+def test_a_folder_that_is_not_synced_fails_all_that_are_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(tmp_path)
+    writers = [store.create() for _ in range(3)]
+    with monkeypatch.context() as patched:
+        fail_at(patched, "fsync", 3, errno.EIO)
+        assert all(store.publish_all(writers))
+    for writer in writers:
+        writer.discard()
+    assert not files(tmp_path)
+
+
 def test_the_roots_folders_are_durable(tmp_path: Path, calls: list[str]) -> None:
     LocalStore(tmp_path / "a" / "b")
     assert calls == [f"fsync {tmp_path.name}", "fsync a", "fsync b", "fsync b"]

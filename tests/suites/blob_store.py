@@ -88,6 +88,21 @@ class BlobStoreSuite:
         with store.open(writer.key) as blob:
             assert blob.read(0, 9) == b"some more"
 
+    @pytest.mark.parametrize("count", [0, 1, 5])
+    def test_several_are_published_together(self, store: BlobStore, count: int) -> None:
+        writers = [store.create() for _ in range(count)]
+        for number, writer in enumerate(writers):
+            writer.write(bytes([number]) * 300_000)
+        assert store.publish_all(writers) == [None] * count
+        assert sorted(store.keys()) == sorted(writer.key for writer in writers)
+        for number, writer in enumerate(writers):
+            with store.open(writer.key) as blob:
+                assert blob.read(0, blob.length) == bytes([number]) * 300_000
+        assert store.sweep(0) == 0
+        for writer in writers:
+            writer.discard()
+        assert list(store.keys()) == []
+
     def test_discard_leaves_nothing(self, store: BlobStore) -> None:
         unpublished, published = store.create(), store.create()
         unpublished.write(CONTENT)

@@ -6,8 +6,10 @@ A key is made by the store, is never reused and never comes from a value in an o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
+
+from archive.dicom.errors import OutOfResources
 
 
 class BlobWriter(Protocol):
@@ -72,6 +74,10 @@ class BlobStore(Protocol):
 
     def create(self) -> BlobWriter:
         """A writer under a fresh key. Raises OutOfResources."""
+
+    def publish_all(self, writers: Sequence[BlobWriter]) -> list[OutOfResources | None]:
+        """What `publish` does, for several writers of this store in less time; for each what went wrong, if anything.
+        One that failed takes no other with it, unless they share what failed."""
 
     def open(self, key: str) -> Blob:
         """Raises NotFound."""
