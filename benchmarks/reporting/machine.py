@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +39,15 @@ def machine(folder: Path) -> Machine:
         memory_gigabytes=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         kernel=platform.release(),
         filesystem=_said("findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(folder)),
-        python=platform.python_version(),
+        python=_python(),
         dcmtk=dcmtk.version(),
         commit=_commit(),
     )
+
+
+def _python() -> str:
+    """Its version, and whether it is the one that the distribution has built."""
+    return platform.python_version() + (" of the system" if sys.base_prefix == "/usr" else "")
 
 
 def _commit() -> str:
