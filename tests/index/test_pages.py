@@ -118,6 +118,34 @@ def test_a_series_that_goes_to_another_study_takes_its_modality_along(database: 
     check_kept(database)
 
 
+def test_a_study_of_many_series_goes_without_a_look_at_all_of_them_for_each(database: Database) -> None:
+    steps = {number: steps_to_delete(database, number) for number in (150, 600)}
+    assert not steps[150] or steps[600] < 7 * steps[150]
+
+
+def steps_to_delete(database: Database, number: int) -> int:
+    """Steps of SQLite's machine, in hundreds; 0 on PostgreSQL."""
+    study = new_uid()
+    store(database, *(instance(study, PatientID="1", Modality="SR") for _ in range(number)))
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    def change(connection: sa.Connection) -> None:
+        driver = connection.connection.driver_connection
+        if connection.dialect.name == "sqlite":
+            driver.set_progress_handler(step, 100)
+        deletions.delete(connection, Scope(study_instance_uids=(study,)))
+        if connection.dialect.name == "sqlite":
+            driver.set_progress_handler(None, 0)
+
+    database.write(change)
+    check_kept(database)
+    return steps
+
+
 def test_an_index_of_the_version_before_is_looked_through(tmp_path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'index.sqlite'}")
     with engine.begin() as connection:
