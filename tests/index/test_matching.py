@@ -178,6 +178,7 @@ def test_modalities_in_study(database: Database) -> None:
     assert found_ids(database, ModalitiesInStudy=SingleValue("CT")) == ["1"]
     assert found_ids(database, ModalitiesInStudy=UIDList(("MR", "SR"))) == ["1", "2"]
     assert found_ids(database, ModalitiesInStudy=Wildcard("?R")) == ["1", "2"]
+    assert found_ids(database, ModalitiesInStudy=SingleValue("CT\\SR")) == []
     assert found_ids(database, SOPClassesInStudy=SingleValue(MR)) == ["2"]
     by_id = {values(match, "PatientID")[0]: match for match in find(database, Query(Level.STUDY))}
     assert values(by_id["1"], "ModalitiesInStudy") == ["CT", "SR"]

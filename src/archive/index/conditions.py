@@ -247,7 +247,8 @@ def _codes(attribute: Attribute, matching: Matching) -> list[str]:
     if attribute.keyword == "ModalitiesInStudy" and isinstance(matching, SingleValue | UIDList):
         values = (matching.value,) if isinstance(matching, SingleValue) else matching.values
     codes = [terms.text(value) for value in values if value.strip(" ")]
-    return codes if len(codes) <= FEW_CODES else []
+    # A backslash stands between the modalities of a study: with one, a code would be looked for across two of them.
+    return codes if len(codes) <= FEW_CODES and not any("\\" in code for code in codes) else []
 
 
 def _has_modality(codes: list[str]) -> Condition:
