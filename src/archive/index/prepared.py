@@ -37,10 +37,7 @@ class Prepared:
 
     def row(self, connection: sa.Connection, values: Mapping[str, Any] = _NOTHING) -> tuple[Any, ...] | None:
         """The first row of its answer, if it has any."""
-        if connection.dialect.name != "sqlite":
-            found = connection.execute(self._statement, values).first()
-            return None if found is None else tuple[Any, ...](found)
-        return next(iter(self._run(connection, values).fetchall()), None)
+        return next(iter(self.rows(connection, values)), None)
 
     def rows(
         self, connection: sa.Connection, values: Mapping[str, Any] = _NOTHING
