@@ -20,11 +20,15 @@ from archive.dicom.errors import ArchiveError, ConfigurationError, OutcomeUnknow
 from archive.index import ae_titles, schema
 from archive.index.database import Connection, Database
 from archive.index.kept_connections import KeptConnections
+from archive.index.prepared import Prepared
 from archive.index.recording import Outcome
 from archive.security.ae_titles import AETitle
 from instances_made import instance, new_uid, store
 from suites.postgresql import Server
 from suites.sqlite import migrated_sqlite
+
+
+OVERFLOW = "abs(-9223372036854775807 - length(CAST(1 AS text)))"
 
 
 def add(title: str) -> Callable[[Connection], str]:
@@ -342,3 +346,11 @@ def test_changes_that_deadlock_are_run_again(postgresql_url: str) -> None:
 def test_all_errors_are_ours(database: Database) -> None:
     with pytest.raises(ArchiveError), database.read() as connection:
         connection.execute(sa.text("SELECT nonsense"))
+
+
+def test_an_error_between_two_rows_is_adapted_like_any_other(database: Database) -> None:
+    """The first step succeeds, the second overflows."""
+    rows = sa.union_all(sa.select(sa.literal_column("1")), sa.select(sa.literal_column(OVERFLOW)))
+    for ask in (Prepared(rows).row, Prepared(rows).rows):
+        with pytest.raises(OutOfResources), database.read() as connection:
+            ask(connection)
