@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
@@ -20,12 +21,13 @@ import structlog
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
-from archive.dicom.errors import ConfigurationError, OutOfResources
+from archive.dicom.errors import ConfigurationError, OutcomeUnknown, OutOfResources
 from archive.index import transactions
 from archive.index.group_commit import GroupWriter
 from archive.index.kept_connections import KeptConnections, file_at
 from archive.index.prepared import at_driver
 from archive.index.schema import ae_title
+from archive.index.settled import Settled
 from archive.index.transactions import Raced as Raced
 
 T = TypeVar("T")
@@ -86,6 +88,11 @@ class Database:
         """
         return self._writer.write(change)
 
+    def write_each(self, changes: Sequence[Callable[[Connection], T]]) -> list[Settled[T]]:
+        """The same for several, in their order and in as few transactions as it takes: what came of each, which fails
+        with no other unless its transaction does."""
+        return self._writer.write_each(changes) if changes else []
+
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for questions: never blocks a writer, but is one of few, so nobody waits for others within the
@@ -135,6 +142,8 @@ class Writer(Protocol):
 
     def write(self, change: Callable[[Connection], T]) -> T: ...
 
+    def write_each(self, changes: Sequence[Callable[[Connection], T]]) -> list[Settled[T]]: ...
+
     def close(self) -> None: ...
 
 
@@ -153,6 +162,20 @@ class SessionWriter:
             except Raced:
                 continue
         raise OutOfResources("the index is too busy with the same patient, study or series")
+
+    def write_each(self, changes: Sequence[Callable[[Connection], T]]) -> list[Settled[T]]:
+        """Where one change fails, or others are in the way, nothing is done, and each is run in a transaction of its
+        own."""
+        if len(changes) > 1:
+            try:
+                with transactions.adapted():
+                    done = self._attempt(lambda connection: [change(connection) for change in changes])
+                return [Settled((result,)) for result in done]
+            except OutcomeUnknown as error:
+                return [Settled((), error)] * len(changes)
+            except Exception as error:  # noqa: BLE001 - raised again by the change that it is about
+                _log.debug("index_changes_run_apart", reason=type(error).__name__)
+        return [Settled.of(partial(self.write, change)) for change in changes]
 
     def close(self) -> None:
         """The engine is the database's."""

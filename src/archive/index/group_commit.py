@@ -1,6 +1,7 @@
 """Group commit for SQLite: callers that come together share one transaction.
 
-The first leads and runs what has queued up, so that none fails with another; the others wait for it. Processes take
+The first leads and runs what has queued up, so that none fails with another; the others wait for it. A caller may
+bring several changes, which stay together and have each its own fate all the same. Processes take
 turns by a lock on a file beside the database, because SQLite's own busy handler sleeps up to 0.8 s under contention
 and the lock hands over at once.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -20,32 +21,40 @@ from sqlalchemy.exc import OperationalError
 
 from archive.index import transactions
 from archive.index.kept_connections import KeptConnections
+from archive.index.settled import Settled
 
 T = TypeVar("T")
 
 
-class _Ticket(Generic[T]):
-    """A change in the queue, and what became of it."""
+class _Change(Generic[T]):
+    """A change, and what became of it."""
 
     def __init__(self, change: Callable[[sa.Connection], T]) -> None:
-        self.change = change
-        self.woken: SimpleQueue[None] = SimpleQueue()
-        self.done = False
+        self._change = change
+        self._results: tuple[T, ...] = ()
         self.error: BaseException | None = None
-        self._results: list[T] = []
 
     def run(self, connection: sa.Connection) -> None:
-        self._results = [self.change(connection)]
+        self._results = (self._change(connection),)
+
+    @property
+    def settled(self) -> Settled[T]:
+        return Settled(self._results, self.error)
+
+
+class _Ticket(Generic[T]):
+    """The changes of one caller in the queue."""
+
+    def __init__(self, changes: Sequence[Callable[[sa.Connection], T]]) -> None:
+        self.changes = [_Change(change) for change in changes]
+        self.woken: SimpleQueue[None] = SimpleQueue()
+        self.done = False
 
     def finish(self, error: BaseException | None = None) -> None:
-        self.error = self.error or error
+        for change in self.changes:
+            change.error = change.error or error
         self.done = True
         self.woken.put(None)
-
-    def result(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self._results[0]
 
 
 class GroupWriter:
@@ -60,12 +69,17 @@ class GroupWriter:
 
     def write(self, change: Callable[[sa.Connection], T]) -> T:
         """Run the change, alone or with others; its result once that is durable."""
-        ticket = _Ticket(change)
+        (settled,) = self.write_each((change,))
+        return settled.result()
+
+    def write_each(self, changes: Sequence[Callable[[sa.Connection], T]]) -> list[Settled[T]]:
+        """Run the changes in their order, alone or with others; what came of each once that is durable."""
+        ticket = _Ticket(changes)
         if not self._enqueue(ticket):
             ticket.woken.get()
         if not ticket.done:
             self._lead()
-        return ticket.result()
+        return [change.settled for change in ticket.changes]
 
     def close(self) -> None:
         """Give the connection back."""
@@ -86,7 +100,7 @@ class GroupWriter:
         try:
             with transactions.adapted(), self._turnstile, self._connections.one() as connection:
                 group = self._take_queue()
-                _commit_group(connection, group)
+                _commit_group(connection, [change for ticket in group for change in ticket.changes])
                 committed = True
         except BaseException as caught:  # noqa: BLE001 - raised to every caller of the group
             error = transactions.unless(committed, caught)
@@ -108,13 +122,13 @@ class GroupWriter:
                 self._led = False
 
 
-def _commit_group(connection: sa.Connection, group: list[_Ticket[Any]]) -> None:
+def _commit_group(connection: sa.Connection, group: list[_Change[Any]]) -> None:
     """All changes, one after the other. Where one fails, all of it is undone and done again, each in a savepoint: these
     cost more than a tenth of what a small object takes, and hardly any change fails."""
     try:
         with transactions.adapted_unless_operational():
-            for ticket in group:
-                ticket.run(connection)
+            for change in group:
+                change.run(connection)
     except OperationalError:
         raise
     except BaseException as error:  # noqa: BLE001 - raised in its caller's thread
@@ -126,17 +140,17 @@ def _commit_group(connection: sa.Connection, group: list[_Ticket[Any]]) -> None:
     transactions.commit(connection)
 
 
-def _run_apart(connection: sa.Connection, group: list[_Ticket[Any]]) -> None:
+def _run_apart(connection: sa.Connection, group: list[_Change[Any]]) -> None:
     """Each change in a savepoint. An OperationalError (disk full, I/O) may have undone the whole transaction: it ends
     the group."""
-    for ticket in group:
+    for change in group:
         try:
             with transactions.adapted_unless_operational(), connection.begin_nested():
-                ticket.run(connection)
+                change.run(connection)
         except OperationalError:
             raise
         except BaseException as error:  # noqa: BLE001 - raised in its caller's thread
-            ticket.error = error
+            change.error = error
 
 
 class _Turnstile:
