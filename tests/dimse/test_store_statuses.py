@@ -198,7 +198,7 @@ def test_a_fault_of_ours_is_0110(send: Send, door: Door, tmp_path: Path, monkeyp
     def fails(*_: Any) -> None:
         raise RuntimeError("PatientName is Doe^Jane")
 
-    monkeypatch.setattr("archive.services.ingest.Reception._decide", fails)
+    monkeypatch.setattr("archive.services.arrivals.Arrival.judge", fails)
     path = tmp_path / "object.dcm"
     path.write_bytes(part10(ct()))
     heard = send(door, path)

@@ -13,7 +13,7 @@ from archive.dicom.errors import Gone, InstanceConflict, NotFound
 from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.index import outbox
 from archive.jobs import worker
-from archive.services.ingest import Reception
+from archive.services.arrivals import Arrival
 from archive.services.receipts import Receipt
 from objects import part10, secondary_capture
 
@@ -84,15 +84,15 @@ def test_other_content_stored_amid_a_re_send_is_no_success(
     data_set.PatientID = "another"
     other = part10(data_set)
     store(archive, mine)
-    check = Reception._check_bytes
+    check = Arrival._check_bytes
 
-    def interrupted(self: Reception, stored: StoredInstance) -> None:
+    def interrupted(self: Arrival, stored: StoredInstance) -> None:
         check(self, stored)
         monkeypatch.undo()
         archive.deletion.delete(Scope((data_set.StudyInstanceUID,)))
         store(archive, other)
 
-    monkeypatch.setattr(Reception, "_check_bytes", interrupted)
+    monkeypatch.setattr(Arrival, "_check_bytes", interrupted)
     with pytest.raises(InstanceConflict):
         store(archive, mine)
     run_all_jobs(archive)

@@ -13,36 +13,27 @@ object is recognised although the moment of coercion is in the stored one. What 
 
 Where something is in an object's way, `duplicates` says what becomes of it. The order is the same then: bytes that are
 kept aside are published before the one transaction that enters the record of them, and what they replace stays where
-it is.
+it is. Objects that have come together take the last steps together (`arrivals`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from archive.dicom import part10
-from archive.dicom.errors import (
-    InstanceConflict,
-    NotFound,
-    ObjectTooLarge,
-    OutcomeUnknown,
-    OutOfResources,
-)
-from archive.dicom.instance import Form, Instance, Source, StoredInstance
+from archive.dicom.errors import InstanceConflict, ObjectTooLarge
+from archive.dicom.instance import Form, Instance, Source
 from archive.dicom.reading.reader import WANTED, DataSetReader
 from archive.dicom.writing.coercion import Coercer
-from archive.index import conflicts, instances, recording
-from archive.index.conflicts import Conflict
-from archive.index.correction_rules import Outdated
 from archive.index.database import Database
 from archive.index.recording import Outcome
-from archive.services import duplicates, rejecting, shaping
+from archive.index.settled import Settled
+from archive.services import arrivals, rejecting
+from archive.services.arrivals import Arrival
 from archive.services.coercing import NOTHING, Coercions
-from archive.services.duplicates import REASONS, Fate, Incoming, Policy
+from archive.services.duplicates import REASONS, Fate, Policy
 from archive.services.late_arrivals import LateArrivals
 from archive.services.receipts import (
     COERCED,
@@ -53,13 +44,13 @@ from archive.services.receipts import (
     kept_aside_remark,
 )
 from archive.services.rejecting import Note
-from archive.services.shaping import Shaped, Shaper, Written
+from archive.services.shaping import Shaper, Written
 from archive.storage.base import BlobStore, BlobWriter, Spool
 
 Piece = bytes | bytearray | memoryview
 
-ATTEMPTS = 10
-"""So often corrections may overtake one object."""
+MOST_BUFFERED = 256 * 1024
+"""Of the bytes of an object that has come whole: a store keeps no more of them in memory."""
 
 
 class Ingest:
@@ -115,6 +106,21 @@ class Ingest:
         """Receive a PS3.10 file. With `study_instance_uid` an object of another study is an ObjectMismatch."""
         return Reception(self, Expected(StudyInstanceUID=study_instance_uid), source)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether what is left to do for an object that has come whole is little, so that many take one thread."""
+        return not self.shapers
+
+    def finish(self, receptions: Sequence[Reception]) -> list[Settled[Receipt]]:
+        """All pieces of these have come: make the objects safe together. For each its receipt, or what `finish` of it
+        alone would raise."""
+        whole = [Settled.of(one.whole) for one in receptions]
+        fates = iter(arrivals.fates(self, [one.result() for one in whole if one.error is None]))
+        return [
+            Settled.of(partial(one.receipt, next(fates))) if found.error is None else Settled((), found.error)
+            for one, found in zip(receptions, whole, strict=True)
+        ]
+
     def spool(self) -> Spool:
         """Room for parts of objects that are put together later. Raises OutOfResources."""
         return self.store.spool()
@@ -139,18 +145,16 @@ class Reception:
         self._kept = self._received
         self._length = 0
         self._data_set_offset = 0
-        self._form = Form("", "")
-        self._shaped_tags: tuple[int, ...] = ()
-        self._notes: tuple[shaping.Note, ...] = ()
         self._writer: BlobWriter = ingest.store.create()
-        self._settled = False
+        self._arrival: Arrival | None = None
 
     def __enter__(self) -> Reception:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._settled:
-            self._settled = True
+        if self._arrival is not None:
+            self._arrival.close()
+        else:
             self._writer.discard()
 
     @property
@@ -199,37 +203,44 @@ class Reception:
         self._writer.write(piece)
         self._reader.feed(piece)
 
+    def end(self) -> int:
+        """All pieces have come: learn what the object is. About so many bytes of memory it takes until it is finished.
+        Raises InvalidObject, OutOfResources."""
+        instance = self.whole().received
+        learnt = len(instance.metadata) + len(instance.frames) + 100 * len(instance.bulk_values)
+        return min(self._length, MOST_BUFFERED) + learnt
+
+    def whole(self) -> Arrival:
+        """What it is now that all pieces have come. Raises InvalidObject, OutOfResources."""
+        if self._arrival is None:
+            if self._meta is not None:
+                self._meta.meta  # noqa: B018 - raises, as the header never became complete
+            instance = self._read_to_end()
+            self._expected.compare(instance)
+            self._identity, self._reader = self.identity, None
+            written = Written(self._writer, instance, self._data_set_offset, self._kept.hexdigest())
+            received = Form(self._received.hexdigest(), instance.transfer_syntax_uid)
+            self._arrival = Arrival(self._ingest, self._source, written, received)
+        return self._arrival
+
     def finish(self) -> Receipt:
         """All pieces have come: make the object safe. Raises InvalidObject, InstanceConflict, OutOfResources."""
-        if self._meta is not None:
-            self._meta.meta  # noqa: B018 - raises, as the header never became complete
-        instance = self._read_to_end()
-        self._expected.compare(instance)
-        self._form = Form(self._received.hexdigest(), instance.transfer_syntax_uid)
-        stored = self._find(instance)
-        fate = self._decide(stored, instance)
+        (settled,) = self._ingest.finish((self,))
+        return settled.result()
+
+    def receipt(self, settled: Settled[Fate]) -> Receipt:
+        """What its sender is told of its fate. Raises what has become of it instead, and InstanceConflict."""
+        fate, one = settled.result(), self.whole().received
         if fate.refused:
             raise InstanceConflict(
-                REASONS[fate.outcome], sop_instance_uid=instance.SOPInstanceUID, conflict_id=fate.conflict_id
+                REASONS[fate.outcome], sop_instance_uid=one.SOPInstanceUID, conflict_id=fate.conflict_id
             )
-        return self._receipt(instance, fate, stored)
-
-    def _receipt(self, instance: Instance, fate: Fate, stored: StoredInstance | None) -> Receipt:
-        warning, remark = 0, ""
-        offending: tuple[int, ...] = ()
-        if fate.held:
-            warning, remark, offending = (
-                COERCED,
-                kept_aside_remark(fate.outcome is Outcome.AWAITED, fate.conflict_id),
-                (SOP_INSTANCE_UID,),
-            )
-        elif self._coerced_tags or self._was_coerced(stored):
-            warning, remark, offending = COERCED, COERCED_REMARK, self._coerced_tags
+        warning, remark, offending = self._warning(fate)
         return Receipt(
-            instance.SOPClassUID,
-            instance.SOPInstanceUID,
-            instance.SeriesInstanceUID,
-            instance.StudyInstanceUID,
+            one.SOPClassUID,
+            one.SOPInstanceUID,
+            one.SeriesInstanceUID,
+            one.StudyInstanceUID,
             fate.outcome is Outcome.ALREADY_THERE,
             warning,
             remark,
@@ -240,18 +251,16 @@ class Reception:
             fate.outcome is Outcome.AWAITED,
         )
 
-    @property
-    def _coerced_tags(self) -> tuple[int, ...]:
-        coerced = self._coercer.modified_tags if self._coercer is not None else ()
-        return tuple(sorted({*coerced, *self._shaped_tags}))
-
-    def _was_coerced(self, stored: StoredInstance | None) -> bool:
-        """Whether it is a re-send of what was coerced when it first came."""
-        if stored is None or stored.received != self._form or stored.received == stored.kept:
-            return False
-        with suppress(NotFound), self._ingest.database.read() as connection:
-            return instances.was_modified_by(connection, stored, self._ingest.coercions.modifying_system)
-        return False
+    def _warning(self, fate: Fate) -> tuple[int, str, tuple[int, ...]]:
+        """The status, what it means in words, and the tags it is about."""
+        if fate.held:
+            remark = kept_aside_remark(fate.outcome is Outcome.AWAITED, fate.conflict_id)
+            return COERCED, remark, (SOP_INSTANCE_UID,)
+        arrival = self.whole()
+        tags = {*(self._coercer.modified_tags if self._coercer is not None else ()), *arrival.shaped_tags}
+        if tags or arrival.was_coerced:
+            return COERCED, COERCED_REMARK, tuple(sorted(tags))
+        return 0, "", ()
 
     def _read_to_end(self) -> Instance:
         if self._coercer is not None:
@@ -270,130 +279,3 @@ class Reception:
         self._identity = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
         self.begin(meta.header, meta.transfer_syntax_uid)
         return rest
-
-    def _decide(self, stored: StoredInstance | None, instance: Instance) -> Fate:
-        """The same object again is fine; anything else is what the site wants it to be, and is entered, or is asked
-        of the policy where its UID is known. A rejection note is carried out."""
-        note = self._ingest.note_of(instance)
-        if note is None and stored is not None and instances.is_same(stored, instance, self._form):
-            self._check_bytes(stored)
-            # Deleted in the meantime, and perhaps stored anew with other content: then these bytes are asked after all.
-            if instances.is_same(self._find(instance), instance, self._form):
-                return Fate(Outcome.ALREADY_THERE)
-        shaped = self._shaped(Written(self._writer, instance, self._data_set_offset, self._kept.hexdigest()))
-        return self._keep(shaped, note) if stored is None or note is not None else self._meet(shaped)
-
-    def _shaped(self, first: Written) -> Written:
-        """What the site wants the object to become, and what corrections make of it."""
-        shapers: tuple[Shaper, ...] = (*self._ingest.shapers, self._ingest.late_arrivals)
-        store, wanted = self._ingest.store, self._ingest.wanted
-        return self._reshaped(shaping.shaped(store, first, self._source, shapers, wanted=wanted))
-
-    def _corrected(self, overtaken: Written) -> Written:
-        """What a correction makes of the object that has overtaken it; published."""
-        store = self._ingest.store
-        shapers: tuple[Shaper, ...] = (self._ingest.late_arrivals.look,)
-        opened = partial(store.open, overtaken.writer.key)
-        latest = self._reshaped(shaping.shaped(store, overtaken, self._source, shapers, opened))
-        if latest is not overtaken:
-            latest.writer.publish()
-        return latest
-
-    def _reshaped(self, shaped: Shaped) -> Written:
-        self._writer, self._notes = shaped.latest.writer, (*self._notes, *shaped.notes)
-        self._shaped_tags = (*self._shaped_tags, *shaped.coerced_tags)
-        return shaped.latest
-
-    def _keep(self, shaped: Written, note: Note | None = None) -> Fate:
-        """Publish the bytes, then record them: one transaction, in which nobody is left to point to them where the
-        object is not taken."""
-        policy = self._ingest.policy_of(self._source)
-        self._writer.publish()
-        for _ in range(ATTEMPTS):
-            try:
-                return self._enter(shaped, policy, note)
-            except Outdated:
-                shaped = self._corrected(shaped)
-        return self._enter(shaped, policy, note)
-
-    def _enter(self, shaped: Written, policy: Policy, note: Note | None) -> Fate:
-        one = self._incoming(shaped)
-
-        def change(connection: Any) -> Fate:
-            if note is not None:
-                return rejecting.enter(connection, one, note)
-            return duplicates.enter(connection, one, policy)
-
-        try:
-            fate = self._ingest.database.write(change)
-        except OutcomeUnknown:
-            # The commit may have happened although its answer was lost: then the bytes must stay.
-            self._settled = True
-            known = self._recorded(one)
-            if known is None:
-                raise
-            return known
-        self._settled = True
-        return fate
-
-    def _incoming(self, shaped: Written) -> Incoming:
-        key, offset = shaped.writer.key, shaped.data_set_offset
-        instance, digest = shaped.instance, shaped.sha256
-        return Incoming(instance, key, offset, digest, self._form, self._source, self._notes)
-
-    def _recorded(self, one: Incoming) -> Fate | None:
-        """What became of an object whose commit was not confirmed. Raises OutOfResources when it cannot be told."""
-        uid = one.instance.SOPInstanceUID
-        with self._ingest.database.read() as connection:
-            stored = instances.find_instance(connection, uid)
-            if stored is not None and stored.blob_key == one.blob_key:
-                return Fate(Outcome.STORED)
-            copy = conflicts.held(connection, uid, one.received.sha256)
-            if copy is None or copy.blob_key != one.blob_key:
-                return rejecting.recorded(connection, one)
-            outcome = recording.judge(connection, one.instance, one.received)
-        return Fate(outcome or Outcome.OTHER_CONTENT, held=True, conflict_id=copy.id)
-
-    def _find(self, instance: Instance) -> StoredInstance | None:
-        with self._ingest.database.read() as connection:
-            return instances.find_instance(connection, instance.SOPInstanceUID)
-
-    def _meet(self, shaped: Written) -> Fate:
-        """The UID is known, of something else. Nothing is published for an object that is refused, or whose bytes are
-        held already."""
-        one, policy = self._incoming(shaped), self._ingest.policy_of(self._source)
-        database, instance = self._ingest.database, shaped.instance
-        with database.read() as connection:
-            outcome = recording.judge(connection, instance, one.received)
-            copy = conflicts.held(connection, instance.SOPInstanceUID, one.received.sha256)
-        if outcome is None or outcome not in REASONS or policy.replaces(outcome):
-            return self._keep(shaped)
-        if policy.holds(outcome) is None:
-            number = database.write(lambda connection: duplicates.refuse(connection, one, outcome))
-            return Fate(outcome, conflict_id=number)
-        if copy is None or copy.received != one.received or not self._is_whole(copy):
-            return self._keep(shaped)
-        return self._held_again(shaped, outcome, copy)
-
-    def _held_again(self, shaped: Written, outcome: Outcome, copy: Conflict) -> Fate:
-        def change(connection: Any) -> bool:
-            known = conflicts.find(connection, copy.id, lock=True)
-            if known is None or known.blob_key != copy.blob_key:
-                return False  # somebody has decided meanwhile
-            conflicts.count_again(connection, copy.id, self._source)
-            return True
-
-        is_held = self._ingest.database.write(change)
-        return Fate(outcome, held=True, conflict_id=copy.id) if is_held else self._keep(shaped)
-
-    def _check_bytes(self, stored: StoredInstance) -> None:
-        """Never say Success for bytes that are gone."""
-        if not self._is_whole(stored):
-            raise OutOfResources("the stored bytes of this instance are missing or cut: restore them first")
-
-    def _is_whole(self, kept: StoredInstance | Conflict) -> bool:
-        try:
-            with self._ingest.store.open(kept.blob_key) as blob:
-                return blob.length == kept.blob_length
-        except NotFound:
-            return False
