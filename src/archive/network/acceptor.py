@@ -31,7 +31,7 @@ from archive.network.association import Agreement, Association, Context, Limits
 from archive.network.caller import Caller
 from archive.network.negotiation import Admitted, AssociateAccept, AssociateRequest
 from archive.network.pdu import AbortReason
-from archive.network.spreading import PATIENCE, Place, alone
+from archive.network.spreading import LOOK, PATIENCE, Place, alone
 from archive.network.transport import Deadlines, Wire
 
 _log = structlog.get_logger()
@@ -112,11 +112,21 @@ def serve(
     attend = partial(_attend, floor=floor, policy=policy, handle=handle)
     while not stop.is_set():
         heartbeat()
-        if poll.poll(_TURN * 1000) and place.is_fuller():
-            time.sleep(PATIENCE)
+        if poll.poll(_TURN * 1000):
+            _give_way(place, poll)
         for descriptor, _ in poll.poll(0):
             _accept(by_descriptor[descriptor], floor, attend)
     floor.drain(heartbeat)
+
+
+def _give_way(place: Place, poll: select.poll) -> None:
+    """Leave what comes to a worker that holds less, for as long as nobody takes it."""
+    until = time.monotonic() + PATIENCE
+    while place.is_fuller() and poll.poll(0):
+        if time.monotonic() >= until:
+            place.waited_in_vain()
+            return
+        time.sleep(LOOK)
 
 
 def _accept(listener: Listener, floor: _Floor, attend: Callable[[_Visitor], None]) -> None:

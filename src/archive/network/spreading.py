@@ -2,7 +2,8 @@
 
 The kernel wakes all of them, and who is awake already accepts more: of four associations one worker may get none. So
 each writes down how many connections it holds, in memory that all of them see. Who sees another with fewer leaves a new
-connection to that one, but not for longer than `PATIENCE`, as the other one may hang.
+connection to that one, and looks every `LOOK` whether it was taken, since two that both wait take none. After
+`PATIENCE` in vain the other one may hang, and is left out until its number changes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import mmap
 
 PATIENCE = 0.05
 """Seconds. A worker that lives looks far sooner, however busy it is."""
+LOOK = 0.002
+"""Seconds."""
 
 _ABSENT = 2**31 - 1
 
@@ -34,6 +37,8 @@ class Place:
     def __init__(self, held: memoryview[int], number: int) -> None:
         self._held = held
         self._number = number
+        self._left_out: dict[int, int] = {}
+        """Workers that did not take what was left to them, and the number that each had then."""
 
     def holds(self, connections: int) -> None:
         """So many it has now."""
@@ -44,8 +49,16 @@ class Place:
         self._held[self._number] = _ABSENT
 
     def is_fuller(self) -> bool:
-        """Whether another worker holds fewer."""
-        return min(self._held) < self._held[self._number]
+        """Whether another worker holds fewer, that may be expected to take the next one."""
+        mine = self._held[self._number]
+        if min(self._held) >= mine:
+            return False
+        return any(held < mine and self._left_out.get(other) != held for other, held in enumerate(self._held))
+
+    def waited_in_vain(self) -> None:
+        """None of those with fewer took what was left to them for as long as there is patience."""
+        mine = self._held[self._number]
+        self._left_out = {other: held for other, held in enumerate(self._held) if held < mine}
 
 
 def alone() -> Place:

@@ -6,12 +6,13 @@ An event loop's own server accepts whatever it sees: the worker that is woken fi
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable
 
 import structlog
 
-from archive.network.spreading import PATIENCE, Place
+from archive.network.spreading import LOOK, PATIENCE, Place
 
 _EXHAUSTED_SECONDS = 1.0
 
@@ -35,6 +36,9 @@ class Intake:
         self._loop = asyncio.get_running_loop()
         self._coming: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
+        self._until = 0.0
+        self._poll = select.poll()
+        self._poll.register(listener, select.POLLIN)
         self.count()
         self._watch()
 
@@ -56,20 +60,27 @@ class Intake:
         self._loop.add_reader(self._listener, self._look)
 
     def _look(self) -> None:
+        self._until = self._loop.time() + PATIENCE
+        self._accept_or_give_way()
+
+    def _accept_or_give_way(self) -> None:
+        """Leave what comes to a worker that holds less, for as long as nobody takes it."""
         self.count()
         if self._place.is_fuller():
-            self._look_after(PATIENCE)
-        else:
-            self._accept()
+            if self._loop.time() < self._until:
+                self._look_after(LOOK)
+                return
+            self._place.waited_in_vain()
+        self._accept()
 
     def _look_after(self, seconds: float) -> None:
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
-        """What is still there, nobody else has taken."""
         self._watch()
-        self._accept()
+        if self._poll.poll(0):
+            self._accept_or_give_way()
 
     def _accept(self) -> None:
         try:
@@ -78,6 +89,7 @@ class Intake:
             return
         except OSError as error:
             _log.warning("no_room_for_connections", error=type(error).__name__)
+            self._until = self._loop.time() + _EXHAUSTED_SECONDS + PATIENCE
             self._look_after(_EXHAUSTED_SECONDS)
             return
         task = self._loop.create_task(self._attend(connection))
