@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import socket
+import struct
+import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom.dimse_primitives import C_CANCEL
 
 from archive.dicom.errors import AssociationAborted
-from archive.network import pdu
+from archive.network import pdu, streams
 from archive.network.association import Agreement, Association, Context, Limits
 from archive.network.caller import Caller
 from archive.network.commands import decode_command, encode_command
@@ -37,6 +42,9 @@ CONTEXTS = {
 LIMITS = Limits(maximum_pdu_length=4096, maximum_object_bytes=50_000)
 Received = list[tuple[str, bytes]]
 
+_READY = os.open(os.devnull, os.O_RDWR)
+"""Can always be read and written."""
+
 
 class Delivery:
     """A connection whose reads return what the test decides: the network is not ours, so it may be played."""
@@ -45,7 +53,7 @@ class Delivery:
         self.pieces = [piece for piece in pieces if piece]
         self.sent = bytearray()
 
-    def recv_into(self, view: memoryview) -> int:
+    def recv_into(self, view: memoryview, *_: int) -> int:
         if not self.pieces:
             return 0
         piece = self.pieces[0][: len(view)]
@@ -55,7 +63,7 @@ class Delivery:
             del self.pieces[0]
         return len(piece)
 
-    def sendmsg(self, buffers: list[memoryview]) -> int:
+    def sendmsg(self, buffers: list[bytes | memoryview], *_: Any) -> int:
         sent = b"".join(buffers)
         self.sent += sent
         return len(sent)
@@ -63,7 +71,10 @@ class Delivery:
     def sendall(self, data: bytes) -> None:
         self.sent += data
 
-    def settimeout(self, seconds: float) -> None: ...
+    def fileno(self) -> int:
+        return _READY
+
+    def settimeout(self, seconds: float | None) -> None: ...
     def setsockopt(self, *_: Any) -> None: ...
     def shutdown(self, how: int) -> None: ...
     def close(self) -> None: ...
@@ -221,3 +232,78 @@ def test_a_peer_that_goes_while_we_look_for_cancel_is_noticed() -> None:
                 outcomes.put(aborted.reason)
             assert talk.ended
     assert outcomes.qsize() == 3
+
+
+def test_what_is_passed_on_is_what_would_be_read() -> None:
+    """In pieces that are not copied: each is looked at while it is handed over, or never."""
+    objects = [bytes(range(256)) * 100, b"", b"x"]
+    with connected() as (talk, peer):
+        peer.sendall(stream(objects, 3000))
+        for expected in objects:
+            message = talk.receive()
+            assert message is not None
+            kept: list[bytes] = []
+            talk.pass_on(message, lambda piece, kept=kept: kept.append(bytes(piece)))  # type: ignore[misc]
+            assert b"".join(kept) == expected
+            assert list(message.data or ()) == []
+        assert talk.receive() is None
+
+
+def test_who_fails_at_a_piece_leaves_the_association_as_it_is() -> None:
+    def refuse(_: memoryview) -> None:
+        raise KeyError
+
+    with connected() as (talk, peer):
+        peer.sendall(stream([bytes(9000), b"next"], 1000))
+        first = talk.receive()
+        assert first is not None
+        with pytest.raises(KeyError):
+            talk.pass_on(first, refuse)
+        second = talk.receive()
+        assert second is not None
+        talk.pass_on(first, refuse)  # nothing of a message that is over
+        assert list(second.data or ()) == [b"next"]
+
+
+def test_a_long_wait_ends_neither_early_nor_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the system gives up again and again on the way."""
+    monkeypatch.setattr(streams, "_TURN", 0.02)
+    monkeypatch.setattr(streams, "_READ_TIMEOUT", struct.pack("ll", 0, 20_000))
+    ours, theirs = socket.socketpair()
+    room = memoryview(bytearray(10))
+    with ours, theirs:
+        stream_of = streams.Plain(ours)
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError):
+            stream_of.receive(room, 0.11)
+        assert 0.1 < time.monotonic() - begun < 5
+        later = threading.Timer(0.1, theirs.sendall, (b"late",))
+        later.start()
+        assert stream_of.receive(room, 30) == 4
+        with pytest.raises(BlockingIOError):
+            stream_of.receive(room, 0)
+        threading.Timer(0.1, stream_of.cut).start()
+        assert stream_of.receive(room, 30) == 0
+
+
+def test_who_takes_nothing_is_waited_for_so_long() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sending = streams.Plain(ours)
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError):
+            sending.send([bytes(1 << 22)], 0.1)
+        assert 0.09 < time.monotonic() - begun < 5
+        whole = [bytes([number]) * 999 for number in range(200)] * 20
+        rest = threading.Thread(target=sending.send, args=(whole, 10))
+        theirs.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            while theirs.recv(1 << 20):
+                pass
+        rest.start()
+        theirs.settimeout(10)
+        taken = b""
+        while len(taken) < 999 * 4000:
+            taken += theirs.recv(1 << 16)
+        rest.join(10)
+        assert taken == b"".join(whole)

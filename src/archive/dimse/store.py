@@ -36,8 +36,7 @@ def answer(exchange: Exchange) -> Status:
     with exchange.archive.ingest.data_set(
         context.transfer_syntax, context.abstract_syntax, sop_instance_uid, source
     ) as reception:
-        for piece in exchange.message.data:
-            reception.write(piece)
+        association.pass_on(exchange.message, reception.write)
         receipt = reception.finish()
     if receipt.warning:
         return exchange.respond(Status(receipt.warning, comment(receipt.remark), receipt.offending))

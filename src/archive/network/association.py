@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from archive.dicom.errors import AssociationAborted
 from archive.network import pdu
@@ -27,6 +26,9 @@ _SHORT_PDU = 1 << 10
 """Most that an A-RELEASE or A-ABORT may claim; PS3.8 gives them 4 bytes."""
 _BATCH = 1 << 18
 """Bytes gathered before they are sent."""
+
+_P = ParamSpec("_P")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Message:
     context: Context
     command: Any
     data: Iterator[bytes] | None
+    number: int = 0
+    """Its place in the association, by which `Association.pass_on` knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,28 @@ class Agreement:
     extended: Mapping[str, bytes] = field(default_factory=dict)
     identity_answer: bytes | None = None
     admitted: Any = None
+
+
+def _ending(
+    method: Callable[Concatenate[Association, _P], _Result],
+) -> Callable[Concatenate[Association, _P], _Result]:
+    """Whatever is raised inside ends the association, with A-ABORT unless the peer is gone. A method of an association
+    that has ended already raises AssociationAborted."""
+
+    @wraps(method)
+    def ending(self: Association, /, *args: _P.args, **kwargs: _P.kwargs) -> _Result:
+        if self.ended:
+            raise AssociationAborted("the association has ended")
+        try:
+            return method(self, *args, **kwargs)
+        except AssociationAborted as aborted:
+            self._end(pdu.abort_pdu(aborted.diagnostic) if aborted.diagnostic is not None else b"")
+            raise
+        except BaseException:
+            self.abort()
+            raise
+
+    return ending
 
 
 class Association:
@@ -109,86 +135,81 @@ class Association:
         self._data_room = 0
         wire.grow(2 * (limits.maximum_pdu_length + pdu.HEADER.size))
 
+    @_ending
     def receive(self) -> Message | None:
         """The next message; None: the peer released the association, and we answered.
 
         C-CANCEL-RQ is not returned; `cancelled` knows it.
         """
-        with self._ending():
-            while self._data_context is not None:
-                self._next_piece(self._message)
-            while (received := self._receive_command()) is not None:
-                context, command = received
-                if not command.is_cancel:
-                    return self._begin(context, command)
-                self._cancelled.add(command.primitive.MessageIDBeingRespondedTo)
-            return None
+        while self._data_context is not None:
+            self._next_piece(self._message)
+        while (received := self._receive_command()) is not None:
+            context, command = received
+            if not command.is_cancel:
+                return self._begin(context, command)
+            self._cancelled.add(command.primitive.MessageIDBeingRespondedTo)
+        return None
 
+    def pass_on(self, message: Message, take: Callable[[memoryview], object]) -> None:
+        """Gives `take` what is left of the data set of this message, as `data` would but not copied: each piece is
+        valid only during the call. What `take` raises passes on, and the association goes on."""
+        while (piece := self._piece(message.number)) is not None:
+            take(piece)
+
+    @_ending
     def arriving(self, seconds: float) -> bool:
         """Whether the peer begins something within so many seconds, so that `receive` has not to wait for it."""
-        with self._ending():
-            while self._data_context is not None:
-                self._next_piece(self._message)
-            if self._fragments:
-                return True
-            now = time.monotonic()
-            self.waiting_since = self.waiting_since or now
-            arrives = self._wire.arriving(now + seconds)
-            if arrives:
-                self.waiting_since = None
-            return arrives
+        while self._data_context is not None:
+            self._next_piece(self._message)
+        if self._fragments:
+            return True
+        now = time.monotonic()
+        self.waiting_since = self.waiting_since or now
+        arrives = self._wire.arriving(now + seconds)
+        if arrives:
+            self.waiting_since = None
+        return arrives
 
+    @_ending
     def send(self, context_id: int, primitive: Any, data: Iterable[bytes | memoryview] | None = None) -> None:
         """Sends a request or response: a primitive with MessageIDBeingRespondedTo is a response. With `data`
         the message has a data set. An exception that comes out of `data` aborts the association and passes
         on."""
-        with self._ending():
-            encoded = encode_command(primitive, data is not None)
-            batch: list[bytes | memoryview] = []
-            size = 0
-            for buffers in self._p_data(context_id, encoded, data):
-                batch += buffers
-                size += sum(map(len, buffers))
-                if size >= _BATCH:
-                    self._wire.write(batch)
-                    batch, size = [], 0
-            self._wire.write(batch)
+        encoded = encode_command(primitive, data is not None)
+        batch: list[bytes | memoryview] = []
+        size = 0
+        for buffers in self._p_data(context_id, encoded, data):
+            batch += buffers
+            size += sum(map(len, buffers))
+            if size >= _BATCH:
+                self._wire.write(batch)
+                batch, size = [], 0
+        self._wire.write(batch)
 
+    @_ending
     def send_each(self, context_id: int, primitive: Any, data_sets: Iterable[bytes]) -> None:
         """Sends a message with this command set for each of these data sets, all together."""
-        with self._ending():
-            encoded = encode_command(primitive, has_data_set=True)
-            command = list(pdu.p_data(context_id, COMMAND, [encoded], self.maximum_pdu_length))
-            batch: list[bytes | memoryview] = []
-            for data_set in data_sets:
-                for buffers in (*command, *pdu.p_data(context_id, 0, [data_set], self.maximum_pdu_length)):
-                    batch += buffers
-            self._wire.write(batch)
+        encoded = encode_command(primitive, has_data_set=True)
+        command = list(pdu.p_data(context_id, COMMAND, [encoded], self.maximum_pdu_length))
+        batch: list[bytes | memoryview] = []
+        for data_set in data_sets:
+            for buffers in (*command, *pdu.p_data(context_id, 0, [data_set], self.maximum_pdu_length)):
+                batch += buffers
+        self._wire.write(batch)
 
+    @_ending
     def cancelled(self, message_id: int) -> bool:
         """Whether C-CANCEL-RQ for this request has arrived. Looks at what is there, without blocking; sees nothing
         new while the data set of the request is still to be read."""
-        with self._ending():
-            if self._data_context is None and not self._fragments:
-                while (arrived := self._wire.arrived()) is not None and self._take_cancel(*arrived):
-                    pass
+        if self._data_context is None and not self._fragments:
+            while (arrived := self._wire.arrived()) is not None and self._take_cancel(*arrived):
+                pass
         return message_id in self._cancelled
 
     def release(self) -> None:
         """A-RELEASE-RQ, waits for the answer, closes. Does nothing if the association has ended."""
-        if self.ended:
-            return
-        with self._ending():
-            self._wire.write([pdu.RELEASE_RQ])
-            deadline = time.monotonic() + self._wire.deadlines.release
-            pdu_type = 0
-            while pdu_type != pdu.A_RELEASE_RP:
-                pdu_type, body = self._wire.read_pdu(self._admit_header, deadline, deadline)
-                if pdu_type == pdu.A_RELEASE_RQ:  # both at once (PS3.8 7.2.2.6)
-                    self._wire.write([pdu.RELEASE_RP])
-                elif pdu_type == pdu.A_ABORT:
-                    raise _aborted(body)
-            self._end()
+        if not self.ended:
+            self._release()
 
     def abort(self) -> None:
         """A-ABORT as service user, closes. Never raises."""
@@ -210,19 +231,18 @@ class Association:
         else:
             self.abort()
 
-    @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Whatever is raised inside ends the association, with A-ABORT unless the peer is gone."""
-        if self.ended:
-            raise AssociationAborted("the association has ended")
-        try:
-            yield
-        except AssociationAborted as aborted:
-            self._end(pdu.abort_pdu(aborted.diagnostic) if aborted.diagnostic is not None else b"")
-            raise
-        except BaseException:
-            self.abort()
-            raise
+    @_ending
+    def _release(self) -> None:
+        self._wire.write([pdu.RELEASE_RQ])
+        deadline = time.monotonic() + self._wire.deadlines.release
+        pdu_type = 0
+        while pdu_type != pdu.A_RELEASE_RP:
+            pdu_type, body = self._wire.read_pdu(self._admit_header, deadline, deadline)
+            if pdu_type == pdu.A_RELEASE_RQ:  # both at once (PS3.8 7.2.2.6)
+                self._wire.write([pdu.RELEASE_RP])
+            elif pdu_type == pdu.A_ABORT:
+                raise _aborted(body)
+        self._end()
 
     def _end(self, farewell: bytes = b"") -> None:
         self.ended = True
@@ -232,14 +252,15 @@ class Association:
         self._message += 1
         self._cancelled.discard(command.primitive.MessageID)
         if not command.has_data_set:
-            return Message(context, command.primitive, None)
+            return Message(context, command.primitive, None, self._message)
         self._data_context = context.id
         self._data_room = (
             self._limits.maximum_object_bytes
             if command.is_store_request
             else self._limits.maximum_identifier_bytes
         )
-        return Message(context, command.primitive, iter(partial(self._piece, self._message), None))
+        pieces = iter(partial(self._copied_piece, self._message), None)
+        return Message(context, command.primitive, pieces, self._message)
 
     def _receive_command(self) -> tuple[Context, Command] | None:
         encoded = bytearray()
@@ -260,15 +281,18 @@ class Association:
                 return context, decode_command(encoded)
             fragment = self._within_message()
 
-    def _piece(self, message: int) -> bytes | None:
-        with self._ending():
-            return self._next_piece(message)
+    def _copied_piece(self, message: int) -> bytes | None:
+        piece = self._piece(message)
+        return None if piece is None else bytes(piece)
 
-    def _next_piece(self, message: int) -> bytes | None:
-        """The next bytes of the data set of that message; None at its end, or when a later message has
-        begun."""
-        piece = b""
-        while not piece and message == self._message and self._data_context is not None:
+    @_ending
+    def _piece(self, message: int) -> memoryview | None:
+        return self._next_piece(message)
+
+    def _next_piece(self, message: int) -> memoryview | None:
+        """The next bytes of the data set of that message, valid until the next read; None at its end, or when a later
+        message has begun."""
+        while message == self._message and self._data_context is not None:
             context_id, control, part = self._within_message()
             if context_id != self._data_context or control & COMMAND:
                 raise AssociationAborted("no data set fragment", AbortReason.UNEXPECTED_PDU_PARAMETER)
@@ -277,8 +301,9 @@ class Association:
                 raise AssociationAborted("the data set is too long", AbortReason.NOT_SPECIFIED)
             if control & LAST:
                 self._data_context = None
-            piece = bytes(part)
-        return piece or None
+            if len(part):
+                return part
+        return None
 
     def _within_message(self) -> Fragment:
         fragment = self._next_fragment(between_messages=False)
@@ -291,8 +316,9 @@ class Association:
             return self._fragments.popleft()
         pdu_type, body = self._read_pdu(between_messages)
         if pdu_type == pdu.P_DATA_TF:
-            self._fragments.extend(pdu.fragments(body))
-            return self._fragments.popleft()
+            first, *others = pdu.fragments(body)
+            self._fragments.extend(others)
+            return first
         if pdu_type == pdu.A_ABORT:
             raise _aborted(body)
         if pdu_type == pdu.A_RELEASE_RQ:

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
+import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Sequence
@@ -26,6 +29,10 @@ _GATHERED = 512
 _AT_ONCE = 1 << 16
 """Most bytes that are read from the socket for TLS at one time."""
 _NOT_BLOCKING = getattr(socket, "MSG_DONTWAIT", 0)
+_TCP_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+_TURN = 5
+"""Seconds after which the system gives up a read by itself, so that one which may take longer is one call."""
+_READ_TIMEOUT = struct.pack("ll", _TURN, 0)
 
 
 class Plain:
@@ -33,24 +40,31 @@ class Plain:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        connection.settimeout(
+            None
+        )  # else each call would ask for readiness first, which is one visit to the system more
         with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _READ_TIMEOUT)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._acknowledge()
 
     def receive(self, room: memoryview, seconds: float) -> int:
         """Reads what is there into `room`; 0: the peer has closed. Raises TimeoutError, with 0 seconds
         BlockingIOError."""
-        self._socket.settimeout(seconds)
-        count = self._socket.recv_into(room)
+        count = self._read(room, seconds)
         self._acknowledge()
         return count
 
     def send(self, buffers: Sequence[bytes | memoryview], seconds: float) -> None:
         """Sends all of it. Raises TimeoutError if the peer takes nothing for so long."""
-        pending = [memoryview(buffer) for buffer in buffers if len(buffer)]
-        self._socket.settimeout(seconds)
+        pending = [buffer for buffer in buffers if len(buffer)]
         while pending:
-            pending = _rest(pending, self._socket.sendmsg(pending[:_GATHERED]))
+            try:
+                sent = self._socket.sendmsg(pending[:_GATHERED], (), _NOT_BLOCKING)
+            except BlockingIOError:
+                self._wait(select.POLLOUT, seconds)
+            else:
+                pending = _rest(pending, sent)
 
     def send_now(self, farewell: bytes) -> None:
         """Sends without waiting, from any thread but while another one sends."""
@@ -62,8 +76,7 @@ class Plain:
 
     def discard(self, room: memoryview, seconds: float) -> bool:
         """Throws away what comes, decoded or not; False when the peer has closed."""
-        self._socket.settimeout(seconds)
-        return bool(self._socket.recv_into(room))
+        return bool(self._read(room, seconds))
 
     def cut(self) -> None:
         """Ends it from any thread: who waits in it sees it closed."""
@@ -73,10 +86,32 @@ class Plain:
         """Closes the socket."""
         self._socket.close()
 
+    def _read(self, room: memoryview, seconds: float) -> int:
+        left = seconds
+        while left >= _TURN:
+            try:
+                return self._socket.recv_into(room)
+            except BlockingIOError:
+                left -= _TURN
+        if seconds:
+            self._wait(select.POLLIN, left)
+        try:
+            return self._socket.recv_into(room, 0, _NOT_BLOCKING)
+        except BlockingIOError:
+            if seconds:
+                raise TimeoutError from None
+            raise
+
+    def _wait(self, event: int, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        if not poll.poll(max(0, math.ceil(1000 * seconds))):
+            raise TimeoutError
+
     def _acknowledge(self) -> None:
-        if hasattr(socket, "TCP_QUICKACK"):
+        if _TCP_QUICKACK is not None:
             with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_QUICKACK, 1)
 
 
 class Secured(Plain):
@@ -211,9 +246,9 @@ def _left(deadline: float) -> float:
     return remaining
 
 
-def _rest(pending: list[memoryview], sent: int) -> list[memoryview]:
+def _rest(pending: list[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
     for position, buffer in enumerate(pending):
         if sent < len(buffer):
-            return [buffer[sent:], *pending[position + 1 :]]
+            return [memoryview(buffer)[sent:], *pending[position + 1 :]]
         sent -= len(buffer)
     return []

@@ -87,12 +87,15 @@ class Wire:
         from its first byte, or from now if that is here already. Raises AssociationAborted when a deadline
         passes or the connection ends.
         """
-        self._fill(1, first_byte)
-        deadline = whole or time.monotonic() + self.deadlines.pdu
-        self._fill(HEADER.size, deadline)
+        deadline = whole
+        if self._end - self._start < HEADER.size:
+            self._fill(1, first_byte)
+            deadline = deadline or time.monotonic() + self.deadlines.pdu
+            self._fill(HEADER.size, deadline)
         pdu_type, length = HEADER.unpack_from(self._view, self._start)
         admit(pdu_type, length)
-        self._fill(HEADER.size + length, deadline)
+        if self._end - self._start < HEADER.size + length:
+            self._fill(HEADER.size + length, deadline or time.monotonic() + self.deadlines.pdu)
         return pdu_type, self._take(length)
 
     def arriving(self, deadline: float) -> bool:
