@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any
@@ -71,7 +71,7 @@ _ELEMENTS = (
     (0x1030, "MoveOriginatorApplicationEntityTitle", "AE"),
     (0x1031, "MoveOriginatorMessageID", "US"),
 )
-_BY_NUMBER = {number: (keyword, vr) for number, keyword, vr in _ELEMENTS}
+_COMMAND_FIELD, _COMMAND_DATA_SET_TYPE = 0x0100, 0x0800
 
 _ELEMENT_HEADER = Struct("<HHI")
 _US = Struct("<H")
@@ -106,10 +106,7 @@ def decode_command(encoded: bytes | bytearray) -> Command:
     if make is None or (is_response and field & ~_RESPONSE == _CANCEL):
         raise AssociationAborted("unknown command", AbortReason.INVALID_PDU_PARAMETER)
     has_data_set = values.pop("CommandDataSetType", NO_DATA_SET) != NO_DATA_SET
-    primitive = make()
-    for keyword, value in values.items():
-        _put(primitive, keyword, value)
-    return Command(primitive, is_response, has_data_set)
+    return Command(_filled(make(), values), is_response, has_data_set)
 
 
 def encode_command(primitive: Any, has_data_set: bool) -> bytes:
@@ -117,20 +114,19 @@ def encode_command(primitive: Any, has_data_set: bool) -> bytes:
     Attributes that are None, and those that the message does not have, are left out. Values are cut to what
     fits."""
     field = _FIELDS[type(primitive)]
-    is_response = primitive.MessageIDBeingRespondedTo is not None and field != _CANCEL
-    keywords = _KEYWORDS[field | _RESPONSE if is_response else field]
+    if primitive.MessageIDBeingRespondedTo is not None and field != _CANCEL:
+        field |= _RESPONSE
     body = bytearray()
-    for number, keyword, vr in _ELEMENTS:
-        if keyword == "CommandField":
-            value: Any = field | _RESPONSE if is_response else field
-        elif keyword == "CommandDataSetType":
+    for number, attribute, encode in _MESSAGES[field]:
+        value = getattr(primitive, attribute, None)
+        if number == _COMMAND_FIELD:
+            value = field
+        elif number == _COMMAND_DATA_SET_TYPE:
             value = 0x0001 if has_data_set else NO_DATA_SET
-        else:
-            value = getattr(primitive, keyword, None) if keyword in keywords else None
         if value is not None:
-            encoded = _ENCODERS[vr](value)
+            encoded = encode(value)
             body += _ELEMENT_HEADER.pack(0, number, len(encoded)) + encoded
-    return _ELEMENT_HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + bytes(body)
+    return _ELEMENT_HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
 
 
 def response_to(request: Any, status: int, **values: Any) -> Any:
@@ -138,24 +134,18 @@ def response_to(request: Any, status: int, **values: Any) -> Any:
     (ErrorComment, OffendingElement, NumberOfRemainingSuboperations, …). Whatever the request says, this
     works."""
     response = type(request)()
-    _put(response, "MessageIDBeingRespondedTo", request.MessageID)
-    _put(response, "Status", status)
-    for answered, asked in _ECHOED:
-        value = getattr(request, asked, None)
-        if value is not None and hasattr(response, answered):
-            _put(response, answered, value)
-    for keyword, value in values.items():
-        _put(response, keyword, value)
-    return response
+    for answered, asked in _ECHOED_BY[type(request)]:
+        value = getattr(request, asked)
+        if value is not None:
+            setattr(response, answered, value)
+    values |= {"MessageIDBeingRespondedTo": request.MessageID, "Status": status}
+    return _filled(response, values)
 
 
 def request_of(kind: type[Any], **values: Any) -> Any:
     """A request primitive of this class with `values` by keyword, taken as they are: a stored UID may have
     leading zeros, which pynetdicom's setters complain about."""
-    request = kind()
-    for keyword, value in values.items():
-        _put(request, keyword, value)
-    return request
+    return _filled(kind(), values)
 
 
 _ECHOED = (
@@ -170,19 +160,19 @@ _ECHOED = (
 
 def _values(encoded: bytes | bytearray) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    position = 0
-    while position < len(encoded):
-        if len(encoded) - position < _ELEMENT_HEADER.size:
+    position, size = 0, len(encoded)
+    while position < size:
+        if size - position < _ELEMENT_HEADER.size:
             raise _broken()
         group, number, length = _ELEMENT_HEADER.unpack_from(encoded, position)
         position += _ELEMENT_HEADER.size
         value = bytes(encoded[position : position + length])
         position += length
-        if group or position > len(encoded):
+        if group or position > size:
             raise _broken()
         if value and number in _BY_NUMBER:
-            keyword, vr = _BY_NUMBER[number]
-            values[keyword] = _DECODERS[vr](value)
+            keyword, decode = _BY_NUMBER[number]
+            values[keyword] = decode(value)
     return values
 
 
@@ -197,14 +187,24 @@ def _attribute_name(keyword: str) -> str:
     return "_" + "_".join(words).lower()
 
 
-_ATTRIBUTE_NAMES = {keyword: _attribute_name(keyword) for _, keyword, _ in _ELEMENTS}
+def _attributes(primitive: type[Any]) -> dict[str, str]:
+    """Where a primitive of this class keeps each value."""
+    return {
+        keyword: _attribute_name(keyword)
+        if isinstance(getattr(primitive, keyword, None), property)
+        else keyword
+        for _, keyword, _ in _ELEMENTS
+    }
 
 
-def _put(primitive: Any, keyword: str, value: Any) -> None:
-    if isinstance(getattr(type(primitive), keyword, None), property):
-        setattr(primitive, _ATTRIBUTE_NAMES[keyword], value)
-    else:
-        setattr(primitive, keyword, value)
+_ATTRIBUTES = {primitive: _attributes(primitive) for primitive in _FIELDS}
+
+
+def _filled(primitive: Any, values: Mapping[str, Any]) -> Any:
+    attributes = _ATTRIBUTES[type(primitive)]
+    for keyword, value in values.items():
+        setattr(primitive, attributes.get(keyword, keyword), value)
+    return primitive
 
 
 def _decode_number(value: bytes) -> int:
@@ -267,6 +267,27 @@ def _keywords(field: int) -> frozenset[str]:
     return keywords | {"AttributeIdentifierList"} if name == "N_CREATE_RSP" else keywords
 
 
-_KEYWORDS = {field: _keywords(field) for field in _PRIMITIVES} | {
-    field | _RESPONSE: _keywords(field | _RESPONSE) for field in _PRIMITIVES if field != _CANCEL
+def _message(field: int) -> tuple[tuple[int, str, Callable[[Any], bytes]], ...]:
+    """The elements of a message in their order: number, where the primitive has the value, what encodes it."""
+    keywords, attributes = _keywords(field), _ATTRIBUTES[_PRIMITIVES[field & ~_RESPONSE]]
+    always = ("CommandField", "CommandDataSetType")
+    return tuple(
+        (number, attributes[keyword], _ENCODERS[vr])
+        for number, keyword, vr in _ELEMENTS
+        if keyword in keywords or keyword in always
+    )
+
+
+_BY_NUMBER = {number: (keyword, _DECODERS[vr]) for number, keyword, vr in _ELEMENTS}
+_MESSAGES = {field: _message(field) for field in _PRIMITIVES} | {
+    field | _RESPONSE: _message(field | _RESPONSE) for field in _PRIMITIVES if field != _CANCEL
 }
+_ECHOED_BY = {
+    kind: tuple(
+        (attributes[answered], attributes[asked])
+        for answered, asked in _ECHOED
+        if hasattr(kind(), answered) and hasattr(kind(), asked)
+    )
+    for kind, attributes in _ATTRIBUTES.items()
+}
+"""By class of the request: where its response has a value, and where the request has it."""
