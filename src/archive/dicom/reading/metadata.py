@@ -12,7 +12,6 @@ Whatever a sender may repeat a million times is either counted (`count`, by whic
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
 from archive.dicom.charsets import Decoder, decoder
@@ -71,22 +70,16 @@ class _Level:
         return "/".join(reversed(steps))
 
 
-@dataclass(slots=True)
-class _Written:
-    """An element as it was written: as a member of the JSON object, and for the index."""
+_Written = tuple[int, bytes, Element | None]
+"""An element as it was written: its tag, it as a member of the JSON object, and what the index wants of it."""
 
-    tag: int
-    member: bytes
-    element: Element | None
-
-
-_KNOWN: dict[tuple[bool, Decoder], dict[bytes, _Written]] = {}
-"""What was written last, by encoding and character set. The objects of a series say the same in nine of ten elements,
-and what is written of one follows from nothing but what it is found by here."""
+_KNOWN: dict[tuple[bool, Decoder, frozenset[int]], dict[bytes, _Written]] = {}
+"""What was written last, by encoding, character set, and what is watched. The objects of a series say the same in nine
+of ten elements, and what is written of one follows from nothing but what it is found by here."""
 _MOST_SETS, _MOST_KNOWN = 16, 4096
-_LENGTH = {False: struct.Struct("<6xH").unpack_from, True: struct.Struct("<4xI").unpack_from}
 _SHORT = 136
-"""Longest element that is remembered, with its header."""
+"""Longest element that is remembered, with its header: the first byte of its length says it all."""
+_LENGTH_AT = {False: 6, True: 4}
 
 _SPECIAL = LUT_DESCRIPTORS | {_CHARACTER_SET, _PIXEL_REPRESENTATION, _TRAILING_PADDING}
 
@@ -136,42 +129,42 @@ class Metadata:
             level.clues.note(tag, raw, big_endian)
             special = True
         text = f'{{"vr":"{vr}"{text}}}'
-        written = _Written(tag, f'"{tag:08X}":{text},'.encode("utf-8", "replace"), None)
-        self._text.put(tag, written.member)
+        member, kept = f'"{tag:08X}":{text},'.encode("utf-8", "replace"), None
+        self._text.put(tag, member)
         if tag in level.watched:
             values = json_model.split(vr, raw, level.decode, order)[:MOST_VALUES]
-            written.element = Element(vr, values, text)
-            self.elements.setdefault(tag, written.element)
+            kept = Element(vr, values, text)
+            self.elements.setdefault(tag, kept)
         if not special:
-            self._last = written
+            self._last = tag, member, kept
 
     def recall(self, buffer: bytes, position: int, end: int, implicit: bool) -> int:
         """Hear what is known."""
         level = self._level
-        known = _KNOWN.get((implicit, level.decode))
+        known = _KNOWN.get((implicit, level.decode, level.watched))
         if known is None or self.whole < LONG:
             return position
-        put, watched, length_of = self._text.put, level.watched, _LENGTH[implicit]
-        while position + 8 <= end:
-            stop = position + 8 + length_of(buffer, position)[0]
-            written = known.get(buffer[position:stop]) if stop <= end else None
-            if written is None:
+        heard: list[_Written] = []
+        find, length_at, last = known.get, _LENGTH_AT[implicit], end - 8
+        while position <= last:
+            stop = position + 8 + buffer[position + length_at]
+            written = find(buffer[position:stop])
+            if written is None or stop > end:
                 break
-            tag = written.tag
-            if tag in watched:
-                if written.element is None:
-                    break
-                self.elements.setdefault(tag, written.element)
-            self.count += 1
-            put(tag, written.member)
+            heard.append(written)
             position = stop
+        self.count += len(heard)
+        for tag, _, kept in heard:
+            if kept is not None:
+                self.elements.setdefault(tag, kept)
+        self._text.put_each(heard)
         return position
 
     def remember(self, encoded: bytes, implicit: bool) -> None:
         """Know the element that was heard last, unless it means something for those after it."""
         if self._last is None or len(encoded) > _SHORT:
             return
-        key = implicit, self._level.decode
+        key = implicit, self._level.decode, self._level.watched
         if key not in _KNOWN and len(_KNOWN) >= _MOST_SETS:
             _KNOWN.clear()
         known = _KNOWN.setdefault(key, {})

@@ -11,7 +11,7 @@ and writing it again took seventy times the memory of the data set.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import zstandard
@@ -73,6 +73,21 @@ class MetadataText:
             top.marks.append(tag << 32 | self._begin + len(held))
         top.last = tag
         held += member
+
+    def put_each(self, written: Iterable[tuple[int, bytes, object]]) -> None:
+        """The same for many, one after the other: tag, member, and what else there is. This is where most of a header
+        passes, so it calls nothing."""
+        held, top = self._held, self._top
+        last, marks, length = top.last, top.marks, len(held)
+        for tag, member, _ in written:
+            if tag <= last or marks is None or length > self._limit:
+                self.put(tag, member)
+                marks, length = top.marks, len(held)
+            else:
+                marks.append(tag << 32 | self._begin + length)
+                held += member
+                length += len(member)
+            top.last = last = tag
 
     def begin_sequence(self, tag: int, *, keep: bool) -> None:
         """The beginning of a sequence. With `keep`, `end_sequence` gives its text."""

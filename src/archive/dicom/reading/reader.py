@@ -11,6 +11,7 @@ real header, and accepts a pixel data value of any length. It is the oracle of t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from archive.dicom.attributes import ATTRIBUTES
 from archive.dicom.errors import ArchiveError, CannotUnderstand, MissingAttribute, UnsupportedSOPClass
@@ -57,13 +58,19 @@ _NEEDED = frozenset(_IDENTITY.values()) | {
 }
 
 
+@lru_cache(maxsize=16)
+def _watched(wanted: frozenset[int]) -> frozenset[int]:
+    """The same one for each object, as `metadata` finds by it what it knows."""
+    return wanted | _NEEDED
+
+
 class DataSetReader:
     """Takes an encoded data set in pieces of any size and learns from it all that the index needs."""
 
     def __init__(self, transfer_syntax_uid: str, *, wanted: frozenset[int] = WANTED) -> None:
         self._transfer_syntax = transfer_syntax(transfer_syntax_uid)
         self._wanted = wanted
-        self._metadata = Metadata(wanted | _NEEDED)
+        self._metadata = Metadata(_watched(wanted))
         self._structure = Structure(
             self._metadata,
             implicit=self._transfer_syntax.implicit,
