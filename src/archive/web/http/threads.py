@@ -9,9 +9,12 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import anyio
+
+from archive.dicom.errors import OutOfResources
 
 T = TypeVar("T")
 
@@ -32,14 +35,23 @@ class Threads:
         """Run a function. Cancelled before it has a thread, it never runs; after that, whoever is cancelled waits for
         its end, which `check_cancelled` brings near."""
         work = _Work(function, asyncio.get_running_loop())
-        place = self._pool.submit(work.run)
+        self._begin(work)
         try:
             return await work.outcome
         except asyncio.CancelledError:
-            if not place.cancel():
+            if not work.claim():
                 work.cancelled = True
-                await _ended(place)
+                await _end_of(work)
             raise
+
+    def _begin(self, work: _Work[T]) -> None:
+        """Raises OutOfResources where the system gives no thread. The pool has queued the call even so, and might run
+        it later."""
+        try:
+            self._pool.submit(work.run)
+        except RuntimeError:
+            if work.claim():
+                raise OutOfResources("no thread can be started now") from None
 
 
 def check_cancelled() -> None:
@@ -55,11 +67,19 @@ class _Work(Generic[T]):
     def __init__(self, function: Callable[[], T], loop: asyncio.AbstractEventLoop) -> None:
         self._function = function
         self._loop = loop
+        self._claimed = threading.Lock()
         self.outcome: asyncio.Future[T] = loop.create_future()
+        self.ended: Future[None] = Future()
         self.cancelled = False
+
+    def claim(self) -> bool:
+        """True for the first who asks: then the call is theirs, to run it or never to run it."""
+        return self._claimed.acquire(blocking=False)
 
     def run(self) -> None:
         """In the thread."""
+        if not self.claim():
+            return
         _here.work = self
         try:
             result = self._function()
@@ -69,6 +89,7 @@ class _Work(Generic[T]):
             self._loop.call_soon_threadsafe(self._finish, result)
         finally:
             _here.work = None
+            self.ended.set_result(None)
 
     def _finish(self, result: T) -> None:
         if not self.outcome.done():
@@ -79,6 +100,9 @@ class _Work(Generic[T]):
             self.outcome.set_exception(error)
 
 
-async def _ended(place: Future[None]) -> None:
-    with anyio.CancelScope(shield=True):
-        await asyncio.wait([asyncio.wrap_future(place)])
+async def _end_of(work: _Work[T]) -> None:
+    """However often whoever waits is cancelled: what comes after this must not run beside it."""
+    ended = asyncio.wrap_future(work.ended)
+    while not ended.done():
+        with suppress(asyncio.CancelledError), anyio.CancelScope(shield=True):
+            await asyncio.wait([ended])
