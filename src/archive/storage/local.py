@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from archive.dicom.errors import NotFound, OutOfResources
+from archive.storage import syncing
 
 BLOBS_PER_FOLDER = 1024
 WRITE_SIZE = 256 * 1024
@@ -73,11 +74,12 @@ class LocalStore:
         return LocalBlobWriter(self, f"{folder}/{name}", descriptor, spooled)
 
     def publish_all(self, writers: Sequence[Any]) -> list[OutOfResources | None]:
-        if len(writers) == 1:
-            return [_fault(writers[0].publish)]
-        faults: list[OutOfResources | None] = [None] * len(writers)
-        for step in (LocalBlobWriter._hand_to_disk, LocalBlobWriter._sync, LocalBlobWriter._link):
-            faults = [fault or _fault(step, writer) for fault, writer in zip(faults, writers, strict=True)]
+        if len(writers) < 2:
+            return [_fault(writer.publish) for writer in writers]
+        faults = [_fault(writer._hand_to_disk) for writer in writers]
+        synced = syncing.each(lambda writer: _fault(writer._sync), writers)
+        faults = [fault or unsafe for fault, unsafe in zip(faults, synced, strict=True)]
+        faults = [fault or _fault(writer._link) for fault, writer in zip(faults, writers, strict=True)]
         folders = {writer._folder for fault, writer in zip(faults, writers, strict=True) if not fault}
         unsafe = {folder: _fault(_sync_folder, folder) for folder in folders}
         for at, writer in enumerate(writers):
