@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -46,6 +47,23 @@ class BlobStoreSuite:
         writer.publish()
         with store.open(writer.key) as blob:
             assert blob.read(0, blob.length) == b"firstga"
+
+    def test_a_stretch_outlives_the_blob_and_the_key(self, store: BlobStore) -> None:
+        key = stored(store, CONTENT)
+        with store.open(key) as blob:
+            stretch = blob.stretch(1000, 300_000)
+            with pytest.raises(NotFound):
+                blob.stretch(len(CONTENT) - 10, 11)
+        if stretch is None:
+            return  # blobs are no files here
+        store.delete(key)
+        assert stretch.fetch() in (True, False)
+        assert os.pread(stretch.descriptor, stretch.length, stretch.offset) == CONTENT[1000:301_000]
+        assert stretch.read() == CONTENT[1000:301_000]
+        stretch.close()
+        stretch.close()
+        with pytest.raises(OutOfResources):
+            stretch.read()
 
     def test_an_empty_blob_is_a_blob(self, store: BlobStore) -> None:
         with store.open(stored(store)) as blob:

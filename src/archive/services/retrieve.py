@@ -21,9 +21,10 @@ from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.index import deletions, instances
 from archive.index.database import Database
-from archive.services import stored_frames
+from archive.services import stored_frames, stretches
 from archive.services.data_set import DataSet
 from archive.services.stored_frames import Frame
+from archive.services.stretches import Piece
 from archive.storage.base import Blob, BlobStore
 
 _BATCH = 200
@@ -89,6 +90,11 @@ class Retrieve:
             blob.close()
             raise NotFound("the stored bytes of this instance were damaged: restore them from a backup")
         return blob
+
+    def as_stored(self, instance: StoredInstance, offset: int, length: int) -> Iterator[Piece]:
+        """Part of the stored PS3.10 file, for who can pass it on unread. Raises as `open`."""
+        with self.open(instance) as blob:
+            yield from stretches.pieces(blob, offset, length)
 
     def metadata(self, scope: Scope, url_of: UrlOf) -> Iterator[bytes]:
         """The DICOM JSON Model of each instance of the scope, as text; each BulkDataURI lies below the instance's

@@ -11,8 +11,11 @@ from functools import partial
 from archive.dicom.errors import NotAcceptable
 from archive.dicom.instance import BulkValue, StoredInstance
 from archive.dicom.pixels.frames import FrameTable
+from archive.dicom.transfer_syntaxes import transfer_syntax
+from archive.services import stretches
 from archive.services.data_set import DataSet
 from archive.services.readable import Readable, part
+from archive.services.stretches import Piece
 from archive.storage.base import Blob
 
 MAXIMUM_RETURNS = 8
@@ -62,36 +65,49 @@ class StoredFrames:
         self._opened = opened
         self._table = table
         self._value = pixel_value(table)
-        self._open: DataSet | None = None
+        syntax = transfer_syntax(instance.transfer_syntax_uid)
+        self._in_file = not (syntax.deflated or syntax.big_endian)
+        self._open: tuple[Blob, DataSet] | None = None
         self.frames = [
             Readable(frame_length(table, number), partial(self._read, number)) for number in numbers
         ]
 
-    def opened_once(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def opened_once(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """The pieces, which read these frames; the object is opened once for all of them."""
         with self._opened() as blob:
-            self._open = DataSet(blob, self._instance)
+            self._open = blob, DataSet(blob, self._instance)
             try:
                 yield from pieces
             finally:
                 self._open = None
 
-    def _read(self, number: int, offset: int, length: int) -> Iterator[bytes]:
+    def as_stored(self, number: int, offset: int, length: int) -> Iterator[Piece]:
+        """Part of a frame, for who can pass it on unread. Raises NotFound."""
         if self._open is not None:
-            yield from self._pieces(self._open, number, offset, length)
+            yield from self._pieces(*self._open, number, offset, length)
             return
         with self._opened() as blob:
-            yield from self._pieces(DataSet(blob, self._instance), number, offset, length)
+            yield from self._pieces(blob, DataSet(blob, self._instance), number, offset, length)
 
-    def _pieces(self, data_set: DataSet, number: int, offset: int, length: int) -> Iterator[bytes]:
+    def _read(self, number: int, offset: int, length: int) -> Iterator[bytes]:
+        for piece in self.as_stored(number, offset, length):
+            yield stretches.read(piece)
+
+    def _pieces(
+        self, blob: Blob, data_set: DataSet, number: int, offset: int, length: int
+    ) -> Iterator[Piece]:
         ranges = self._table.ranges(number)
         if is_shifted(self._table):
             stored = (data_set.pieces(self._value, *place) for place in ranges)
             whole = _aligned(itertools.chain.from_iterable(stored), self._table, number)
             return part(iter(whole), offset, length)
-        return itertools.chain.from_iterable(
-            data_set.pieces(self._value, *place) for place in _within(ranges, offset, length)
-        )
+        places = _within(ranges, offset, length)
+        if self._in_file:
+            start = self._instance.data_set_offset
+            return itertools.chain.from_iterable(
+                stretches.pieces(blob, start + first, size) for first, size in places
+            )
+        return itertools.chain.from_iterable(data_set.pieces(self._value, *place) for place in places)
 
 
 def pixel_value(table: FrameTable) -> BulkValue:

@@ -33,6 +33,28 @@ class BlobWriter(Protocol):
         """Leave nothing behind, whether published or not. Safe to call twice, never raises for a missing file."""
 
 
+class Stretch(Protocol):
+    """Part of a blob that lies in a file, from which the system can pass it on unread. It outlives the blob; close it,
+    or drop it."""
+
+    @property
+    def descriptor(self) -> int:
+        """Of the file; the bytes are `length` from `offset`."""
+
+    offset: int
+    length: int
+
+    def fetch(self) -> bool:
+        """Have the bytes in memory, so that to pass them on waits for no disk. False if the system cannot pass them on;
+        raises what `read` would."""
+
+    def read(self) -> bytes:
+        """The bytes. Raises NotFound, OutOfResources."""
+
+    def close(self) -> None:
+        """Safe to call twice."""
+
+
 class Blob(Protocol):
     """A published blob, open for reading at any offset; safe to read from several threads."""
 
@@ -44,6 +66,9 @@ class Blob(Protocol):
 
     def pieces(self, offset: int, length: int) -> Iterator[bytes]:
         """The same bytes in pieces of bounded size."""
+
+    def stretch(self, offset: int, length: int) -> Stretch | None:
+        """The same bytes unread, None where blobs are no files. Raises NotFound when the blob is shorter."""
 
     def close(self) -> None: ...
 

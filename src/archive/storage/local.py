@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from archive.dicom.errors import NotFound, OutOfResources
+from archive.storage.local_blob import OPEN_FILE, PIECE_SIZE, LocalBlob, opened, reading
 from archive.storage import syncing
 
 BLOBS_PER_FOLDER = 1024
 WRITE_SIZE = 256 * 1024
-PIECE_SIZE = 256 * 1024
 ROOM_CHECK_INTERVAL = 4 * 1024 * 1024
 """So much comes in until the room is looked at again: a hundred senders at a time stay within a reserve of 1 GiB."""
 
@@ -39,7 +39,6 @@ WRITE_BEHIND = 32 * 1024 * 1024
 
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Piece = bytes | bytearray | memoryview
 
@@ -90,7 +89,7 @@ class LocalStore:
         return faults
 
     def open(self, key: str) -> LocalBlob:
-        return _opened(self._path(key))
+        return opened(self._path(key))
 
     def spool(self) -> LocalSpool:
         self._check_room()
@@ -106,7 +105,7 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     def keys(self) -> Iterator[str]:
-        with _reading("the store cannot be read"):
+        with reading("the store cannot be read"):
             for path in self._objects.glob("*/*/*"):
                 key = path.relative_to(self._objects).as_posix()
                 if _KEY.fullmatch(key):
@@ -188,7 +187,7 @@ class LocalBlobWriter:
 
     def read_back(self) -> LocalBlob:
         self._flush()
-        return _opened(self._spooled)
+        return opened(self._spooled)
 
     def publish(self) -> None:
         self._flush()
@@ -255,49 +254,6 @@ class LocalBlobWriter:
             os.close(descriptor)
 
 
-class LocalBlob:
-    """A published blob; `os.pread` has no position, so threads need no lock."""
-
-    def __init__(self, descriptor: int, length: int) -> None:
-        self._descriptor = descriptor
-        self._length = length
-
-    @property
-    def length(self) -> int:
-        return self._length
-
-    def read(self, offset: int, length: int) -> bytes:
-        if offset < 0 or length < 0 or offset + length > self._length:
-            raise NotFound("the blob is shorter than that")
-        with _reading("a blob cannot be read"):
-            return b"".join(self._read_all(offset, length))
-
-    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
-        end = offset + length
-        for start in range(offset, end, PIECE_SIZE):
-            yield self.read(start, min(PIECE_SIZE, end - start))
-
-    def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def __enter__(self) -> LocalBlob:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _read_all(self, offset: int, length: int) -> Iterator[bytes]:
-        while length > 0:
-            piece = os.pread(self._descriptor, length, offset)
-            if not piece:
-                raise NotFound("the blob is shorter than it was when it was opened")
-            yield piece
-            offset += len(piece)
-            length -= len(piece)
-
-
 class LocalSpool:
     """A file without a name: however this process ends, the system takes it back."""
 
@@ -338,14 +294,8 @@ class LocalSpool:
             os.close(descriptor)
 
 
-def _opened(path: Path | str) -> LocalBlob:
-    with _reading("a blob cannot be opened"):
-        descriptor = os.open(path, _OPEN_FILE)
-        return LocalBlob(descriptor, os.fstat(descriptor).st_size)
-
-
 def _is_abandoned(spooled: Path) -> bool:
-    descriptor = os.open(spooled, _OPEN_FILE)
+    descriptor = os.open(spooled, OPEN_FILE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -387,16 +337,5 @@ def _writing(reason: str) -> Iterator[None]:
     """The operating system's errors become ours; the path stays out of the sentence."""
     try:
         yield
-    except OSError as error:
-        raise OutOfResources(f"{reason}: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _reading(reason: str) -> Iterator[None]:
-    """The same, where a file that is missing is news about that file."""
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound(f"{reason}: {error.strerror}") from error
     except OSError as error:
         raise OutOfResources(f"{reason}: {error.strerror}") from error

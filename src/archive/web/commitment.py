@@ -21,6 +21,7 @@ from archive.dicom.receiving.received import DataSet
 from archive.web import data_set_body
 from archive.web.data_set_body import DataSetBody
 from archive.web.http import charset, media_types
+from archive.web.http.crossing import read_all
 from archive.web.http.exchange import Answer, Asked
 from archive.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, Offer
 from archive.web.http.multipart_body import Part, related
@@ -81,5 +82,5 @@ def _answer(asked: Asked, verdicts: list[Verdict] | None) -> Answer:
     if chosen.multipart:
         made = related(chosen.media_type, (Part(chosen.media_type, (body,), length=len(body)),))
         assert isinstance(made.body, Iterator)
-        return replace(made, body=b"".join(made.body))
+        return replace(made, body=read_all(made.body))
     return Answer(200, chosen.media_type, body)

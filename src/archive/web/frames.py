@@ -11,6 +11,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import InvalidQuery, NotFound
@@ -89,7 +90,10 @@ def _stored(
     etag: str,
 ) -> Answer:
     found = archive.delivery.stored_frames(instance, table, numbers)
-    bodies = [Sliced(frame.length, frame.read) for frame in found.frames]
+    bodies = [
+        Sliced(frame.length, partial(found.as_stored, number))
+        for number, frame in zip(numbers, found.frames, strict=True)
+    ]
     if not form.offer.multipart:
         return _alone(form, bodies[0], f"{url}/{numbers[0]}", etag)
     part_type = form.part_type

@@ -15,6 +15,7 @@ Whether there is a decoder is known before the first byte. No instance is ever l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import NotAcceptable
@@ -137,7 +138,9 @@ def _readable(archive: Archive, instance: StoredInstance, uid: str) -> Readable:
 
 
 def _sliced(archive: Archive, instance: StoredInstance, uid: str) -> Sliced:
-    readable = _readable(archive, instance, uid)
+    if uid == instance.transfer_syntax_uid:
+        return Sliced(instance.blob_length, partial(archive.retrieve.as_stored, instance))
+    readable = archive.delivery.explicit(instance)
 
     def read(offset: int, length: int) -> Iterator[bytes]:
         if length == readable.length:

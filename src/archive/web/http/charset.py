@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from archive.dicom.errors import InvalidQuery, NotAcceptable
 from archive.web.http import conditional, media_types
-from archive.web.http.crossing import close
+from archive.web.http.crossing import close, in_bytes
 from archive.web.http.exchange import Answer, Asked, Sliced
 from archive.web.http.media_types import Offer
 from archive.web.http.weights import by_weight, weighed
@@ -114,7 +114,7 @@ def applied(answer: Answer, asked: Asked) -> Answer:
     """The answer in the character set that the client asks for, if it is JSON or text of ours, which says that it is
     UTF-8: a stored document is not rewritten. Raises as `chosen` and `encoded`. Parts of multipart answers are their
     makers' business."""
-    said = media_types.parse(answer.media_type)
+    said = answer.kind
     name, is_utf_8 = said.name, said.parameters.get("charset", "").lower() == "utf-8"
     json = name.endswith(("/json", "+json"))
     if not answer.is_whole or not (json or (is_utf_8 and name.startswith("text/"))):
@@ -138,9 +138,10 @@ def _parameter(asked: Asked) -> str:
 
 
 def _pieces(answer: Answer) -> Iterable[bytes]:
-    if isinstance(answer.body, Sliced):
-        return answer.body.read(0, answer.body.length)
-    return (answer.body,) if isinstance(answer.body, bytes) else answer.body
+    body = answer.body
+    if isinstance(body, bytes):
+        return (body,)
+    return in_bytes(body.read(0, body.length) if isinstance(body, Sliced) else body)
 
 
 def _escaped(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from typing import Protocol
 import zstandard
 
 from archive.dicom.errors import NotAcceptable
+from archive.services.stretches import Piece, read
 from archive.web.http import media_types
 from archive.web.http.crossing import Prepared, close
 from archive.web.http.exchange import Answer, Asked
@@ -97,7 +98,7 @@ def labelled(answer: Answer, chosen: str) -> Answer:
 
 def is_text(media_type: str) -> bool:
     """Whether it is worth the work."""
-    parsed = media_types.parse(media_type)
+    parsed = media_types.parse(media_type.partition("; boundary=")[0])
     name = parsed.parameters.get("type", "") if parsed.name == MULTIPART else parsed.name
     return name == DICOM_XML or name.startswith(_TEXTS) or name.endswith(("+json", "+xml"))
 
@@ -123,11 +124,11 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     return pieces
 
 
-def _encoded(rest: Iterator[bytes], made: Encoder) -> Iterator[bytes]:
+def _encoded(rest: Iterator[Piece], made: Encoder) -> Iterator[bytes]:
     try:
         yield b""
         for piece in rest:
-            yield made.compress(piece)
+            yield made.compress(read(piece))
         yield made.flush()
     finally:
         close(rest)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import anyio
 
+from archive.services.stretches import Piece, read
 from archive.web.http.exchange import Answer, Sliced
 from archive.web.http.threads import Threads, check_cancelled
 
@@ -44,11 +45,13 @@ class Lane(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An answer with the first batch of its body; `rest` is None when that is all of it."""
+    """An answer with the first batch of its body; `rest` is None when that is all of it. `ahead`: pieces of the first
+    batch that follow `first`, some of them stretches of files, fetched, to be passed on."""
 
     answer: Answer
     first: bytes
-    rest: Iterator[bytes] | None
+    rest: Iterator[Piece] | None
+    ahead: tuple[Piece, ...] = ()
 
 
 class Crossing:
@@ -72,7 +75,7 @@ class Crossing:
             with anyio.CancelScope(shield=True):
                 await self.call(close)
 
-    async def batches(self, pieces: Iterator[bytes], lane: Lane = Lane.COMMON) -> AsyncGenerator[bytes]:
+    async def batches(self, pieces: Iterator[Piece], lane: Lane = Lane.COMMON) -> AsyncGenerator[bytes]:
         """The pieces in batches; the next one is made while one is sent. The caller closes this before `pieces`."""
         make = partial(next_batch, pieces)
         ahead = asyncio.ensure_future(self.call(make, lane))
@@ -90,34 +93,58 @@ class Crossing:
                 await asyncio.gather(ahead, return_exceptions=True)
 
 
-def prepared(make: Callable[[], Answer]) -> Prepared:
-    """Make an answer and the first batch of its body."""
+def prepared(make: Callable[[], Answer], *, passing: bool = False) -> Prepared:
+    """Make an answer and the first batch of its body; with `passing` it may hold stretches of files."""
     answer = make()
     assert not isinstance(answer.body, Sliced), "ranges.applied comes before"
     if isinstance(answer.body, bytes):
         return Prepared(answer, answer.body, None)
     try:
-        first, ended = next_batch(answer.body)
+        batch, ended = _next(answer.body, passing)
     except BaseException:
         close(answer.body)
         raise
     if ended:
         close(answer.body)
-    return Prepared(answer, first, None if ended else answer.body)
+    rest = None if ended else answer.body
+    if any(not isinstance(piece, bytes) for piece in batch):
+        return Prepared(answer, b"", rest, tuple(batch))
+    return Prepared(answer, read_all(batch), rest)
 
 
-def next_batch(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
+def next_batch(pieces: Iterator[Piece]) -> tuple[bytes, bool]:
     """About a megabyte of the pieces, and whether they have ended. To be run by `Crossing.call`, with which it is
     cancelled."""
-    batch: list[bytes] = []
+    batch, ended = _next(pieces, passing=False)
+    return read_all(batch), ended
+
+
+def in_bytes(pieces: Iterator[Piece]) -> Iterator[bytes]:
+    """The pieces, all of them read."""
+    try:
+        for piece in pieces:
+            yield read(piece)
+    finally:
+        close(pieces)
+
+
+def _next(pieces: Iterator[Piece], passing: bool) -> tuple[list[Piece], bool]:
+    batch: list[Piece] = []
     length = 0
     for piece in pieces:
         check_cancelled()
-        batch.append(piece)
-        length += len(piece)
+        passed = passing and not isinstance(piece, bytes) and piece.fetch()
+        batch.append(piece if passed else read(piece))
+        length += len(piece) if isinstance(piece, bytes) else piece.length
         if length >= BATCH_BYTES:
-            return (batch[0] if len(batch) == 1 else b"".join(batch)), False
-    return b"".join(batch), True
+            return batch, False
+    return batch, True
+
+
+def read_all(batch: Iterable[Piece]) -> bytes:
+    """The pieces as one."""
+    pieces = [read(piece) for piece in batch]
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def close(pieces: object) -> None:

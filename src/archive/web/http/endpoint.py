@@ -17,6 +17,7 @@ from archive.web.http import bodies, compression, crossing, errors, representati
 from archive.web.http.bodies import ClientGone
 from archive.web.http.crossing import Crossing, Lane, Prepared
 from archive.web.http.exchange import Answer, Asked, Decodes, Taker
+from archive.web.http.passing import PASSING, Outgoing, Passing
 from archive.web.http.protocol import LEAVING
 from archive.web.routes import Route
 
@@ -52,7 +53,28 @@ class Endpoint:
             return
         with _while_there(scope):
             ready, lane = await self._prepared(route, asked)
-            await self._send(ready, scope, send, lane)
+            if ready.ahead:
+                await self._pass(ready, scope, send, lane)
+            else:
+                await self._send(ready, scope, send, lane)
+
+    async def _pass(self, ready: Prepared, scope: Scope, send: Send, lane: Lane) -> None:
+        """An answer that holds stretches of files."""
+        passing: Passing = scope["extensions"][PASSING]
+        if not passing.is_free:
+            first = await self._lane.call(partial(crossing.read_all, ready.ahead), lane)
+            await self._send(Prepared(ready.answer, first, ready.rest), scope, send, lane)
+            return
+        outgoing = Outgoing(ready.ahead, ready.rest)
+        try:
+            await _start(ready, send)
+            await passing.send(outgoing, partial(self._lane.call, lane=lane))
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            if outgoing.needs_thread:
+                with anyio.CancelScope(shield=True):
+                    await self._lane.call(outgoing.close)
+            outgoing.close()
 
     async def _prepared(self, route: Route, asked: Asked) -> tuple[Prepared, Lane]:
         """The answer, and the threads that go on with it. That pixel data has to be decoded for it shows when the
@@ -124,6 +146,7 @@ def asked_of(scope: Scope, http: Any) -> Asked:
         peer_address=client[0] if client else "",
         strict=http.strict,
         method=scope["method"],
+        passing=PASSING in scope.get("extensions", ()),
     )
 
 

@@ -13,7 +13,9 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from archive.dicom.errors import InvalidQuery
-from archive.web.http.media_types import Accept
+from archive.services.stretches import Piece
+from archive.web.http import media_types
+from archive.web.http.media_types import Accept, MediaType
 
 MAXIMUM_PARAMETERS = 1000
 """Of one query string; more is refused, not cut off."""
@@ -27,7 +29,7 @@ class Decodes(Exception):
 class Asked:
     """A request without its body. `base_url` is where the public sees our DICOMweb root, without a slash at the end;
     header names are in lower case. `strict`: the letter of PS3.18 counts, not what clients get away with. `may_decode`:
-    it is served by the threads that decode pixel data."""
+    it is served by the threads that decode pixel data. `passing`: its answer may be passed on from files unread."""
 
     path: Mapping[str, str]
     query_string: str
@@ -37,6 +39,7 @@ class Asked:
     strict: bool = False
     method: str = "GET"
     may_decode: bool = False
+    passing: bool = False
 
     def decodes(self) -> None:
         """To be called before pixel data is decoded for an answer. Raises Decodes, which is for the endpoint alone."""
@@ -87,10 +90,11 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Sliced:
     """A body of `length` bytes of which any part can be sent (RFC 9110 14): `read(offset, length)` gives exactly
-    these bytes in pieces, and nothing is opened before the first of them is asked for."""
+    these bytes in pieces, and nothing is opened before the first of them is asked for. A piece may be a stretch of a
+    file, which whoever takes it closes."""
 
     length: int
-    read: Callable[[int, int], Iterator[bytes]]
+    read: Callable[[int, int], Iterator[Piece]]
 
     @staticmethod
     def of(data: bytes) -> Sliced:
@@ -109,10 +113,15 @@ class Answer:
 
     status: int = 200
     media_type: str = ""
-    body: bytes | Iterator[bytes] | Sliced = b""
+    body: bytes | Iterator[Piece] | Sliced = b""
     headers: tuple[tuple[str, str], ...] = ()
     length: int | None = None
     etag: str = ""
+
+    @property
+    def kind(self) -> MediaType:
+        """The media type, but for the boundary, which each answer has of its own."""
+        return media_types.parse(self.media_type.partition("; boundary=")[0])
 
     @property
     def is_whole(self) -> bool:

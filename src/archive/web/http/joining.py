@@ -29,6 +29,11 @@ class Joined:
         else:
             self._begun, self._head = True, data
 
+    def taken(self) -> bytes:
+        """The head that waits, for who writes it in another way, and the body behind it."""
+        head, self._head = self._head, b""
+        return head
+
     def close(self) -> None:
         """As of a transport: what was written goes out before."""
         self._flush()

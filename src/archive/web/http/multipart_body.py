@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from archive.services.stretches import Piece
 from archive.web.http.conditional import tag
 from archive.web.http.exchange import Answer, Sliced
 from archive.web.http.media_types import MULTIPART
@@ -79,7 +80,7 @@ def _joined(boundary: bytes, parts: Sequence[SlicedPart]) -> Sliced:
     segments.append(Sliced.of((b"\r\n" if parts else b"") + b"--" + boundary + b"--\r\n"))
     starts = [0, *accumulate(segment.length for segment in segments)]
 
-    def read(offset: int, length: int) -> Iterator[bytes]:
+    def read(offset: int, length: int) -> Iterator[Piece]:
         end = offset + length
         for place in range(bisect_right(starts, offset) - 1, len(segments)):
             first, last = max(offset - starts[place], 0), min(end - starts[place], segments[place].length)

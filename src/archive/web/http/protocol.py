@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from archive.web.http.joining import Joined
+from archive.web.http.passing import PASSING, Passing
 from archive.web.http.stalling import Watch
 from archive.web.http.urls import SUBSCRIBERS
 
@@ -75,6 +77,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **keywords)
         self._stalled_seconds = idle_seconds
         self._watch: Watch | None = None
+        self._own_socket: socket.socket | None = None
         self._may_upgrade = False
         self._is_web_socket = False
         self._head_seconds = min(HEAD_SECONDS, idle_seconds)
@@ -92,6 +95,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadlines()
+        self._close_own_socket()
         super().connection_lost(exc)
         for leave in tuple(self._leaving):
             leave()
@@ -111,8 +115,20 @@ class Protocol(HttpToolsProtocol):
         """What was read, without waiting for an answer that could carry it; more of the request is to come."""
         if hasattr(socket, "TCP_QUICKACK"):
             with contextlib.suppress(OSError):
-                connection = self.transport.get_extra_info("socket")
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                self._socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    def _socket(self) -> socket.socket:
+        """Of our own: that of the transport makes another one for each call."""
+        if self._own_socket is None:
+            theirs = self.transport.get_extra_info("socket")
+            kind = (theirs.family, theirs.type, theirs.proto)
+            self._own_socket = socket.socket(*kind, fileno=os.dup(theirs.fileno()))
+        return self._own_socket
+
+    def _close_own_socket(self) -> None:
+        if self._own_socket is not None:
+            self._own_socket.close()
+            self._own_socket = None
 
     def _whole_head(self, data: bytes) -> bytes:
         """What begins a request, without offers to upgrade; nothing while more of the head is to come."""
@@ -142,6 +158,7 @@ class Protocol(HttpToolsProtocol):
         """From here on the connection belongs to `web_socket.EventProtocol`."""
         self._is_web_socket = True
         self._forget_deadlines()
+        self._close_own_socket()
         super().handle_websocket_upgrade()
 
     def _forget_deadlines(self) -> None:
@@ -208,6 +225,10 @@ class Protocol(HttpToolsProtocol):
         if self.cycle is not before:
             joined = Joined(self.transport, self.on_response_complete)
             self.cycle.transport, self.cycle.on_response = joined, joined.end  # type: ignore[assignment]
+            passing = Passing(
+                self.transport, self._socket, joined, self.cycle, self.loop, self._stalled_seconds
+            )
+            self.scope["extensions"][PASSING] = passing  # type: ignore[assignment]
         if self.cycle is not None and self.scope.get("http_version") == "1.0":
             self.cycle.chunked_encoding = False
             self.cycle.expected_content_length = _UntilClosed()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from archive.services.stretches import Piece
 from archive.web.http import compression, conditional
 from archive.web.http.exchange import Answer, Asked, Sliced, text
 
@@ -97,7 +98,7 @@ def _part(answer: Answer, body: Sliced, offset: int, length: int) -> Answer:
     return replace(answer, body=_pieces(body, offset, length), length=length)
 
 
-def _pieces(body: Sliced, offset: int, length: int) -> Iterator[bytes]:
+def _pieces(body: Sliced, offset: int, length: int) -> Iterator[Piece]:
     yield from body.read(offset, length)
 
 

@@ -18,7 +18,7 @@ import zstandard
 
 from archive.web.http import compression
 from archive.web.http.compression import IDENTITY, ZSTD
-from archive.web.http.crossing import BATCH_BYTES, close
+from archive.web.http.crossing import BATCH_BYTES, close, in_bytes
 from archive.web.http.exchange import Answer, Asked, Sliced
 
 MAXIMUM_BYTES = 16 << 20
@@ -67,7 +67,7 @@ def applied(answer: Answer, asked: Asked, texts: Texts = _TEXTS) -> Answer:
     if held is not None:
         return compression.labelled(replace(answer, body=held), coding)
     whole = texts.get(answer.etag, ZSTD)
-    made = _kept(answer.body, answer.etag, ZSTD, texts, plain=True)
+    made = _kept(in_bytes(answer.body), answer.etag, ZSTD, texts, plain=True)
     pieces = made if whole is None else _decoded(whole)
     if coding in (IDENTITY, ZSTD):
         return replace(answer, body=pieces)

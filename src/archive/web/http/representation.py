@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from archive.web.http import charset, compression, conditional, crossing, media_types, ranges
+from archive.web.http import charset, compression, conditional, crossing, ranges
 from archive.web.http.crossing import Prepared
 from archive.web.http.exchange import Answer, Asked
 
@@ -21,7 +21,9 @@ def prepared(make: Callable[[], Answer], asked: Asked) -> Prepared:
     `make` raises, and NotAcceptable."""
     if asked.method in ("GET", "HEAD"):
         compression.coding(asked)
-    ready = _named_by_content(crossing.prepared(lambda: _negotiated(make(), asked)), asked)
+    passing = asked.passing and not compression.refuses_identity(asked)
+    ready = crossing.prepared(lambda: _negotiated(make(), asked), passing=passing)
+    ready = _named_by_content(ready, asked)
     return compression.applied(ready, asked)
 
 
@@ -34,11 +36,11 @@ def _negotiated(answer: Answer, asked: Asked) -> Answer:
 def _named_by_content(ready: Prepared, asked: Asked) -> Prepared:
     """A short JSON answer that has no entity tag, such as that of a search, gets one of its bytes."""
     answer = ready.answer
-    json = media_types.parse(answer.media_type).name.endswith("json")
     if (
         ready.rest is not None
+        or ready.ahead
         or answer.status != 200
-        or not json
+        or not answer.kind.name.endswith("json")
         or any(name in ("ETag", "Cache-Control") for name, _ in answer.headers)
     ):
         return ready
