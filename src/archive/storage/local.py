@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from archive.dicom.errors import NotFound, OutOfResources
-from archive.storage.local_blob import OPEN_FILE, PIECE_SIZE, LocalBlob, opened, reading
 from archive.storage import syncing
+from archive.storage.local_blob import OPEN_FILE, PIECE_SIZE, LocalBlob, opened, reading
 
 BLOBS_PER_FOLDER = 1024
 WRITE_SIZE = 256 * 1024
