@@ -72,3 +72,16 @@ def test_to_close_is_to_wait_for_what_was_begun(together: int) -> None:
     beside.close()
     assert sorted(done) == list(range(together))
     assert not list(beside.outcomes())
+
+
+def test_it_is_idle_when_all_has_ended() -> None:
+    beside: Beside[bool] = Beside()
+    may_end = threading.Event()
+    assert beside.is_idle
+    beside.begin(partial(may_end.wait, 10))
+    assert not beside.is_idle
+    beside.go_on()
+    assert not beside.is_idle
+    may_end.set()
+    assert list(beside.outcomes()) == [True]
+    assert beside.is_idle

@@ -7,10 +7,9 @@ type of the whole: where clients get that wrong, they get it wrong in the head o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from archive.dicom.errors import ArchiveError, CannotUnderstand, NotDicom
@@ -25,8 +24,8 @@ from archive.web.store_response import Failure
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
     from archive.services.composing import Composition, Incoming
-    from archive.services.ingest import Reception
-from archive.services.receipts import Receipt
+    from archive.services.ingest import Ingest, Reception
+    from archive.services.receipts import Receipt
 
 METADATA = (DICOM_JSON, DICOM_XML)
 ROOTS = frozenset((DICOM, *METADATA, *MEDIA_TYPES))
@@ -35,7 +34,34 @@ ROOTS = frozenset((DICOM, *METADATA, *MEDIA_TYPES))
 _AS_THEY_ARE = frozenset(("", "binary", "8bit", "7bit"))
 _UTF_8 = frozenset(("", "utf-8", "utf8", "us-ascii"))
 
-Outcome = Callable[[], "Receipt | Failure"]
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A part that has an outcome of its own: its object, which is not safe yet, or what was wrong with it. `weight` is
+    about how much memory it takes until it is finished."""
+
+    stack: ExitStack
+    reception: Reception | None = None
+    failure: Failure | None = None
+    weight: int = 0
+
+
+def finished(ingest: Ingest, parts: Sequence[Ended]) -> list[Receipt | Failure]:
+    """The outcomes of these parts, in their order: their objects are made safe together, and nothing is left behind of
+    one that is not."""
+    with ExitStack() as all_of_them:
+        for part in parts:
+            all_of_them.enter_context(part.stack)
+        found = [part.reception for part in parts if part.reception is not None]
+        receipts = iter(ingest.finish(found))
+        return [part.failure or _outcome(part, next(receipts).result) for part in parts]
+
+
+def _outcome(part: Ended, receipt: Callable[[], Receipt]) -> Receipt | Failure:
+    try:
+        return receipt()
+    except ArchiveError as error:
+        return Failure(error, *(part.reception.identity if part.reception is not None else ("", "")))
 
 
 class Part(Protocol):
@@ -46,8 +72,8 @@ class Part(Protocol):
 
     def write(self, piece: memoryview) -> None: ...
 
-    def end(self) -> Outcome | None:
-        """The part is whole. What is still to be done, anywhere, for its outcome; None when it has none of its own."""
+    def end(self) -> Ended | None:
+        """The part is whole; None when it has no outcome of its own. Whoever takes it has it `finished`."""
 
     def close(self) -> None:
         """Leave nothing behind of a part that did not end."""
@@ -141,31 +167,24 @@ class _Object:
             self._failure = Failure(error, *self.identity)
             self.close()
 
-    def end(self) -> Outcome:
-        """Making it safe takes a disk its time."""
-        return partial(_finished, self)
-
-    def finish(self) -> Receipt | Failure:
-        """The part is whole: make it safe, or say what was wrong."""
+    def end(self) -> Ended:
+        """Making it safe takes a disk its time, which many may share."""
+        weight = 0
+        if self._failure is None:
+            try:
+                if self._reception is None:
+                    raise NotDicom("an empty part")
+                weight = self._reception.end()
+            except ArchiveError as error:
+                self._failure = Failure(error, *self.identity)
+                self.close()
         if self._failure is not None:
-            return self._failure
-        try:
-            if self._reception is None:
-                raise NotDicom("an empty part")
-            return self._reception.finish()
-        except ArchiveError as error:
-            return Failure(error, *self.identity)
+            return Ended(self._stack, failure=self._failure)
+        return Ended(self._stack, self._reception, weight=weight)
 
     def close(self) -> None:
-        """Leave nothing behind unless it was finished."""
+        """Leave nothing behind."""
         self._stack.close()
-
-
-def _finished(part: _Object) -> Receipt | Failure:
-    try:
-        return part.finish()
-    finally:
-        part.close()
 
 
 class _Piece:
@@ -185,7 +204,7 @@ class _Piece:
         except ArchiveError as error:
             self._failure = Failure(error)
 
-    def end(self) -> Outcome | None:
+    def end(self) -> Ended | None:
         if self._failure is not None:
             return _Failed(self._failure).end()
         self._incoming.finish()
@@ -204,10 +223,7 @@ class _Failed:
 
     def write(self, piece: memoryview) -> None: ...
 
-    def end(self) -> Outcome:
-        return self._outcome
+    def end(self) -> Ended:
+        return Ended(ExitStack(), failure=self._failure)
 
     def close(self) -> None: ...
-
-    def _outcome(self) -> Receipt | Failure:
-        return self._failure

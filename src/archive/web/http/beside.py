@@ -39,6 +39,11 @@ class Beside(Generic[T]):
             self._begun.append(_threads.submit(self._held))
             self._held = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was begun has ended."""
+        return self._held is None and all(future.done() for future in self._begun)
+
     def outcomes(self, leave: int = 0) -> Iterator[T]:
         """What came of the calls, in their order, waiting until no more than `leave` are left. Raises what they
         raised."""
