@@ -23,6 +23,7 @@ from archive.dicom.pixels.lookup_tables import NEEDED_INLINE
 from archive.dicom.reading import json_model
 from archive.dicom.reading.clues import Clues
 from archive.dicom.reading.json_model import BINARY_VRS, BULK_VRS, CONVERTERS, WrongLengthError
+from archive.dicom.reading.known import Written, known_to
 from archive.dicom.reading.metadata_text import MetadataText
 
 PIXEL_DATA = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
@@ -70,17 +71,6 @@ class _Level:
         return "/".join(reversed(steps))
 
 
-_Written = tuple[int, bytes, Element | None]
-"""An element as it was written: its tag, it as a member of the JSON object, and what the index wants of it."""
-
-_KNOWN: dict[tuple[bool, Decoder, frozenset[int]], dict[bytes, _Written]] = {}
-"""What was written last, by encoding, character set, and what is watched. The objects of a series say the same in nine
-of ten elements, and what is written of one follows from nothing but what it is found by here."""
-_MOST_SETS, _MOST_KNOWN = 16, 4096
-_SHORT = 136
-"""Longest element that is remembered, with its header: the first byte of its length says it all."""
-_LENGTH_AT = {False: 6, True: 4}
-
 _SPECIAL = LUT_DESCRIPTORS | {_CHARACTER_SET, _PIXEL_REPRESENTATION, _TRAILING_PADDING}
 
 
@@ -98,7 +88,7 @@ class Metadata:
         self._levels = [self._level]
         self._text = MetadataText(self._be_thrifty)
         self._paths = 0
-        self._last: _Written | None = None
+        self._last: Written | None = None
         self._fragmented: tuple[int, str, int, Fragments | None] = (0, "", 0, None)
 
     def finish(self) -> bytes:
@@ -140,37 +130,37 @@ class Metadata:
 
     def recall(self, buffer: bytes, position: int, end: int, implicit: bool) -> int:
         """Hear what is known."""
-        level = self._level
-        known = _KNOWN.get((implicit, level.decode, level.watched))
-        if known is None or self.whole < LONG:
+        if self.whole < LONG:
             return position
-        heard: list[_Written] = []
-        find, length_at, last = known.get, _LENGTH_AT[implicit], end - 8
+        level = self._level
+        known, last = known_to(implicit, level.decode, level.watched), end - 8
         while position <= last:
-            stop = position + 8 + buffer[position + length_at]
-            written = find(buffer[position:stop])
-            if written is None or stop > end:
+            run = known.run(buffer, position, end)
+            if run is not None:
+                self.count += len(run.elements)
+                for tag, kept in run.kept:
+                    self.elements.setdefault(tag, kept)
+                self._text.put_run(run)
+                position += len(run.encoded)
+                continue
+            singles, position = known.singles(buffer, position, end, implicit)
+            if not singles:
                 break
-            heard.append(written)
-            position = stop
-        self.count += len(heard)
-        for tag, _, kept in heard:
+            self._hear_again(singles)
+        return position
+
+    def _hear_again(self, singles: list[Written]) -> None:
+        self.count += len(singles)
+        for tag, member, kept in singles:
+            self._text.put(tag, member)
             if kept is not None:
                 self.elements.setdefault(tag, kept)
-        self._text.put_each(heard)
-        return position
 
     def remember(self, encoded: bytes, implicit: bool) -> None:
         """Know the element that was heard last, unless it means something for those after it."""
-        if self._last is None or len(encoded) > _SHORT:
-            return
-        key = implicit, self._level.decode, self._level.watched
-        if key not in _KNOWN and len(_KNOWN) >= _MOST_SETS:
-            _KNOWN.clear()
-        known = _KNOWN.setdefault(key, {})
-        if len(known) >= _MOST_KNOWN:
-            known.clear()
-        known[encoded] = self._last
+        if self._last is not None:
+            level = self._level
+            known_to(implicit, level.decode, level.watched).remember(encoded, self._last)
 
     def passes(self, tag: int, vr: str, length: int) -> bool:
         """Pixel data and longer binary values, as long as they are not too many to be listed. Lookup tables stay, as a

@@ -11,12 +11,13 @@ and writing it again took seventy times the memory of the data set.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import zstandard
 
 from archive.dicom.errors import CannotUnderstand
+from archive.dicom.reading.known import Run
 
 PLENTY = 1 << 22
 """From this length on, it is time to be thrifty."""
@@ -74,20 +75,17 @@ class MetadataText:
         top.last = tag
         held += member
 
-    def put_each(self, written: Iterable[tuple[int, bytes, object]]) -> None:
-        """The same for many, one after the other: tag, member, and what else there is. This is where most of a header
-        passes, so it calls nothing."""
+    def put_run(self, run: Run) -> None:
+        """The same for many, one after the other. This is how most of a header passes."""
         held, top = self._held, self._top
-        last, marks, length = top.last, top.marks, len(held)
-        for tag, member, _ in written:
-            if tag <= last or marks is None or length > self._limit:
+        if run.elements[0][0] <= top.last or top.marks is None or len(held) + len(run.text) > self._limit:
+            for tag, member, _ in run.elements:
                 self.put(tag, member)
-                marks, length = top.marks, len(held)
-            else:
-                marks.append(tag << 32 | self._begin + length)
-                held += member
-                length += len(member)
-            top.last = last = tag
+            return
+        place = self._begin + len(held)
+        top.marks.extend([mark + place for mark in run.marks])
+        top.last = run.elements[-1][0]
+        held += run.text
 
     def begin_sequence(self, tag: int, *, keep: bool) -> None:
         """The beginning of a sequence. With `keep`, `end_sequence` gives its text."""
@@ -127,7 +125,7 @@ class MetadataText:
         self._close()
         self._check_length()
         if self._stream is None:
-            return zstandard.compress(self._held)
+            return _compressed(self._held)
         self._compress(len(self._held))
         self._add(self._stream.flush())
         return b"".join(self._compressed)
@@ -211,6 +209,20 @@ class MetadataText:
             raise CannotUnderstand(
                 f"the attributes take more than {MAXIMUM_TEXT >> 20} MiB as DICOM JSON: too much to be indexed"
             )
+
+
+_IDLE: list[zstandard.ZstdCompressor] = []
+"""Making one takes as long as it compresses. No two threads may use one at a time, so it is not here meanwhile."""
+
+
+def _compressed(text: bytearray) -> bytes:
+    try:
+        compressor = _IDLE.pop()
+    except IndexError:
+        compressor = zstandard.ZstdCompressor()
+    compressed = compressor.compress(text)
+    _IDLE.append(compressor)
+    return compressed
 
 
 def _out_of_order() -> CannotUnderstand:

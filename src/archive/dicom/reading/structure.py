@@ -129,9 +129,10 @@ class Structure:
         top, listener, memory = self._top, self._listener, self._memory
         implicit, big_endian, take = top.implicit, top.big_endian, listener.element
         while position + 8 <= end:
-            if memory is not None and (passed := memory.recall(buffer, position, end, implicit)) != position:
-                position = passed
-                continue
+            if memory is not None:
+                position = memory.recall(buffer, position, end, implicit)
+                if position + 8 > end:
+                    break
             if implicit:
                 group, number, length = IMPLICIT[big_endian](buffer, position)
                 vr = PLAIN.get(group << 16 | number)
