@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.dicom.errors import InvalidQuery, NotAcceptable
-from archive.web.http.media_types import MAXIMUM_RANGES, Accept, Offer, charsets, choose, parse, parse_list
+from archive.web.http.media_types import (
+    DICOM,
+    LONGEST_REMEMBERED,
+    MAXIMUM_RANGES,
+    Accept,
+    Offer,
+    charsets,
+    choose,
+    parse,
+    parse_list,
+)
 
 LITTLE, JPEG, JP2 = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"
 
@@ -321,3 +331,14 @@ def test_the_choice_is_that_of_rfc_9110(ranges: list[tuple[str, float]]) -> None
         assert best == 0.0
     else:
         assert best == weight(chosen.media_type) > 0.0
+
+
+def test_what_is_remembered_is_what_was_read() -> None:
+    """A client says the same with every request; strictness is another question, and so is a longer text."""
+    offers = [Offer(DICOM, True, frozenset(("1.2.3",))), Offer(DICOM)]
+    for _ in range(2):
+        assert choose(DICOM, offers) is offers[1]
+        assert choose(f'multipart/related; type="{DICOM}"; transfer-syntax=*', offers) is offers[0]
+        assert choose(" " * LONGEST_REMEMBERED + DICOM, offers) is offers[1]
+        assert parse(f"{DICOM}; q=0.5").quality == 0.5
+        assert parse(" " * LONGEST_REMEMBERED + f"{DICOM}; q=0.5").quality == 0.5

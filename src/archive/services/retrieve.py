@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -28,6 +28,7 @@ from archive.services.stretches import Piece
 from archive.storage.base import Blob, BlobStore
 
 _BATCH = 200
+_LONGEST_REMEMBERED = 512
 _MARK = b'"BulkDataURI":"'
 """Cannot occur inside a JSON string, where quotation marks are escaped."""
 
@@ -187,4 +188,10 @@ class Retrieve:
 def _unpacked(packed: bytes) -> FrameTable:
     if not packed:
         raise NotFound("this instance has no pixel data, so it has no frames")
+    return _remembered(packed) if len(packed) <= _LONGEST_REMEMBERED else FrameTable.unpack(packed)
+
+
+@lru_cache(256)
+def _remembered(packed: bytes) -> FrameTable:
+    """The images of a series have the same table, and a viewer asks for one after the other."""
     return FrameTable.unpack(packed)

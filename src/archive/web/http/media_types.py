@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from archive.dicom.errors import InvalidQuery, NotAcceptable
 
@@ -25,6 +26,10 @@ ANY_SYNTAX = "*"
 
 MAXIMUM_RANGES = 200
 """Of one Accept header; the rest is not read. No client writes a dozen."""
+
+LONGEST_REMEMBERED = 256
+_REMEMBERED = 512
+"""So many texts of at most that length are read once."""
 
 _RENDERED = frozenset(
     [
@@ -117,7 +122,7 @@ def parse_list(text: str) -> list[MediaType]:
 
 def parse(text: str) -> MediaType:
     """One media type, as in Content-Type; an empty name for none."""
-    return next(iter(parse_list(text)), MediaType(""))
+    return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _parsed(text)
 
 
 def synonym(name: str) -> str:
@@ -201,7 +206,7 @@ class _Range:
         return offer.transfer_syntax_uids == {self.transfer_syntax_uid}
 
 
-def _by_priority(accept: Accept, offers: Sequence[Offer]) -> list[list[_Range]]:
+def _by_priority(accept: Accept, offers: Sequence[Offer]) -> list[Sequence[_Range]]:
     """The ranges of the query parameter, then those of the header."""
     header = accept.header or ""
     if accept.strict:
@@ -209,7 +214,19 @@ def _by_priority(accept: Accept, offers: Sequence[Offer]) -> list[list[_Range]]:
     elif not header.strip():
         header = ANY
     sets = (accept.parameter or "", header)
-    return [[_Range.of(one, accept.strict) for one in parse_list(text)] for text in sets if text.strip()]
+    return [_ranges(text, accept.strict) for text in sets if text.strip()]
+
+
+def _ranges(text: str, strict: bool) -> Sequence[_Range]:
+    """Clients say the same again and again."""
+    if len(text) <= LONGEST_REMEMBERED:
+        return _remembered_ranges(text, strict)
+    return [_Range.of(one, strict) for one in parse_list(text)]
+
+
+@lru_cache(_REMEMBERED)
+def _remembered_ranges(text: str, strict: bool) -> Sequence[_Range]:
+    return [_Range.of(one, strict) for one in parse_list(text)]
 
 
 def _check(accept: Accept, offers: Sequence[Offer]) -> None:
@@ -260,6 +277,13 @@ def _preference(offer: Offer, ranges: Iterable[_Range]) -> tuple[float, bool, in
 def _not_acceptable(sentence: str, offers: Iterable[Offer]) -> NotAcceptable:
     available = " or ".join(str(offer) for offer in offers)
     return NotAcceptable(f"{sentence}; available: {available}")
+
+
+def _parsed(text: str) -> MediaType:
+    return next(iter(parse_list(text)), MediaType(""))
+
+
+_remembered = lru_cache(_REMEMBERED)(_parsed)
 
 
 def _parse_one(text: str, position: int) -> tuple[MediaType | None, int]:
