@@ -89,7 +89,8 @@ class LocalStore:
         return faults
 
     def open(self, key: str) -> LocalBlob:
-        return opened(self._path(key))
+        self._check(key)
+        return opened(f"{self._objects}/{key}")
 
     def spool(self) -> LocalSpool:
         self._check_room()
@@ -132,9 +133,12 @@ class LocalStore:
             raise OutOfResources("the store is below its minimum of free space")
 
     def _path(self, key: str) -> Path:
+        self._check(key)
+        return self._objects / key
+
+    def _check(self, key: str) -> None:
         if not _KEY.fullmatch(key):
             raise NotFound("no blob can have such a key")
-        return self._objects / key
 
     def _take_place(self) -> str:
         with self._lock:
