@@ -1,9 +1,9 @@
 """Group commit for SQLite: callers that come together share one transaction.
 
 The first leads and runs what has queued up, so that none fails with another; the others wait for it. A caller may
-bring several changes, which stay together and have each its own fate all the same. Processes take
-turns by a lock on a file beside the database, because SQLite's own busy handler sleeps up to 0.8 s under contention
-and the lock hands over at once.
+bring several changes, which stay together and have each its own fate all the same. Processes take turns by a lock on a
+file beside the database, because SQLite's own busy handler sleeps up to 0.8 s under contention and the lock hands over
+at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,11 +20,14 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from archive.dicom.errors import OutOfResources
 from archive.index import transactions
-from archive.index.kept_connections import KeptConnections
+from archive.index.kept_connections import KeptConnections, file_at
 from archive.index.settled import Settled
 
 T = TypeVar("T")
+
+LONG_SECONDS = 0.05
 
 
 class _Change(Generic[T]):
@@ -123,21 +127,34 @@ class GroupWriter:
 
 
 def _commit_group(connection: sa.Connection, group: list[_Change[Any]]) -> None:
-    """All changes, one after the other. Where one fails, all of it is undone and done again, each in a savepoint: these
-    cost more than a tenth of what a small object takes, and hardly any change fails."""
-    try:
-        with transactions.adapted_unless_operational():
-            for change in group:
+    """All changes, one after the other. Where one fails, what came before it is undone with it and done again, each in
+    a savepoint: these cost more than a tenth of what a small object takes, and hardly any change fails. What is long to
+    do is not done twice: after it, each has a savepoint."""
+    begun = time.monotonic()
+    for number, change in enumerate(group):
+        if time.monotonic() - begun > LONG_SECONDS:
+            _run_apart(connection, group[number:])
+            break
+        try:
+            with transactions.adapted_unless_operational():
                 change.run(connection)
-    except OperationalError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - raised in its caller's thread
-        if len(group) == 1:
-            group[0].error = error
-            return
-        connection.rollback()
-        _run_apart(connection, group)
+        except OperationalError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised in its caller's thread
+            change.error = error
+            connection.rollback()
+            _run_apart(connection, [*group[:number], *group[number + 1 :]])
+            break
+    _check_that_all_is_there(connection)
     transactions.commit(connection)
+
+
+def _check_that_all_is_there(connection: sa.Connection) -> None:
+    """Where the disk is full SQLite may undo a whole transaction, and COMMIT would be that of nothing. Every change
+    lets such an error through; should one not, nobody may hear that it was done."""
+    driver: Any = connection.connection.driver_connection
+    if connection.in_transaction() and not driver.in_transaction:
+        raise OutOfResources("the index has undone the change")
 
 
 def _run_apart(connection: sa.Connection, group: list[_Change[Any]]) -> None:
@@ -160,17 +177,40 @@ class _Turnstile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor = -1
+        self._within = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> None:
-        if self._descriptor < 0:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        self._within.acquire()
+        try:
+            while not self._is_locked():
+                self._let_go()
+        except BaseException:
+            self._within.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self._within.release()
+        if self._closed:
+            self.close()
 
     def close(self) -> None:
-        """Another one may be opened."""
+        """Let go of the file, at the end of a turn that goes on. Another one may be opened."""
+        self._closed = True
+        if self._within.acquire(blocking=False):
+            self._let_go()
+            self._within.release()
+
+    def _is_locked(self) -> bool:
+        """Wait for the lock. False where the file under the path is another by now: who comes next locks that one."""
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        held = os.fstat(self._descriptor)
+        return (held.st_dev, held.st_ino) == file_at(self._path)
+
+    def _let_go(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
