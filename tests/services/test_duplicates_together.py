@@ -15,12 +15,15 @@ from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
 from archive.dicom.instance import Scope
+from archive.dicom.rendering.appearance import Appearance
+from archive.dicom.rendering.viewport import Viewport
 from archive.index import recording
 from archive.index.database import Connection
 from archive.index.recording import Former
 from archive.jobs.worker import work
 from archive.security.rules import Rules
 from archive.services.conflicts import Decision
+from archive.services.rendering import Shown
 from held import SCANNER, aside, check, digest, store, stored, version_of
 from objects import new_uid, secondary_capture
 
@@ -56,6 +59,22 @@ def together(*deeds: Callable[[], None]) -> None:
     with ThreadPoolExecutor(len(deeds)) as threads:
         for done in [threads.submit(run, deed) for deed in deeds]:
             done.result()
+
+
+def test_no_picture_of_one_version_is_made_by_the_metadata_of_another(archive: Archive) -> None:
+    """What was looked up is shown, or nothing is."""
+    first = secondary_capture()
+    store(archive, first)
+    looked_up = archive.retrieve.instance(Scope(sop_instance_uids=(first.SOPInstanceUID,)))
+    subject = archive.rendering.subject(looked_up)
+    store(archive, version_of(first, PhotometricInterpretation="MONOCHROME1"))
+    for known in (subject, None):
+        with pytest.raises(NotFound):
+            archive.rendering.picture(Shown(looked_up, 1), "image/png", Appearance(), known)
+    with pytest.raises(NotFound):
+        archive.retrieve.frames_of(looked_up, [1])
+    with pytest.raises(NotFound):
+        archive.thumbnails.of_frame(looked_up, 1, "image/png", Viewport(8, 8))
 
 
 def test_replacing_while_the_study_is_deleted(archive: Archive) -> None:

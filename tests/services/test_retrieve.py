@@ -150,7 +150,7 @@ def test_no_frames_without_pixel_data(archive: Archive) -> None:
     scope = store(archive, part10(data_set))
     with pytest.raises(NotFound, match="no pixel data"):
         archive.retrieve.frames(scope, (1,))
-    assert archive.retrieve.number_of_frames(scope) == 0
+    assert archive.retrieve.number_of_frames(archive.retrieve.instance(scope)) == 0
 
 
 def test_every_bulk_data_uri_of_the_metadata_leads_to_its_value(archive: Archive) -> None:

@@ -221,7 +221,7 @@ class Rendering:
     def _number_of_frames(self, instance: StoredInstance, metadata: Metadata) -> int:
         if integer(metadata, "00280008", 1) <= 1:
             return 1
-        return self._retrieve.number_of_frames(scope_of(instance))
+        return self._retrieve.number_of_frames(instance)
 
     def _opened(
         self, image: StoredInstance, under: StoredInstance | None, known: Metadata | None = None
@@ -234,7 +234,7 @@ class Rendering:
         self, image: _Image, numbers: Sequence[int], appearance: Appearance
     ) -> Generator[StoredFrame]:
         """These frames one after the other; one that is too large comes without its bytes."""
-        found = self._retrieve.frames(scope_of(image.instance), numbers)
+        found = self._retrieve.frames_of(image.instance, numbers)
         syntax = image.instance.transfer_syntax_uid
         with closing(found.frames) as frames:
             for number, frame in zip(numbers, frames, strict=True):
@@ -341,8 +341,3 @@ def _refused(instance: StoredInstance, metadata: Metadata) -> str:
     except CannotRender as reason:
         return reason.reason
     return ""
-
-
-def scope_of(instance: StoredInstance) -> Scope:
-    """The scope of one instance."""
-    return Scope((instance.StudyInstanceUID,), (instance.SeriesInstanceUID,), (instance.SOPInstanceUID,))

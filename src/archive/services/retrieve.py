@@ -110,7 +110,14 @@ class Retrieve:
     def frames(self, scope: Scope, numbers: Sequence[int]) -> Frames:
         """These frames (1 is the first) of one instance. Raises NotFound before the first byte is read, and
         NotAcceptable for frames of a deflated object all out of order."""
-        instance, table = self.framed(scope)
+        return self._frames(*self.framed(scope), numbers)
+
+    def frames_of(self, instance: StoredInstance, numbers: Sequence[int]) -> Frames:
+        """The same of just this instance: what has taken its place since is NotFound, as its pixels would be shown by
+        other metadata."""
+        return self._frames(instance, self.frame_table(instance), numbers)
+
+    def _frames(self, instance: StoredInstance, table: FrameTable, numbers: Sequence[int]) -> Frames:
         for number in numbers:
             table.ranges(number)
         syntax = transfer_syntax(instance.transfer_syntax_uid)
@@ -125,9 +132,8 @@ class Retrieve:
             frames=stored_frames.in_order(instance, partial(self.open, instance), table, numbers),
         )
 
-    def number_of_frames(self, scope: Scope) -> int:
-        """How many frames the one instance has; 0 without pixel data."""
-        instance = self.instance(scope)
+    def number_of_frames(self, instance: StoredInstance) -> int:
+        """How many frames it has; 0 without pixel data. Raises NotFound."""
         packed = self._packed_frame_table(instance)
         return FrameTable.unpack(packed).number_of_frames if packed else 0
 

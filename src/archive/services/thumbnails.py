@@ -22,7 +22,7 @@ from archive.dicom.rendering.pixel_data import Picture
 from archive.dicom.rendering.rendition import Category, category, extent, may_identify, representative_frame
 from archive.dicom.rendering.viewport import Viewport
 from archive.dicom.sop_classes import sop_class_name
-from archive.services.rendering import Rendering, Shown, scope_of
+from archive.services.rendering import Rendering, Shown
 from archive.services.retrieve import Retrieve
 
 USUAL_SIDE = 128
@@ -52,7 +52,7 @@ class Thumbnails:
 
     def of_frame(self, instance: StoredInstance, frame: int, media_type: str, viewport: Viewport) -> bytes:
         """A thumbnail of one frame. Raises NotFound when there is no such frame, NotAcceptable."""
-        self._retrieve.frames(scope_of(instance), [frame]).frames.close()
+        self._retrieve.frames_of(instance, [frame]).frames.close()
         picture = self._of_image(instance, frame, media_type, viewport)
         return picture or self._symbol(instance, media_type, viewport)
 
@@ -64,11 +64,7 @@ class Thumbnails:
             if kind not in _IMAGES or may_identify(metadata):
                 return b""
             if not frame:
-                count = (
-                    1
-                    if kind is Category.SINGLE_FRAME
-                    else self._retrieve.number_of_frames(scope_of(instance))
-                )
+                count = 1 if kind is Category.SINGLE_FRAME else self._retrieve.number_of_frames(instance)
                 frame = representative_frame(metadata, max(count, 1))
             return self._rendering.picture(Shown(instance, frame), media_type, Appearance(viewport=viewport))
         except (CannotRender, NotFound):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from archive.dicom.errors import NotAcceptable, NotFound
 from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
-from archive.dicom.instance import BulkValue, Scope, StoredInstance
+from archive.dicom.instance import BulkValue, StoredInstance
 from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services.explicit import DecodedPixels
@@ -203,8 +203,7 @@ def _parts(archive: Archive, wanted: _Value, form: PixelForm, number_of_frames: 
         yield Part(form.part_type, pixels.pieces(0, length), wanted.location, length)
         return
     as_stored = with_syntax(form.offer.media_type, wanted.instance.transfer_syntax_uid)
-    scope = Scope(sop_instance_uids=(wanted.instance.SOPInstanceUID,))
-    frames = archive.retrieve.frames(scope, range(1, number_of_frames + 1)).frames
+    frames = archive.retrieve.frames_of(wanted.instance, range(1, number_of_frames + 1)).frames
     with closing(frames):
         for frame in frames:
             yield Part(as_stored, frame.pieces, wanted.location, frame.length)

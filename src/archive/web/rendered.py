@@ -17,7 +17,7 @@ from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.rendering.appearance import Appearance
 from archive.dicom.rendering.rendition import ANIMATION, STILLS, Category, representative_frame
-from archive.services.rendering import Rendering, Shown, Subject, scope_of
+from archive.services.rendering import Rendering, Shown, Subject
 from archive.web import renditions
 from archive.web.frames import frame_numbers
 from archive.web.http import conditional, media_types, urls
@@ -88,7 +88,7 @@ def frames(archive: Archive, asked: Asked) -> Answer:
         raise CannotRender(
             f"frames of a video are not available here; the video is, as {subject.document_type}"
         )
-    archive.retrieve.frames(scope_of(subject.instance), numbers).frames.close()
+    archive.retrieve.frames_of(subject.instance, numbers).frames.close()
     state = _state(archive, asked, wanted, subject.instance)
     shown = [Shown(subject.instance, number, state) for number in numbers]
     return _frames(archive, asked, subject, shown, wanted)
