@@ -250,7 +250,8 @@ class LocalBlobWriter:
         sync. On Linux that is what it does when told that they are not needed soon; until they are on the disk, they
         stay in memory nevertheless."""
         begin, self._written_behind = self._written_behind, self._length
-        os.posix_fadvise(self._descriptor, begin, self._length - begin, os.POSIX_FADV_DONTNEED)
+        with contextlib.suppress(OSError):  # it is advice, which not every file system takes
+            os.posix_fadvise(self._descriptor, begin, self._length - begin, os.POSIX_FADV_DONTNEED)
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
