@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 
+from archive.web.http import beside as beside_module
 from archive.web.http.beside import Beside
 
 
@@ -85,3 +87,23 @@ def test_it_is_idle_when_all_has_ended() -> None:
     may_end.set()
     assert list(beside.outcomes()) == [True]
     assert beside.is_idle
+
+
+def test_without_a_thread_it_is_made_here_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool has put a call into its queue before it asks the system for a thread."""
+    threads = ThreadPoolExecutor(1)
+    monkeypatch.setattr(beside_module, "_threads", threads)
+    made: list[threading.Thread] = []
+
+    def no_thread(_pool: ThreadPoolExecutor) -> None:
+        raise RuntimeError("can't start new thread")
+
+    beside: Beside[None] = Beside()
+    beside.begin(lambda: made.append(threading.current_thread()))
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadPoolExecutor, "_adjust_thread_count", no_thread)
+        beside.go_on()
+    threads.submit(int).result()  # whatever is in the queue has had its turn
+    beside.close()
+    assert made == [threading.current_thread()]
+    threads.shutdown()

@@ -7,6 +7,7 @@ other thread at all.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -35,9 +36,17 @@ class Beside(Generic[T]):
 
     def go_on(self) -> None:
         """Hold nothing back: the caller has to wait for something else now."""
-        if self._held is not None:
-            self._begun.append(_threads.submit(self._held))
-            self._held = None
+        function, self._held = self._held, None
+        if function is None:
+            return
+        call = _Call(function)
+        self._begun.append(call.outcome)
+        try:
+            _threads.submit(call.run)
+        except (
+            RuntimeError
+        ):  # the system gives no thread; what is in the pool's queue all the same may come to run
+            call.run()
 
     @property
     def is_idle(self) -> bool:
@@ -61,14 +70,24 @@ class Beside(Generic[T]):
     def _run_held(self) -> None:
         function, self._held = self._held, None
         if function is not None:
-            self._begun.append(_here(function))
+            call = _Call(function)
+            call.run()
+            self._begun.append(call.outcome)
 
 
-def _here(function: Callable[[], T]) -> Future[T]:
-    """Run it in this thread, whatever comes of it."""
-    future: Future[T] = Future()
-    try:
-        future.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - raised where the outcome is asked for
-        future.set_exception(error)
-    return future
+class _Call(Generic[T]):
+    """One call, which is made once however often it is run."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._claimed = threading.Lock()
+        self.outcome: Future[T] = Future()
+
+    def run(self) -> None:
+        """Make it, whatever comes of it, unless somebody has begun it."""
+        if not self._claimed.acquire(blocking=False):
+            return
+        try:
+            self.outcome.set_result(self._function())
+        except BaseException as error:  # noqa: BLE001 - raised where the outcome is asked for
+            self.outcome.set_exception(error)
