@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,3 +36,12 @@ def test_a_fault_is_raised_when_all_have_ended(faulty: int) -> None:
     with pytest.raises(KeyError):
         syncing.each(sync, range(syncing.LANES))
     assert sorted(ended) == [number for number in range(syncing.LANES) if number != faulty]
+
+
+def test_without_a_thread_files_are_waited_for_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_pool: ThreadPoolExecutor) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(syncing, "_threads", ThreadPoolExecutor(8))
+    monkeypatch.setattr(ThreadPoolExecutor, "_adjust_thread_count", no_thread)
+    assert syncing.each(lambda number: 10 * number, range(20)) == list(range(0, 200, 10))

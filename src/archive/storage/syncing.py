@@ -8,7 +8,8 @@ take 4 ms each then, though all their bytes are there already. Those that are wa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import TypeVar
 
 S = TypeVar("S")
@@ -28,10 +29,14 @@ def each(sync: Callable[[S], T], files: Sequence[S]) -> list[T]:
     def lane(first: int) -> list[T]:
         return [sync(file) for file in files[first::lanes]]
 
-    others = [_threads.submit(lane, first) for first in range(1, lanes)]
+    begun: dict[int, Future[list[T]]] = {}
+    for first in range(1, lanes):
+        # Where the system gives no thread, that lane is waited for here; in the pool's queue it will find closed files.
+        with suppress(RuntimeError):
+            begun[first] = _threads.submit(lane, first)
     try:
-        mine = lane(0)
+        mine = {first: lane(first) for first in range(lanes) if first not in begun}
     finally:
-        wait(others)  # whoever hears of a fault closes the files
-    of_lanes = [mine, *(other.result() for other in others)]
+        wait(begun.values())  # whoever hears of a fault closes the files
+    of_lanes = mine | {first: other.result() for first, other in begun.items()}
     return [of_lanes[at % lanes][at // lanes] for at in range(len(files))]
