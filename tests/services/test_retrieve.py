@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
+from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -20,6 +22,8 @@ from pydicom.uid import (
 from archive.bootstrap import Archive
 from archive.dicom.errors import NotAcceptable, NotFound
 from archive.dicom.instance import Scope, Source, StoredInstance
+from archive.dicom.pixels.frames import FrameTable, PixelDescription
+from archive.services import retrieve
 from archive.services.retrieve import Frames
 from objects import encoded, mr, multi_frame, part10, secondary_capture
 
@@ -206,3 +210,13 @@ def test_metadata_of_more_than_one_batch_keeps_its_order(archive: Archive) -> No
 def test_nothing_stored_under_a_study(archive: Archive) -> None:
     with pytest.raises(NotFound):
         archive.retrieve.metadata(Scope(study_instance_uids=("1.2.3",)), url_of)
+
+
+def test_a_frame_table_that_packs_well_and_holds_much_is_not_remembered() -> None:
+    small = FrameTable(True, 1, 0, 16, PixelDescription(Rows=1, Columns=1), fragments=array("I", [8]))
+    large = replace(small, number_of_frames=100_000, fragments=array("I", [8] * 100_000))
+    assert len(large.pack()) < 512
+    retrieve._remembered.cache_clear()
+    for table, remembered in ((small, 1), (large, 1)):
+        assert retrieve._unpacked(table.pack()).fragments == table.fragments
+        assert retrieve._remembered.cache_info().currsize == remembered

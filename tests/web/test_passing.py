@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from archive.dicom.errors import NotFound
 from archive.services.stretches import Piece
 from archive.storage.local import LocalStore
-from archive.web.http.crossing import BATCH_BYTES, prepared
+from archive.web.http.crossing import BATCH_BYTES, Crossing, Lane, Prepared, prepared
+from archive.web.http.endpoint import Endpoint
 from archive.web.http.exchange import Answer
-from archive.web.http.passing import Outgoing, Progress
+from archive.web.http.passing import PASSING, Outgoing, Passing, Progress
 from objects import LargeObject
 from web_door import Door, connected
 
@@ -183,3 +189,53 @@ def test_a_file_that_became_shorter_is_noticed_while_it_is_sent(store: LocalStor
         outgoing.send_ahead(here.fileno())
     outgoing.close()
     assert not open_files(tmp_path)
+
+
+def test_the_connection_is_let_go_of_though_no_thread_is_free_to_do_it() -> None:
+    """Otherwise whoever asked would wait for the rest without an end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        connection, _ = listener.accept()
+    connection.setblocking(False)
+    asyncio.run(_fails_amid_and_is_cancelled(connection))
+    connection.close()
+    client.settimeout(30)
+    with client:
+        while client.recv(1 << 20):
+            pass
+
+
+async def _fails_amid_and_is_cancelled(connection: socket.socket) -> None:
+    loop, lane = asyncio.get_running_loop(), Crossing(1)
+    busy: list[asyncio.Future[None]] = []
+    may_end = threading.Event()
+
+    def occupy() -> None:
+        busy.append(asyncio.ensure_future(lane.call(lambda: bool(may_end.wait(30)) and None)))
+
+    def rest() -> Iterator[bytes]:
+        """Others take the thread as soon as this fails."""
+        loop.call_soon_threadsafe(occupy)
+        time.sleep(0.1)
+        raise NotFound("deleted meanwhile")
+        yield b""
+
+    async def send(_message: object) -> None:
+        pass
+
+    transport: Any = SimpleNamespace(is_closing=lambda: False, get_write_buffer_size=lambda: 0)
+    joined: Any = SimpleNamespace(taken=lambda: b"HTTP/1.1 200 OK\r\n\r\n")
+    cycle: Any = SimpleNamespace(expected_content_length=4 << 20)
+    passing = Passing(transport, lambda: connection, joined, cycle, loop, 5)
+    endpoint = Endpoint.__new__(Endpoint)
+    endpoint._lane = lane
+    ready = Prepared(Answer(200, length=4 << 20), b"", rest(), (b"x" * 1000,))
+    scope = {"extensions": {PASSING: passing}}
+    task = asyncio.ensure_future(endpoint._pass(ready, scope, send, Lane.COMMON))
+    await asyncio.sleep(0.4)
+    assert not task.done()
+    task.cancel()
+    with pytest.raises((asyncio.CancelledError, NotFound)):
+        await task
+    may_end.set()
+    await asyncio.gather(*busy)

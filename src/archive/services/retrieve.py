@@ -28,7 +28,8 @@ from archive.services.stretches import Piece
 from archive.storage.base import Blob, BlobStore
 
 _BATCH = 200
-_LONGEST_REMEMBERED = 512
+_LONGEST_REMEMBERED = 4096
+"""Bytes of a frame table, unpacked."""
 _MARK = b'"BulkDataURI":"'
 """Cannot occur inside a JSON string, where quotation marks are escaped."""
 
@@ -194,7 +195,8 @@ class Retrieve:
 def _unpacked(packed: bytes) -> FrameTable:
     if not packed:
         raise NotFound("this instance has no pixel data, so it has no frames")
-    return _remembered(packed) if len(packed) <= _LONGEST_REMEMBERED else FrameTable.unpack(packed)
+    is_short = 0 <= zstandard.frame_content_size(packed) <= _LONGEST_REMEMBERED
+    return _remembered(packed) if is_short else FrameTable.unpack(packed)
 
 
 @lru_cache(256)

@@ -105,7 +105,7 @@ def is_text(media_type: str) -> bool:
 
 def _is_encodable(ready: Prepared, asked: Asked) -> bool:
     answer = ready.answer
-    if not answer.is_whole or any(name == "Content-Encoding" for name, _ in answer.headers):
+    if ready.ahead or not answer.is_whole or any(name == "Content-Encoding" for name, _ in answer.headers):
         return False
     if asked.method == "HEAD" and answer.length is not None:
         return False  # nothing was made of which the encoded length would follow

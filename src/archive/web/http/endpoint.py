@@ -71,10 +71,12 @@ class Endpoint:
             await passing.send(outgoing, partial(self._lane.call, lane=lane))
             await send({"type": "http.response.body", "body": b""})
         finally:
-            if outgoing.needs_thread:
-                with anyio.CancelScope(shield=True):
-                    await self._lane.call(outgoing.close)
-            outgoing.close()
+            try:
+                if outgoing.needs_thread:
+                    with anyio.CancelScope(shield=True):
+                        await self._lane.call(outgoing.close)
+            finally:
+                outgoing.close()  # whoever got no thread for it must not keep the connection open
 
     async def _prepared(self, route: Route, asked: Asked) -> tuple[Prepared, Lane]:
         """The answer, and the threads that go on with it. That pixel data has to be decoded for it shows when the

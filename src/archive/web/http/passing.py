@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import errno
 import os
 import select
 import socket
@@ -38,6 +39,9 @@ TURN_BYTES = 16 << 20
 """So much goes out until others have their turn with the thread."""
 PATIENCE_MILLISECONDS = 2
 """So long a thread waits for a client to make room; one that reads takes half a megabyte in that time."""
+
+
+_CLIENT_GONE = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN}
 
 
 class Progress(enum.Enum):
@@ -187,14 +191,18 @@ class Passing:
 
     async def send(self, outgoing: Outgoing, call: Call) -> None:
         """All of a body of known length, behind the head that was written before. Raises ClientGone, NotFound."""
-        outgoing.begin(self._joined.taken())
+        if self._transport.is_closing():  # its descriptor may be that of another connection by now
+            raise ClientGone
         connection = self._connection()
+        outgoing.begin(self._joined.taken())
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         try:
             progress = outgoing.send_ahead(connection.fileno())
             if progress is not Progress.COMPLETE:
                 await self._go_on(outgoing, progress, connection.fileno(), call)
-        except ConnectionError:
+        except OSError as error:
+            if error.errno not in _CLIENT_GONE and not isinstance(error, ConnectionError):
+                raise
             await self._leave()
         self._cycle.expected_content_length -= outgoing.sent
         if not self._transport.is_closing():
