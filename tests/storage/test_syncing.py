@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -38,10 +39,27 @@ def test_a_fault_is_raised_when_all_have_ended(faulty: int) -> None:
     assert sorted(ended) == [number for number in range(syncing.LANES) if number != faulty]
 
 
-def test_without_a_thread_files_are_waited_for_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_thread(_pool: ThreadPoolExecutor) -> None:
-        raise RuntimeError("can't start new thread")
+@pytest.mark.parametrize("started", [0, 1, 3])
+def test_each_file_is_waited_for_once_though_the_system_gives_few_threads(
+    started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool has put a lane into its queue before it asks for a thread; those that it has take it from there."""
+    ask, refused, synced = ThreadPoolExecutor._adjust_thread_count, threading.Event(), []
+
+    def few_threads(pool: ThreadPoolExecutor) -> None:
+        if len(pool._threads) >= started:
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        ask(pool)
+
+    def sync(number: int) -> int:
+        time.sleep(0.001)
+        synced.append(number)
+        return 10 * number
 
     monkeypatch.setattr(syncing, "_threads", ThreadPoolExecutor(8))
-    monkeypatch.setattr(ThreadPoolExecutor, "_adjust_thread_count", no_thread)
-    assert syncing.each(lambda number: 10 * number, range(20)) == list(range(0, 200, 10))
+    monkeypatch.setattr(ThreadPoolExecutor, "_adjust_thread_count", few_threads)
+    assert syncing.each(sync, range(40)) == list(range(0, 400, 10))
+    assert refused.is_set()
+    syncing._threads.shutdown()
+    assert sorted(synced) == list(range(40))

@@ -7,10 +7,10 @@ take 4 ms each then, though all their bytes are there already. Those that are wa
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -24,19 +24,34 @@ _threads = ThreadPoolExecutor(4 * LANES, "syncing")
 
 def each(sync: Callable[[S], T], files: Sequence[S]) -> list[T]:
     """What comes of each call, in their order, when all have ended. Raises what one of them raised."""
-    lanes = min(LANES, len(files))
+    lanes = [_Lane(sync, files[first::LANES]) for first in range(min(LANES, len(files)))]
+    for lane in lanes[1:]:
+        try:
+            _threads.submit(lane.run)
+        except RuntimeError:  # the system gives no thread, but the pool has it in its queue
+            lane.run()
+    if lanes:
+        lanes[0].run()
+    wait([lane.outcome for lane in lanes])  # whoever hears of a fault closes the files
+    of_lanes = [lane.outcome.result() for lane in lanes]
+    return [of_lanes[at % LANES][at // LANES] for at in range(len(files))]
 
-    def lane(first: int) -> list[T]:
-        return [sync(file) for file in files[first::lanes]]
 
-    begun: dict[int, Future[list[T]]] = {}
-    for first in range(1, lanes):
-        # Where the system gives no thread, that lane is waited for here; in the pool's queue it will find closed files.
-        with suppress(RuntimeError):
-            begun[first] = _threads.submit(lane, first)
-    try:
-        mine = {first: lane(first) for first in range(lanes) if first not in begun}
-    finally:
-        wait(begun.values())  # whoever hears of a fault closes the files
-    of_lanes = mine | {first: other.result() for first, other in begun.items()}
-    return [of_lanes[at % lanes][at // lanes] for at in range(len(files))]
+class _Lane(Generic[S, T]):
+    """Files that are waited for one after the other. Each is synced once: Linux tells of a write that failed once, and
+    who syncs again hears that all is well."""
+
+    def __init__(self, sync: Callable[[S], T], files: Sequence[S]) -> None:
+        self._sync = sync
+        self._files = files
+        self._claimed = threading.Lock()
+        self.outcome: Future[list[T]] = Future()
+
+    def run(self) -> None:
+        """Unless another thread has begun it."""
+        if not self._claimed.acquire(blocking=False):
+            return
+        try:
+            self.outcome.set_result([self._sync(file) for file in self._files])
+        except BaseException as error:  # noqa: BLE001 - raised where the outcome is asked for
+            self.outcome.set_exception(error)
