@@ -22,10 +22,25 @@ def test_changes_of_one_caller_share_a_transaction(tmp_path: Path) -> None:
     commits: list[int] = []
     sa.event.listen(database._writer._connections.engine, "commit", lambda _: commits.append(1))
     names = [f"T{number}" for number in range(5)]
-    assert [settled.result() for settled in database.write_each([add(name) for name in names])] == names
+    assert [
+        settled.result() for settled in database.write_each([add(name) for name in names], names)
+    ] == names
     assert len(commits) == 1
     assert titles(database) == names
-    assert database.write_each([]) == []
+    assert database.write_each([], []) == []
+    database.close()
+
+
+def test_on_postgresql_only_changes_about_the_same_share_a_transaction(postgresql_url: str) -> None:
+    """Others would lock the same rows in any order, and each in the way of another's."""
+    database = Database.open(postgresql_url)
+    database.migrate()
+    commits: list[int] = []
+    sa.event.listen(database._writer._engine, "commit", lambda _: commits.append(1))
+    names = [f"T{number}" for number in range(5)]
+    settled = database.write_each([add(name) for name in names], ["1", "1", "2", "2", "1"])
+    assert [one.result() for one in settled] == names
+    assert len(commits) == 3
     database.close()
 
 
@@ -44,7 +59,7 @@ def test_changes_of_one_caller_have_each_its_own_fate(database: Database) -> Non
         connection.execute(sa.insert(schema.ae_title).from_select(schema.ae_title.c.keys(), values))
 
     changes: list[Callable[[Connection], Any]] = [add("A"), failing, unlawful, add("B"), seeing]
-    first, bad, worse, last, seen = database.write_each(changes)
+    first, bad, worse, last, seen = database.write_each(changes, ["one"] * len(changes))
     assert (first.result(), last.result(), seen.result()) == ("A", "B", "A,B")
     with pytest.raises(KeyError, match="mine"):
         bad.result()
@@ -69,7 +84,7 @@ def test_changes_of_one_caller_whose_commit_has_no_answer_are_not_made_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(sa.Connection, "commit", unheard)
-        settled = database.write_each([counted, add("B")])
+        settled = database.write_each([counted, add("B")], ["one", "one"])
     assert [type(one.error) for one in settled] == [OutcomeUnknown] * 2
     assert made == ["A"]
     assert titles(database) == ["A", "B"]

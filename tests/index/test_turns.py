@@ -77,7 +77,7 @@ def test_a_change_that_fails_is_run_once(
 
         return run
 
-    settled = database.write_each([change("ONE"), change("BAD", fails=True), change("TWO")])
+    settled = database.write_each([change("ONE"), change("BAD", fails=True), change("TWO")], ["", "", ""])
     assert [type(one.error) for one in settled] == [type(None), ValueError, type(None)]
     assert ran.count("BAD") == 1
     assert ran.count("ONE") == (2 if long_seconds else 1)

@@ -22,9 +22,10 @@ def test_objects_of_one_request_share_a_transaction(
     database, turns = empty_door.archive.database, []
     write_each = database.write_each
 
-    def counted(changes: Any) -> Any:
+    def counted(changes: Any, subjects: Any) -> Any:
         turns.append(len(changes))
-        return write_each(changes)
+        assert len(set(subjects)) == 1
+        return write_each(changes, subjects)
 
     monkeypatch.setattr(database, "write_each", counted)
     answer = empty_door.store(*(part10(data_set) for data_set in series(mr, 20)))

@@ -1,13 +1,15 @@
 """The connection to the index: SQLite or PostgreSQL by URL, durable, and committed in groups.
 
 `write` returns only after COMMIT. On SQLite callers that come together share one transaction (`group_commit`). On
-PostgreSQL every change is a transaction of its own: the server itself groups the commits of its sessions, and short
-transactions that lock patient, study, series in this order cannot deadlock.
+PostgreSQL every change is a transaction of its own, or shares it with others about the same study: the server itself
+groups the commits of its sessions, and short transactions that lock patient, study, series in this order cannot
+deadlock.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -88,10 +90,13 @@ class Database:
         """
         return self._writer.write(change)
 
-    def write_each(self, changes: Sequence[Callable[[Connection], T]]) -> list[Settled[T]]:
+    def write_each(
+        self, changes: Sequence[Callable[[Connection], T]], subjects: Sequence[str]
+    ) -> list[Settled[T]]:
         """The same for several, in their order and in as few transactions as it takes: what came of each, which fails
-        with no other unless its transaction does."""
-        return self._writer.write_each(changes) if changes else []
+        with no other unless its transaction does. `subjects` say what each is about, a study for example: changes
+        whose subjects differ may lock the same rows in any order, and share no transaction where that matters."""
+        return self._writer.write_each(changes, subjects) if changes else []
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -142,7 +147,9 @@ class Writer(Protocol):
 
     def write(self, change: Callable[[Connection], T]) -> T: ...
 
-    def write_each(self, changes: Sequence[Callable[[Connection], T]]) -> list[Settled[T]]: ...
+    def write_each(
+        self, changes: Sequence[Callable[[Connection], T]], subjects: Sequence[str]
+    ) -> list[Settled[T]]: ...
 
     def close(self) -> None: ...
 
@@ -163,7 +170,16 @@ class SessionWriter:
                 continue
         raise OutOfResources("the index is too busy with the same patient, study or series")
 
-    def write_each(self, changes: Sequence[Callable[[Connection], T]]) -> list[Settled[T]]:
+    def write_each(
+        self, changes: Sequence[Callable[[Connection], T]], subjects: Sequence[str]
+    ) -> list[Settled[T]]:
+        """Changes about one subject that follow each other share a transaction."""
+        settled: list[Settled[T]] = []
+        for _, group in itertools.groupby(zip(subjects, changes, strict=True), key=lambda pair: pair[0]):
+            settled += self._write_together([change for _, change in group])
+        return settled
+
+    def _write_together(self, changes: Sequence[Callable[[Connection], T]]) -> list[Settled[T]]:
         """Where one change fails, or others are in the way, nothing is done, and each is run in a transaction of its
         own."""
         if len(changes) > 1:

@@ -73,11 +73,14 @@ class GroupWriter:
 
     def write(self, change: Callable[[sa.Connection], T]) -> T:
         """Run the change, alone or with others; its result once that is durable."""
-        (settled,) = self.write_each((change,))
+        (settled,) = self.write_each((change,), ("",))
         return settled.result()
 
-    def write_each(self, changes: Sequence[Callable[[sa.Connection], T]]) -> list[Settled[T]]:
-        """Run the changes in their order, alone or with others; what came of each once that is durable."""
+    def write_each(
+        self, changes: Sequence[Callable[[sa.Connection], T]], _subjects: Sequence[str]
+    ) -> list[Settled[T]]:
+        """Run the changes in their order, alone or with others; what came of each once that is durable. There is one
+        writer at a time, so it does not matter what they are about."""
         ticket = _Ticket(changes)
         if not self._enqueue(ticket):
             ticket.woken.get()

@@ -68,6 +68,12 @@ class Arrival:
         """Its bytes, as the site wants them to be."""
         return self._latest.writer
 
+    @property
+    def subject(self) -> str:
+        """What entering it is about: its study, or a note itself, which may be about hundreds."""
+        instance = self._latest.instance
+        return instance.StudyInstanceUID if self._note is None else instance.SOPInstanceUID
+
     def close(self) -> None:
         """Leave nothing behind unless something points to it."""
         if not self._settled:
@@ -233,7 +239,8 @@ def _kept(ingest: Ingest, arrivals: Sequence[Arrival]) -> list[Settled[Fate]]:
         return []
     faults = ingest.store.publish_all([one.writer for one in arrivals])
     safe = [one for one, fault in zip(arrivals, faults, strict=True) if fault is None]
-    changes = iter(ingest.database.write_each([one.enter for one in safe]))
+    subjects = [one.subject for one in safe]
+    changes = iter(ingest.database.write_each([one.enter for one in safe], subjects))
     # Each is asked for its fate now: as long as it does not know that it was entered, it would take its bytes away.
     return [
         Settled.of(partial(one.entered, next(changes).result)) if fault is None else Settled((), fault)
