@@ -156,3 +156,16 @@ def test_runs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             read(identified(after=b"".join(explicit(tag, "SH", b"A ") for tag in tags)))
     assert all(len(one.runs) <= 5 for one in known._KNOWN.values())
     assert all(len(run.elements) <= 64 for one in known._KNOWN.values() for run in one.runs.values())
+
+
+def test_what_is_known_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    known.forget()
+    monkeypatch.setattr(known, "MOST_BYTES", 20_000)
+    for number in range(300):
+        value = f"{number:<100}".encode()
+        tags = range(0x00400080, 0x00400088)
+        read(identified(after=b"".join(explicit(tag, "LO", value) for tag in tags)))
+    for one in known._KNOWN.values():
+        texts = sum(len(encoded) + len(member) for encoded, (_, member, _) in one.elements.items())
+        runs = sum(len(run.encoded) + len(run.text) for run in one.runs.values())
+        assert 0 < texts + runs <= 20_000

@@ -19,6 +19,10 @@ SHORT = 136
 """Longest element that is remembered, with its header: the first byte of its length says it all."""
 MOST_SETS, MOST_KNOWN, MOST_RUNS = 16, 4096, 256
 SHORTEST_RUN, LONGEST_RUN = 4, 64
+MOST_BYTES = 1 << 20
+"""Of one set; what one object makes of it is a tenth of that."""
+_BESIDE = 200
+"""Bytes that an element takes beside its own and its text."""
 OF_USE = 8
 """So often a run has to be heard to be worth learning another."""
 _LENGTH_AT = {False: 6, True: 4}
@@ -72,15 +76,21 @@ class Known:
 
     elements: dict[bytes, Written] = field(default_factory=dict)
     runs: dict[bytes, Run] = field(default_factory=dict)
+    size: int = 0
 
     def remember(self, encoded: bytes, written: Written) -> None:
         """So stands an element that was written so."""
         if len(encoded) > SHORT:
             return
-        if len(self.elements) >= MOST_KNOWN:
+        self._make_room(_BESIDE + len(encoded) + len(written[1]))
+        self.elements[encoded] = written
+
+    def _make_room(self, size: int) -> None:
+        self.size += size
+        if self.size > MOST_BYTES or len(self.elements) >= MOST_KNOWN or len(self.runs) >= MOST_RUNS:
             self.elements.clear()
             self.runs.clear()
-        self.elements[encoded] = written
+            self.size = size
 
     def run(self, buffer: bytes, position: int, end: int) -> Run | None:
         """The run that is at this position."""
@@ -114,9 +124,8 @@ class Known:
             if buffer[position : position + 8] in runs:
                 break
         if len(found) >= SHORTEST_RUN:
-            if len(runs) >= MOST_RUNS:
-                runs.clear()
-            runs[head] = _run(buffer[begin:position], tuple(ends), tuple(found))
+            made = runs[head] = _run(buffer[begin:position], tuple(ends), tuple(found))
+            self._make_room(_BESIDE * len(made.elements) + len(made.encoded) + len(made.text))
         return found, position
 
 
