@@ -54,7 +54,8 @@ def _commit() -> str:
     """What is measured, with + when the tree differs from it."""
     here = str(Path(__file__).parent)
     commit = _said("git", "-C", here, "rev-parse", "--short", "HEAD")
-    changed = _said("git", "-C", here, "status", "--porcelain", "--", ":/src", ":/benchmarks")
+    places = (":/src", ":/benchmarks", ":(top,exclude)benchmarks/results")
+    changed = _said("git", "-C", here, "status", "--porcelain", "--", *places)
     return f"{commit}{'+' if changed else ''}" if commit else "unknown"
 
 
