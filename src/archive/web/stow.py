@@ -6,8 +6,9 @@ are put together when the body has ended, as only then it is known what belongs 
 
 Objects that have come whole are made safe together, in one thread: many share what the disk does and a transaction.
 What is read meanwhile waits for the next turn, so a slow disk makes the turns larger and a slow client makes them
-small; no turn ever waits for a client. Objects that contradict each other are in a race, as they would be in two
-requests. Where much is still to be done for each (compression), each takes a thread of its own, a few at a time.
+small. No turn waits for a client, but the next one begins only when the body goes on, or ends. Objects that contradict
+each other are in a race, as they would be in two requests. Where much is still to be done for each (compression), each
+takes a thread of its own, a few at a time.
 """
 
 from __future__ import annotations
