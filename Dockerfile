@@ -2,9 +2,9 @@
 #
 #     docker build -t archive . && docker run -p 127.0.0.1:8080:8080 -p 11112:11112 -v archive:/data archive
 #
-# HTTP has no sign-in of its own yet. In the container it must listen on every interface, so who may reach it is decided
-# by the port that you publish: on 127.0.0.1, as above, or to a reverse proxy. Callers on the DIMSE port come from
-# outside the container: make each known with `docker exec CONTAINER archive ae add NAME HOST PORT`.
+# Over HTTP everybody signs in: make yourself known with `docker exec -it CONTAINER archive user add NAME --role administrator`.
+# Passwords go over TLS alone: publish the port on 127.0.0.1, as above, or to a reverse proxy that has it. Callers on the
+# DIMSE port come from outside the container: make each known with `docker exec CONTAINER archive ae add NAME HOST PORT`.
 FROM python:3.12-slim
 
 RUN useradd --system --create-home --uid 10001 archive \
@@ -17,6 +17,10 @@ RUN apt-get update && apt-get install --yes --no-install-recommends fonts-dejavu
 COPY pyproject.toml README.md /source/
 COPY src /source/src
 RUN pip install --no-cache-dir /source && rm -r /source
+
+# OHIF for /viewer, outside of the volume: it belongs to the image, and changes with it.
+ENV ARCHIVE_VIEWER_FOLDER=/opt/archive-viewer
+RUN archive viewer install
 
 USER archive
 WORKDIR /home/archive

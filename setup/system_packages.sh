@@ -19,6 +19,12 @@ missing() {
     command -v curl > /dev/null || echo curl
     command -v unzip > /dev/null || echo unzip
     command -v openssl > /dev/null || echo openssl
+    command -v fiu-run > /dev/null || echo fiu-utils
+    command -v faketime > /dev/null || echo faketime
+    command -v mkfs.ext4 > /dev/null || echo e2fsprogs
+    command -v mount > /dev/null || echo mount
+    command -v rsyslogd > /dev/null || echo rsyslog
+    compgen -G '/usr/lib/*/rsyslog/lmnsd_gtls.so' > /dev/null || echo rsyslog-gnutls
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || echo fonts-dejavu-core
 }
 

@@ -15,7 +15,11 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = REPOSITORY / "src" / "archive"
 MODULES = sorted(SOURCE.rglob("*.py"))
-SUITE = sorted(path for part in ("conformance", "benchmarks") for path in (REPOSITORY / part).rglob("*.py"))
+SUITE = sorted(
+    path
+    for part in ("conformance", "benchmarks", "reliability", "fuzz")
+    for path in (REPOSITORY / part).rglob("*.py")
+)
 TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
 MIGRATIONS = SOURCE / "index" / "migrations"
 

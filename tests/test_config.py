@@ -157,6 +157,7 @@ def test_variables_by_which_kubernetes_announces_services_are_no_settings() -> N
 
 
 def test_http_for_other_machines_needs_a_proxy() -> None:
+    """reliability.md H16: nothing listens to others without anybody who asks them who they are."""
     with pytest.raises(ConfigurationError, match=r"http\.listen.*behind_proxy"):
         load(environment={}, overrides={"http.listen": "0.0.0.0:8080"})
     assert load(environment={"ARCHIVE_HTTP_BEHIND_PROXY": "1"}, overrides={"http.listen": "0.0.0.0:8080"})

@@ -48,7 +48,8 @@ def _ratios(path: Path, lines: Sequence[tuple[Metric, float, list[float]]]) -> P
         axes.plot([must, must], [position - 0.4, position + 0.4], color=MUST, linewidth=2)
         if metric.aim is not None:
             axes.plot([metric.aim, metric.aim], [position - 0.4, position + 0.4], color=AIM, linewidth=2)
-        axes.annotate(times(ratio), (ratio, position), (4, -3), textcoords="offset points", fontsize=8)
+        end = max(ratio, must, metric.aim or 0, *each)  # past the marks, so that none crosses the number
+        axes.annotate(times(ratio), (end, position), (5, -3), textcoords="offset points", fontsize=8)
     axes.set_yticks(range(len(lines)), [metric.title for metric, _, _ in reversed(lines)], fontsize=8)
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=0.8)

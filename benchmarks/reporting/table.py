@@ -23,10 +23,9 @@ def markdown(rows: Sequence[Row], measured: Mapping[str, Measured]) -> str:
 
 def _preamble(rows: Sequence[Row], measured: Mapping[str, Measured]) -> list[str]:
     shown = [measured[row.id] for row in rows if row.id in measured]
-    runs = {_run(each): each for each in shown if each.sides}
     busy = [each.id for each in shown if each.busy > BUSY]
     faults = [f"{each.id} ({each.fault})" for each in shown if each.fault]
-    out = [f"Measured {each.moment[:10]} on {text}" for text, each in runs.items()]
+    out = _runs([each for each in shown if each.sides])
     out += (
         [f"\nOthers used the machine before these rows, so do not trust them: {', '.join(busy)}."]
         if busy
@@ -36,16 +35,27 @@ def _preamble(rows: Sequence[Row], measured: Mapping[str, Measured]) -> list[str
     return out
 
 
-def _run(one: Measured) -> str:
+def _runs(shown: Sequence[Measured]) -> list[str]:
+    """A line for each machine, with the commits that ran there, and one for each side."""
+    commits: dict[str, list[str]] = {}
+    for each in shown:
+        listed = commits.setdefault(f"Measured {each.moment[:10]} on {_machine(each)}", [])
+        if (commit := each.run["machine"]["commit"]) not in listed:
+            listed.append(commit)
+    sides = {
+        f"{name} {side['version']}: {side['durability']}."
+        for each in shown
+        for name, side in each.run["sides"].items()
+    }
+    return [*(f"{text}, commit {', '.join(each)}." for text, each in commits.items()), *sorted(sides)]
+
+
+def _machine(one: Measured) -> str:
     machine = one.run["machine"]
-    sides = "; ".join(
-        f"{name} {each['version']}, {each['durability']}" for name, each in one.run["sides"].items()
-    )
     quick = ", QUICK: counts too small to mean anything" if one.run["quick"] else ""
     return (
         f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gigabytes']:.0f} GB, Linux "
-        f"{machine['kernel']}, {machine['filesystem']}, Python {machine['python']}, DCMTK {machine['dcmtk']}, "
-        f"commit {machine['commit']}{quick}. {sides}."
+        f"{machine['kernel']}, {machine['filesystem']}, Python {machine['python']}, DCMTK {machine['dcmtk']}{quick}"
     )
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from archive.dicom.reading.reader import WANTED
-from archive.dicom.rules.coercions import coercion_rule
-from archive.dicom.rules.compressions import CompressionRule, compression_rule
-from archive.dicom.writing.coercion import coerced
+from archive.decoding import nursery
+from archive.decoding.pool import Decoders
+from archive.dicom.errors import ConfigurationError
+from archive.index import instances, rebuilding
 from archive.index.database import Database
+from archive.index.rebuild_plan import Plan
 from archive.security.identity import Identities
 from archive.security.tokens import Tokens
+from archive.services import rules_in_effect
 from archive.services.admission import Admissions
 from archive.services.ae_titles import AETitles
-from archive.services.coercing import Coercing, Coercions
+from archive.services.audit_export import AuditExport
+from archive.services.audit_log import ANCHORS, AuditLog
+from archive.services.auditing import Auditing, auditing
+from archive.services.backing_up import BackingUp, Pace
 from archive.services.commitment import Commitment
-from archive.services.compressing import Compressing
 from archive.services.conflicts import Conflicts
 from archive.services.correction_work import CorrectionWork
 from archive.services.corrections import Corrections
@@ -28,27 +35,37 @@ from archive.services.fonts import lettering
 from archive.services.health import Health
 from archive.services.ingest import Ingest
 from archive.services.notifications import Notifications
+from archive.services.noting import Noting
 from archive.services.orders import Orders
+from archive.services.orphans import Orphans
 from archive.services.patient_updates import PatientUpdates
 from archive.services.patients import Patients
+from archive.services.people import People
 from archive.services.performed_steps import PerformedSteps
 from archive.services.refusals import Refusals
+from archive.services.reindexing import Reindexing
 from archive.services.rejecting import note_of
 from archive.services.rejections import Reason, Rejections
 from archive.services.rendering import Rendering
 from archive.services.reports import Reports
+from archive.services.restoring import Restoring, check_whole
 from archive.services.retrieve import Retrieve
+from archive.services.scrubbing import Scrubbing
 from archive.services.search import Search
 from archive.services.seats import Seats
-from archive.services.shaping import Shaper
+from archive.services.sign_in import SignIn
 from archive.services.thumbnails import Thumbnails
 from archive.services.up_to_date import UpToDate
+from archive.services.verification import Verification
+from archive.services.viewer import Viewer
 from archive.services.workitem_events import WorkitemEvents
 from archive.services.workitems import Workitems
 from archive.services.worklist import Worklist
 from archive.settings import Settings
+from archive.storage.backup_folder import BackupFolder
 from archive.storage.base import BlobStore
 from archive.storage.local import LocalStore
+from archive.storage.notes import Notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +98,24 @@ class Archive:
     orders: Orders
     patient_updates: PatientUpdates
     performed_steps: PerformedSteps
+    noting: Noting
+    verification: Verification
+    orphans: Orphans
+    scrubbing: Scrubbing
     health: Health
+    decoders: Decoders
+    auditing: Auditing
+    audit_log: AuditLog
+    audit_export: AuditExport
+    viewer: Viewer
+    people: People
+    sign_in: SignIn
 
     def close(self) -> None:
-        """Give the index's connections back."""
+        """Record what waits to be, give the index's connections back, and let the decoders go."""
+        self.auditing.close()
         self.database.close()
+        self.decoders.close()
 
 
 def open_database(settings: Settings) -> Database:
@@ -100,14 +130,95 @@ def prepare(settings: Settings) -> None:
 
     Raises ConfigurationError, OutOfResources."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    check_whole(settings.data)
     database = open_database(settings)
     try:
+        if database.is_new():
+            _check_no_objects(settings)
+        # Objects may come and go from now on: what a reindex has begun is void.
+        shutil.rmtree(_plan_folder(settings), ignore_errors=True)
         database.migrate()
+        _make_store(settings, database)
         titles = AETitles(database, settings.dimse.own_ae_titles)
         for seed in settings.ae_titles:
             titles.seed(seed.title, seed.address.host, seed.address.port)
     finally:
         database.close()
+
+
+def _make_store(settings: Settings, database: Database) -> None:
+    """The store's folders; not those of objects that the index knows of: where they are missing their disk is."""
+    objects = settings.data / "objects"
+    with database.read() as connection:
+        if not objects.is_dir() and instances.any_stored(connection):
+            raise ConfigurationError(
+                f"folder {objects} is missing, but the index knows of objects: mount its disk, or restore it"
+            )
+    LocalStore(settings.data)
+
+
+def folders(settings: Settings) -> tuple[Path, ...]:
+    """Those that the archive writes to: of this run, and of the index where that is in a file."""
+    database = open_database(settings)
+    database.close()
+    return (settings.run_folder, *((database.folder,) if database.folder is not None else ()))
+
+
+def check_readable(settings: Settings) -> None:
+    """Raises ConfigurationError or OutOfResources unless the archive can be read without anything being written."""
+    check_whole(settings.data)
+    database = open_database(settings).frozen()
+    try:
+        database.check_schema()
+    finally:
+        database.close()
+
+
+def _check_no_objects(settings: Settings) -> None:
+    """An empty index would hide what is stored, and everything would be an orphan."""
+    if next(LocalStore(settings.data, make=False).keys(), None) is not None:
+        raise ConfigurationError(
+            f"no index, but {settings.data / 'objects'} holds objects: run `archive reindex`, or name the right index "
+            "(index.url)"
+        )
+
+
+def _plan_folder(settings: Settings) -> Path:
+    return settings.data / rebuilding.FOLDER
+
+
+@contextlib.contextmanager
+def reindexing(settings: Settings, *, from_files: bool) -> Iterator[Reindexing]:
+    """What makes the index again. Nobody else may use the archive meanwhile; `prepare` has not run. When the block ends
+    as it should, nothing is left of the work. Raises ConfigurationError, OutOfResources."""
+    check_whole(settings.data)
+    store, notes = LocalStore(settings.data), Notes(settings.data)
+    beside = rebuilding.beside(settings.index.url or f"sqlite:///{settings.data / 'index.sqlite'}")
+    plan = Plan(_plan_folder(settings) / "plan.sqlite")
+    work = Reindexing(store, notes, plan, beside, from_files=from_files)
+    try:
+        yield work
+    finally:
+        work.close()
+        plan.close()
+    shutil.rmtree(_plan_folder(settings), ignore_errors=True)
+
+
+def backing_up(archive: Archive, folder: Path, *, bytes_per_second: float, check: bool) -> BackingUp:
+    """What makes backups into a folder."""
+    notes, pace = Notes(archive.settings.data), Pace(bytes_per_second)
+    return BackingUp(archive.store, notes, archive.database, BackupFolder(folder), pace, check=check)
+
+
+@contextlib.contextmanager
+def restoring(settings: Settings, folder: Path, moment: str) -> Iterator[Restoring]:
+    """What restores one. Raises ConfigurationError, OutOfResources."""
+    index = open_database(settings) if settings.index.url else None
+    try:
+        yield Restoring(BackupFolder(folder), settings.data, moment, index)
+    finally:
+        if index is not None:
+            index.close()
 
 
 def announce(settings: Settings) -> None:
@@ -119,37 +230,14 @@ def announce(settings: Settings) -> None:
         WorkitemEvents(database, titles, settings).restarted()
     finally:
         database.close()
+    record_activity(settings, started=True)
 
 
-def coercions(settings: Settings) -> Coercions:
-    """What the settings want coerced in every object."""
-    wanted = tuple(coerced(one.keyword, one.value) for one in settings.coercion)
-    return Coercions(wanted, settings.dimse.ae_title)
-
-
-def shapers(settings: Settings) -> tuple[Shaper, ...]:
-    """What is made of new objects, in this order: coerced by rules, compressed; and in the end corrected."""
-    coercing, compressions = coercing_by_rules(settings), compression_rules(settings)
-    made: tuple[Shaper, ...] = (coercing,) if coercing is not None else ()
-    return (*made, Compressing(compressions)) if compressions else made
-
-
-def coercing_by_rules(settings: Settings) -> Coercing | None:
-    """What carries the rules of coercion out; None without any."""
-    rules = tuple(coercion_rule(json.loads(rule.text)) for rule in settings.coercion_rules)
-    return Coercing(rules, settings.dimse.ae_title) if rules else None
-
-
-def compression_rules(settings: Settings) -> tuple[CompressionRule, ...]:
-    """The rules of compression."""
-    return tuple(compression_rule(json.loads(rule.text)) for rule in settings.compression)
-
-
-def wanted(settings: Settings) -> frozenset[int]:
-    """The attributes of each object that are to be known: to the index, and to the rules."""
-    coercing = coercing_by_rules(settings)
-    of_rules = (rule.conditions.tags for rule in compression_rules(settings))
-    return WANTED.union(coercing.tags if coercing is not None else (), *of_rules)
+def record_activity(settings: Settings, *, started: bool) -> None:
+    """In the audit trail, that the archive starts or has stopped."""
+    closing = contextlib.closing
+    with closing(open_database(settings)) as index, closing(auditing(settings, index)) as recording:
+        recording.application(started=started)
 
 
 def reasons_shown(settings: Settings) -> frozenset[Reason]:
@@ -157,17 +245,21 @@ def reasons_shown(settings: Settings) -> frozenset[Reason]:
     return frozenset({Reason.QUALITY} if settings.rejection.quality == "show" else ())
 
 
-def ingesting(settings: Settings, store: BlobStore, database: Database, titles: AETitles) -> Ingest:
+def ingesting(
+    settings: Settings, store: BlobStore, database: Database, titles: AETitles, recording: Auditing
+) -> Ingest:
     """The one way in."""
     return Ingest(
         store,
         database,
         settings.limits.maximum_object_bytes,
-        coercions(settings),
+        rules_in_effect.coercions(settings),
         Policies(titles, settings.dimse.duplicates).of,
-        shapers(settings),
+        rules_in_effect.shapers(settings),
         partial(note_of, shown=reasons_shown(settings)),
-        wanted=wanted(settings),
+        wanted=rules_in_effect.wanted(settings),
+        preamble=settings.storage.preamble,
+        receptions=recording.receptions,
     )
 
 
@@ -182,34 +274,78 @@ def admissions(settings: Settings, titles: AETitles, refusals: Refusals) -> Admi
     )
 
 
-def titles_and_refusals(settings: Settings, database: Database) -> tuple[AETitles, Refusals]:
+def titles_and_refusals(
+    settings: Settings, database: Database, recording: Auditing
+) -> tuple[AETitles, Refusals]:
     """Who is known, and who was not let in."""
     titles = AETitles(database, settings.dimse.own_ae_titles)
-    return titles, Refusals(database, is_known=lambda title: titles.entry_of(title) is not None)
+    return titles, Refusals(database, is_known=lambda t: titles.entry_of(t) is not None, auditing=recording)
 
 
-def build(settings: Settings) -> Archive:
-    """The archive in this process. `prepare` must have run."""
-    store = LocalStore(settings.data, minimum_free_bytes=settings.storage.minimum_free_bytes)
-    database = open_database(settings)
-    retrieve, search = Retrieve(store, database), Search(database)
-    commitment, delivery = Commitment(store, database), Delivery(retrieve)
-    rendering = Rendering(retrieve, delivery, lettering)
-    titles, refusals = titles_and_refusals(settings, database)
-    worklist = Worklist(database, settings.worklist)
-    corrections = Corrections(database, CorrectionWork(store, database, settings.dimse.ae_title))
-    ingest = ingesting(settings, store, database, titles)
-    return Archive(
+def viewer(settings: Settings) -> Viewer:
+    """The viewer, installed or not."""
+    return Viewer(Path(settings.viewer.folder) if settings.viewer.folder else settings.data / "viewer")
+
+
+def local_store(settings: Settings, database: Database) -> LocalStore:
+    """In folders that `prepare` has made: a worker makes none where a disk has gone."""
+    return LocalStore(
+        settings.data,
+        minimum_free_bytes=settings.storage.minimum_free_bytes,
+        index_folder=database.folder,
+        make=False,
+    )
+
+
+def of_store_and_index(
+    settings: Settings, store: BlobStore, database: Database, retrieve: Retrieve, recording: Auditing
+) -> Callable[..., Archive]:
+    """The archive but for what needs more than these."""
+    return partial(
+        Archive,
         settings=settings,
         store=store,
         database=database,
+        retrieve=retrieve,
+        deletion=Deletion(store, database, recording),
+        auditing=recording,
+        performed_steps=PerformedSteps(database),
+        noting=Noting(Notes(settings.data), store, database),
+        verification=Verification(store, database),
+        orphans=Orphans(store, database),
+        scrubbing=Scrubbing(store, database, settings.storage.scrub_bytes_per_second),
+        health=Health(store, database),
+        audit_log=AuditLog(database, settings.data / ANCHORS),
+        audit_export=AuditExport(database, settings),
+        viewer=viewer(settings),
+        people=People(database),
+        sign_in=SignIn(database, settings.sign_in),
+    )
+
+
+def build(settings: Settings, *, read_only: bool = False) -> Archive:
+    """The archive in this process. `prepare` must have run; or `check_readable`, for one that is read only as its disk
+    takes nothing."""
+    database = open_database(settings)
+    store = local_store(settings, database)
+    if read_only:
+        database = database.frozen()
+    retrieve, search = Retrieve(store, database), Search(database, settings.limits.search_seconds)
+    decoders = Decoders(settings.decoding, nursery.OF_THIS_PROCESS.child)
+    commitment, delivery = Commitment(store, database), Delivery(retrieve, decoders)
+    rendering = Rendering(retrieve, delivery, lettering, decoders)
+    recording = auditing(settings, database)
+    titles, refusals = titles_and_refusals(settings, database, recording)
+    worklist = Worklist(database, settings.worklist)
+    work = CorrectionWork(store, database, settings.dimse.ae_title)
+    corrections = Corrections(database, work, recording)
+    ingest = ingesting(settings, store, database, titles, recording)
+    return of_store_and_index(settings, store, database, retrieve, recording)(
         ingest=ingest,
         search=search,
-        retrieve=retrieve,
         rendering=rendering,
         thumbnails=Thumbnails(retrieve, rendering),
         delivery=delivery,
-        deletion=Deletion(store, database),
         conflicts=Conflicts(store, database, up_to_date=UpToDate(store, database, ingest.late_arrivals)),
         patients=Patients(search),
         corrections=corrections,
@@ -223,8 +359,7 @@ def build(settings: Settings) -> Archive:
         worklist=worklist,
         workitems=Workitems(database, titles, settings.workitems),
         workitem_events=WorkitemEvents(database, titles, settings),
-        orders=Orders(database, worklist),
+        orders=Orders(database, worklist, recording),
         patient_updates=PatientUpdates(database, corrections),
-        performed_steps=PerformedSteps(database),
-        health=Health(store, database),
+        decoders=decoders,
     )

@@ -94,10 +94,10 @@ def load(
     return _checked(_assemble(values))
 
 
-def share_metrics(settings: Settings) -> None:
+def share_metrics(folder: Path) -> None:
     """Let this process and those that descend from it share their metrics in one folder, as prometheus-client wants to
     be told."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.metrics_folder)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -279,14 +279,19 @@ def _checked(settings: Settings) -> Settings:
     http = settings.http
     if not http.listen.is_loopback and not http.behind_proxy:
         raise ConfigurationError(
-            f"http.listen: other machines can reach {http.listen}, and HTTP has no sign-in or TLS itself; "
-            "listen on 127.0.0.1, or set http.behind_proxy = true when a reverse proxy guards it"
+            f"http.listen: other machines can reach {http.listen}, and HTTP has no TLS itself; "
+            "listen on 127.0.0.1, or set http.behind_proxy = true when a reverse proxy with TLS stands before it"
         )
     try:
         if settings.tls.listen:
             Address.parse(settings.tls.listen)
     except ValueError as error:
         raise ConfigurationError(f"tls.listen: {error}") from None
+    try:
+        if settings.audit.syslog:
+            Address.parse(settings.audit.syslog)
+    except ValueError as error:
+        raise ConfigurationError(f"audit.syslog: {error}") from None
     if http.public_url and not re.match(r"https?://[^/]", http.public_url):
         raise ConfigurationError("http.public_url: must begin with http:// or https:// and a host")
     _check_worklist(settings)

@@ -20,6 +20,8 @@ T = TypeVar("T")
 MOST_DEFAULT_WORKERS = 2
 DUPLICATES = ("reject", "keep", "replace", "conflict")
 """What may become of an object whose identifiers are taken."""
+PREAMBLES = ("zero", "keep-tiff", "reject")
+"""What may become of the 128 bytes before a PS3.10 file."""
 HL7_CHARACTER_SETS = (
     *("UNICODE UTF-8", "ASCII", "GB 18030-2000", "KS X 1001", "BIG-5", "ISO IR87"),
     *(f"8859/{number}" for number in (*range(1, 12), 13, 14, 15, 16)),
@@ -110,11 +112,16 @@ class Http:
     behind_proxy: bool = setting(False, "True when a reverse proxy guards HTTP; its Forwarded headers count.")
     cors_origins: tuple[str, ...] = setting((), 'Origins whose pages may read answers; ["*"] allows all.')
     maximum_body_bytes: int = setting(68719476736, "Largest request body, of many objects perhaps.", 1)
+    maximum_connections: int = setting(
+        1000, "Connections at one time in each worker; for more, idle ones are closed.", 10
+    )
     idle_deadline: int = setting(60, "Seconds that a body on its way in or out may stand still.", 1)
     strict: bool = setting(False, "True refuses what PS3.18 says to refuse though clients in use send it.")
     deletion: bool = setting(True, "False refuses to DELETE studies, series and instances.")
     administration: str = setting(
-        "local", "Who may use /api: local (this machine, no proxy), on, off.", choices=("local", "on", "off")
+        "local",
+        "Who may use /api: local (administrators who signed in; without sign-in this machine), on, off.",
+        choices=("local", "on", "off"),
     )
 
 
@@ -186,7 +193,13 @@ class StorageSettings:
     """The store of bytes."""
 
     minimum_free_bytes: int = setting(1073741824, "With less room on the disk, objects are refused.", 0)
+    preamble: str = setting(
+        "zero",
+        "Preambles of files that are no zeros: zero, keep-tiff (others are zeroed), reject the object.",
+        choices=PREAMBLES,
+    )
     copies_days: int = setting(30, "Days that what a decided conflict kept aside stays; 0: for good.", 0)
+    scrub_bytes_per_second: int = setting(8388608, "How fast what is stored is read again; 0: it is not.", 0)
 
 
 @dataclass(frozen=True)
@@ -205,6 +218,17 @@ class Limits:
 
     maximum_object_bytes: int = setting(17179869184, "Largest object, in bytes of its data set.", 1)
     maximum_query_results: int = setting(10000, "Most matches in one answer.", 1)
+    search_seconds: int = setting(
+        10, "Seconds that the index may look for matches; longer searches are refused.", 1
+    )
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """What the decoding of one compressed frame may cost; it happens in a process of its own."""
+
+    memory_bytes: int = setting(4294967296, "Most memory, however large the frame.", 16777216)
+    seconds: int = setting(30, "Most seconds of processor time.", 1)
 
 
 @dataclass(frozen=True)
@@ -219,6 +243,19 @@ class TokenSettings:
         "RS256", "The one algorithm that the key of key_file is for.", choices=TOKEN_ALGORITHMS
     )
     leeway_seconds: int = setting(30, "Seconds by which clocks may differ.", 0)
+
+
+@dataclass(frozen=True)
+class SignInSettings:
+    """How people, and programs over HTTP, prove who they are."""
+
+    required: str = setting(
+        "auto",
+        "auto: where HTTP can be reached from other machines; always; never: a proxy does it all.",
+        choices=("auto", "always", "never"),
+    )
+    idle_minutes: int = setting(60, "Minutes after which a session that nobody uses ends.", 1)
+    session_hours: int = setting(12, "Hours after which one has to sign in again.", 1)
 
 
 @dataclass(frozen=True)
@@ -283,6 +320,24 @@ class MediaSettings:
 
 
 @dataclass(frozen=True)
+class ViewerSettings:
+    """The viewer at /viewer: OHIF, when `archive viewer install` has fetched it."""
+
+    folder: str = setting("", "Where its files are; empty: in the data.")
+    registry: str = setting("https://registry.npmjs.org", "URL of the npm registry that it is fetched from.")
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """The audit trail (PS3.15 A.5): who did what."""
+
+    source_id: str = setting("", "What the archive calls itself in it; empty: its AE title.")
+    site_id: str = setting("", "The site that it belongs to.")
+    required: bool = setting(False, "True lets nothing out that cannot be recorded first.")
+    syslog: str = setting("", "HOST:PORT of a syslog receiver over TLS, usually port 6514; empty: none.")
+
+
+@dataclass(frozen=True)
 class Log:
     """Operational logs, on stderr. They never hold patient data."""
 
@@ -305,12 +360,16 @@ class Settings:
     storage: StorageSettings = StorageSettings()
     rejection: RejectionSettings = RejectionSettings()
     limits: Limits = Limits()
+    decoding: DecodingSettings = DecodingSettings()
     tokens: TokenSettings = TokenSettings()
+    sign_in: SignInSettings = SignInSettings()
     worklist: WorklistSettings = WorklistSettings()
     workitems: WorkitemSettings = WorkitemSettings()
     hl7: HL7Settings = HL7Settings()
     xds: XDSSettings = XDSSettings()
     media: MediaSettings = MediaSettings()
+    viewer: ViewerSettings = ViewerSettings()
+    audit: AuditSettings = AuditSettings()
     log: Log = Log()
     ae_titles: tuple[AETitleSeed, ...] = setting((), 'Peers known from the start, as TITLE = "HOST:PORT".')
     coercion: tuple[Coercion, ...] = setting(

@@ -69,7 +69,7 @@ def test_the_table_says_what_is_reached_and_what_is_not() -> None:
     found = measured([{"x": [300.0]}], [{"x": [100.0]}], floors={"the disk": [{"x": [900.0]}]})
     text = table.markdown([row(metric)], found)
     assert "| title | 300 per s | 100 per s | 3.0x | 2.0x ✔ | 4.0x ✘ | the disk: 900 per s |" in text
-    assert "archive 1, strict; other 2, as is" in text
+    assert "archive 1: strict.\nother 2: as is." in text
     assert "2 cores of a processor" in text
     assert table.verdict([row(metric)], found) == []
 

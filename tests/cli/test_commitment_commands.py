@@ -20,6 +20,7 @@ from archive.security.rules import Rules
 from archive.services.reports import Held
 from in_process import in_folder
 from objects import part10, secondary_capture
+from suites.sqlite import prepare
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     """Beside which the commands run."""
     settings = config.load(environment={}, overrides={"data": str(tmp_path), "storage.minimum_free_bytes": 0})
     settings = replace(settings, dimse=replace(settings.dimse, commitment_wait=0))
-    bootstrap.prepare(settings)
+    prepare(settings)
     built = bootstrap.build(settings)
     yield built
     built.close()

@@ -194,7 +194,7 @@ def test_an_object_that_changes_hands_in_between(archive: Archive, tmp_path: Pat
     folder = on_medium(tmp_path / "cd", [*theirs(), mr(PatientID="X")])
     with ExitStack() as opened:
         report = run(ingest, gather([folder], opened))
-    assert fates(report) == {Fate.STORED: 2, Fate.REFUSED: 1}
+    assert fates(report) == {Fate.STORED: 2, Fate.REFUSED: 1}, [result.reason for result in report.results]
     (refused,) = (result for result in report.results if result.fate is Fate.REFUSED)
     assert "of another patient than the others" in refused.reason
     assert {one.PatientID for one in stored(archive)} == {"H-1"}

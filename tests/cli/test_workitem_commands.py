@@ -11,6 +11,7 @@ from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.services.workitems import GLOBAL
 from in_process import in_folder
+from suites.sqlite import prepare
 from workitem_sets import as_json, workitem
 
 LOCK = "1.2.840.99"
@@ -19,7 +20,7 @@ LOCK = "1.2.840.99"
 @contextmanager
 def opened(data: Path) -> Iterator[Archive]:
     settings = config.load(environment={}, overrides={"data": str(data)})
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     try:
         yield archive

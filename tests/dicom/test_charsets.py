@@ -138,6 +138,7 @@ def test_the_names_in_pydicoms_files(path) -> None:  # type: ignore[no-untyped-d
     vr=st.sampled_from(["PN", "LO", "LT"]),
 )
 def test_decoding_never_fails_and_gives_unicode(raw: bytes, names: tuple[str, ...], vr: str) -> None:
+    """Reliability: O8."""
     decoder(names)(raw, vr).encode("utf-8")
 
 

@@ -19,6 +19,7 @@ PROGRAM = Path(__file__).with_name("mutate_codestreams.py")
 
 @pytest.mark.parametrize("codec", sorted(frames()))
 def test_a_decoder_survives_damaged_frames(codec: str) -> None:
+    """Reliability: O4."""
     run = subprocess.run(
         [sys.executable, str(PROGRAM), codec, "20261122", "0.7"],
         capture_output=True,

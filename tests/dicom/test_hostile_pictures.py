@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archive.dicom.errors import CannotRender, InvalidQuery
+from archive.dicom.pixels.decoder import HERE
 from archive.dicom.rendering.annotation import KEYWORDS
 from archive.dicom.rendering.appearance import Appearance
 from archive.dicom.rendering.lettering import Lettering
@@ -69,7 +70,7 @@ def test_odd_attributes(odd: dict[str, Any], viewport: Viewport | None, profile:
     metadata = image(RAMP) | odd
     appearance = Appearance(viewport=viewport, annotation=tuple(KEYWORDS), icc_profile=profile)
     try:
-        made = picture(StoredFrame(RAMP.tobytes(), metadata, NATIVE, frame), appearance, LETTERING)
+        made = picture(StoredFrame(RAMP.tobytes(), metadata, NATIVE, frame), appearance, LETTERING, HERE)
     except (CannotRender, InvalidQuery):
         return
     for media_type in PICTURES:

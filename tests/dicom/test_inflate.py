@@ -50,6 +50,7 @@ def test_a_stream_that_is_cut_off_or_none_is_refused() -> None:
 
 
 def test_a_bomb_is_stopped_early_and_in_bounded_memory() -> None:
+    """Reliability: O3."""
     compressor = zlib.compressobj(9, wbits=-15)
     bomb = [
         compressor.compress(DATA_SET[:-100_012]),

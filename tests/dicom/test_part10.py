@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import dcmread, read_file_meta_info
 
 from archive.dicom.errors import CannotUnderstand, NotDicom
 from archive.dicom.part10 import MAXIMUM_LENGTH, FileMetaReader, file_meta
@@ -118,3 +120,19 @@ def test_a_header_that_is_too_long() -> None:
         _read(HEADER + huge)
     endless = HEADER[:132] + explicit(0x00020102, "OB", bytes(MAXIMUM_LENGTH - 200))
     assert not _read(endless).feed(b"\x02\x00")
+
+
+def test_each_header_is_that_of_its_own_object_and_sender() -> None:
+    """What objects of one kind and sender have in common is remembered."""
+    made = {
+        (uid, syntax, sender): file_meta("1.2", uid, syntax, sender, "ARCHIVE")
+        for uid in ("1.2.3", "1.2.34")
+        for syntax in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
+        for sender in ("ONE", "OTHER")
+        for _ in range(2)
+    }
+    for (uid, syntax, sender), header in made.items():
+        meta = dcmread(BytesIO(header)).file_meta
+        assert meta.FileMetaInformationGroupLength == len(header) - 144
+        assert (meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID) == (uid, syntax)
+        assert meta.SourceApplicationEntityTitle == sender

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 
+from archive.dicom.pixels.decoder import HERE
 from archive.dicom.pixels.pixel_description import describe
 from archive.dicom.rendering.appearance import Appearance
 from archive.dicom.rendering.lettering import Lettering
@@ -35,7 +36,7 @@ def shown(image: Dataset, state: Dataset, viewport: Viewport | None = None, fram
         state.SOPClassUID, json.loads(state.to_json()), image.SOPInstanceUID, frame, describe(metadata)
     )
     stored = StoredFrame(image.PixelData, metadata, NATIVE)
-    return picture(stored, Appearance(viewport=viewport), LETTERING, said).pixels
+    return picture(stored, Appearance(viewport=viewport), LETTERING, HERE, said).pixels
 
 
 def small(pixels: np.ndarray, **attributes: Any) -> Dataset:
@@ -371,7 +372,7 @@ def test_junk_is_as_good_as_nothing(junk: Any) -> None:
     ):
         said = presentation(GRAYSCALE, metadata | {tag: junk}, "1.2", 1, describe(dicom_json(image)))
         stored = StoredFrame(image.PixelData, dicom_json(image), NATIVE)
-        assert picture(stored, Appearance(), LETTERING, said).pixels.shape == RAMP.shape
+        assert picture(stored, Appearance(), LETTERING, HERE, said).pixels.shape == RAMP.shape
         list(references(metadata | {tag: junk}))
 
 

@@ -18,6 +18,7 @@ from archive.dicom.errors import ArchiveError, CannotUnderstand, ObjectTooLarge
 from archive.dicom.receiving import assembly, received_pixels
 from archive.dicom.receiving.assembly import Bulk
 from archive.dicom.receiving.codestream_kinds import recognise
+from archive.dicom.receiving.pictures import decode
 from archive.dicom.receiving.received_pixels import MEDIA_TYPES, Part, completed, pixels
 
 _GREY = np.random.default_rng(3).integers(0, 255, (20, 30), dtype=np.uint8)
@@ -116,3 +117,22 @@ def test_a_frame_is_read_no_further_than_its_headers() -> None:
 
     assert recognise(Bulk(1 << 40, read)).rows == 20
     assert max(asked) <= 1 << 20
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("side", "refused"),
+    [
+        (6_000, ObjectTooLarge),
+        (13_000, ObjectTooLarge),
+        (30_000, CannotUnderstand),
+        (65_535, CannotUnderstand),
+    ],
+)
+def test_a_frame_of_a_gif_reaches_past_its_screen(side: int, refused: type[ArchiveError]) -> None:
+    """O4, O10: its header claims little, so the frames are held against the budget as well."""
+    whole = bytearray(_gif())
+    descriptor = whole.index(b",\0\0\0\0" + whole[6:10])
+    whole[descriptor + 5 : descriptor + 9] = side.to_bytes(2, "little") * 2
+    with pytest.raises(refused):
+        decode("image/gif", Bulk.of(bytes(whole)))

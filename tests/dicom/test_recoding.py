@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 
 from archive.dicom import part10
 from archive.dicom.errors import ArchiveError, CannotUnderstand, NotAcceptable
@@ -181,6 +182,48 @@ def test_pixel_cells_are_turned_round_whole(cells: int, length: int) -> None:
     word = max(cells, 2)
     turned = b"".join(value[at : at + word][::-1] for at in range(0, len(value), word))
     assert got == explicit(0x7FE00010, "OW", turned)
+
+
+@pytest.mark.parametrize("length", [None, UNDEFINED])
+def test_a_sequence_that_came_as_un_is_one_in_implicit_vr(length: int | None) -> None:
+    """Some senders have explicit VR in it, against PS3.5 6.2.2: as bytes that would be read as implicit VR."""
+    inner = item(explicit(0x00080100, "SH", b"T-D1100 "), length)
+    sent = explicit(0x00082218, "UN", inner) + explicit(0x00291010, "UN", b"\1\2\3\4")
+
+    def read(offset: int, size: int) -> bytes:
+        return sent[offset : offset + size]
+
+    whole = Recoded(b"", Source(read, len(sent), implicit=False), implicit=True)
+    got = read_dataset(io.BytesIO(b"".join(whole.pieces(read, 0, whole.length))), True, True)
+    assert got.AnatomicRegionSequence[0].CodeValue == "T-D1100"
+    assert got[0x00291010].value == b"\1\2\3\4"
+
+
+@pytest.mark.parametrize(("vr", "length"), [("UN", 8), ("UN", 8000), ("SH", 8), ("UT", 200_000)])
+def test_what_is_no_sequence_cannot_be_said_in_implicit_vr(vr: str, length: int) -> None:
+    """Nothing would say there that it is none."""
+    sent = explicit(0x00082218, vr, b"x" * length)
+
+    def read(offset: int, size: int) -> bytes:
+        return sent[offset : offset + size]
+
+    source = Source(read, len(sent), implicit=False)
+    with pytest.raises(NotAcceptable, match="no sequence"):
+        Recoded(b"", source, implicit=True)
+    assert Recoded(b"", source).length == len(sent)
+
+
+def test_a_number_that_would_be_taken_for_a_uid_cannot_be_said_in_implicit_vr() -> None:
+    """Its bytes are none: found by fuzzing, with a Series Instance UID that said it was US."""
+    sent = explicit(0x0020000E, "US", b"\4\0")
+
+    def read(offset: int, size: int) -> bytes:
+        return sent[offset : offset + size]
+
+    source = Source(read, len(sent), implicit=False)
+    with pytest.raises(NotAcceptable, match="no UID"):
+        Recoded(b"", source, implicit=True)
+    assert Recoded(b"", source).length == len(sent)
 
 
 def test_fragments_cannot_be_said_natively() -> None:

@@ -179,6 +179,7 @@ def test_depth_up_to_the_limit() -> None:
 
 @pytest.mark.parametrize("depth", [MAXIMUM_DEPTH + 1, 300, 50_000])
 def test_a_depth_bomb_is_refused_at_once(depth: int) -> None:
+    """Reliability: O2."""
     bomb = identified(_nested(depth))
     start = time.process_time()
     with pytest.raises(CannotUnderstand, match="nested sequences"):
@@ -196,6 +197,7 @@ def test_un_inside_un_is_not_looked_at_again_and_again() -> None:
 
 
 def test_elements_out_of_order_are_put_in_order_and_the_first_of_two_counts() -> None:
+    """Reliability: O7."""
     data_set = identified(
         explicit(0x00081140, "SQ", item(UID + explicit(0x00081150, "UI", b"1.1\0"))),
         explicit(0x00100020, "LO", b"FIRST "),

@@ -71,6 +71,7 @@ def _text(compressed: bytes) -> bytes:
 
 @pytest.mark.parametrize("name", CUT_ANYWHERE)
 def test_an_image_cut_at_any_byte_after_its_description_is_refused(name: str, pydicom_data: Path) -> None:
+    """Reliability: O1."""
     meta, data_set = split((pydicom_data / "test_files" / name).read_bytes())
     described = data_set.index(b"\x28\x00\x00\x01")
     cuts = _accepted_cuts(data_set, meta.transfer_syntax_uid, iter(range(described + 10, len(data_set))))
@@ -88,6 +89,7 @@ def test_a_data_set_cut_inside_an_element_is_refused(name: str, pydicom_data: Pa
 
 @pytest.mark.parametrize("uid", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_a_small_object_cut_at_every_byte(uid: str) -> None:
+    """Reliability: O1."""
     data_set = encoded(secondary_capture(), uid)
     for cut in _accepted_cuts(data_set, uid, iter(range(len(data_set)))):
         assert _between_elements_at_the_top(data_set, uid, cut)

@@ -27,6 +27,7 @@ from archive.dimse import server
 from archive.network.association import Association, Message
 from archive.network.commands import request_of
 from archive.network.requestor import Proposal, open_association
+from suites.sqlite import prepare
 
 AE_TITLE = "ARCHIVE"
 
@@ -87,7 +88,7 @@ def open_door(folder: Path, **overrides: Any) -> Iterator[Door]:
     values = {path.replace("__", "."): value for path, value in overrides.items()}
     defaults = {"data": str(folder), "storage.minimum_free_bytes": 0, "drain_seconds": 1}
     settings = config.load(environment={}, overrides={**defaults, **values})
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -54,6 +54,7 @@ def test_where_the_site_says_so_it_is_a_new_association_always(tmp_path: Path, h
 
 
 def test_a_console_that_is_off_is_told_when_it_is_on_again(prompt: Door) -> None:
+    """Reliability: D15."""
     waiting(prompt)
     with listening() as told:
         port = told.port

@@ -162,21 +162,6 @@ def test_a_destination_that_refuses_and_warns(door: Door) -> None:
     assert failed(identifier) == {refused}
 
 
-def test_missing_bytes_fail_alone(door: Door) -> None:
-    sent = filled(door)
-    lost, damaged, intact = sorted(sent)
-    path = door.data / "objects" / door.stored()[lost].blob_key
-    path.unlink()
-    path = door.data / "objects" / door.stored()[damaged].blob_key
-    path.write_bytes(path.read_bytes()[:-1])
-    with receiver([CT, MR]) as received:
-        door.archive.ae_titles.add("RECEIVER", "127.0.0.1", received.port)
-        final, identifier = move(door, BY_STUDY)[-1]
-    assert (final.Status, counts(final)) == (0xB000, (1, 2, 0))
-    assert failed(identifier) == {lost, damaged}
-    assert received.by_uid == {intact: sent[intact]}
-
-
 @pytest.mark.parametrize(
     "asked",
     [data_set("STUDY"), data_set("STUDY", StudyInstanceUID="*"), data_set(None, StudyInstanceUID="1.2")],

@@ -155,12 +155,14 @@ def refused(door: Door, data: bytes | None, sop_class_uid: str, sop_instance_uid
 
 
 def test_another_sop_instance_uid_than_the_command_s(door: Door) -> None:
+    """Reliability: O9."""
     answer = refused(door, encoded(ct()), CTImageStorage, new_uid())
     assert answer.Status == 0xA900
     assert answer.OffendingElement == [0x00080018]
 
 
 def test_another_sop_class_than_the_context_s(door: Door) -> None:
+    """Reliability: O9."""
     made = mr()
     in_data_set = refused(door, encoded(made), CTImageStorage, made.SOPInstanceUID)
     assert in_data_set.Status == 0xA900

@@ -247,8 +247,8 @@ def test_the_disk_fills_while_an_object_comes_in(door: Door, monkeypatch: Any) -
     """T8: A700 from the reserve on, not a lost association; and room again is noticed at once."""
     made = ct(Rows=2048, Columns=2048, PixelData=bytes(2 * 2048 * 2048))
     looked: list[int] = []
-    monkeypatch.setattr("archive.storage.local.os.statvfs", lambda _: Room(looked))
-    door.archive.store._minimum_free_bytes = 1  # type: ignore[attr-defined]
+    monkeypatch.setattr("archive.storage.local_room.os.statvfs", lambda _: Room(looked))
+    door.archive.store._room._minimum_free_bytes = 1  # type: ignore[attr-defined]
     with door.open(Proposal(CTImageStorage, (ExplicitVRLittleEndian,))) as association:
         answer = raw_store(association, encoded(made), CTImageStorage, made.SOPInstanceUID)
         assert answer.Status == 0xA700
@@ -263,6 +263,7 @@ class Room:
     """Of a file system: some at the first look, none at the second."""
 
     f_frsize = 4096
+    f_flag = f_files = 0
 
     def __init__(self, looked: list[int]) -> None:
         looked.append(1)

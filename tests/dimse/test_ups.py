@@ -79,6 +79,7 @@ def find(console: Association, model: str = PULL, **keys: Any) -> list[Dataset]:
     answers = list(console.send_c_find(as_dataset(keys), model))
     assert answers[-1][0].Status == 0
     assert all(one.Status == 0xFF00 for one, _ in answers[:-1])
+    assert all(found is not None for _, found in answers[:-1]), "pynetdicom could not read an answer"
     return [found for _, found in answers[:-1] if found is not None]
 
 

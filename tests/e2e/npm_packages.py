@@ -1,6 +1,6 @@
 """Packages of npm that tests use as clients: fetched once, kept in `.test-cache/`, which git ignores.
 
-`package` takes the files of one package, `installed` a package with all that it requires.
+`package` takes the files of one package, `tarball` it as it is, `installed` a package with all that it requires.
 """
 
 from __future__ import annotations
@@ -29,6 +29,22 @@ def package(name: str, version: str, needed: Callable[[str], bool] = lambda _: T
         if not folder.is_dir():
             _fetch(f"{name}@{version}", CACHE / f"{plain}-{version}.tgz", folder, needed)
     return folder
+
+
+def tarball(name: str, version: str) -> Path:
+    """The archive of a package as its makers published it, fetched at the first call. Raises PackageMissing."""
+    plain = name.removeprefix("@").replace("/", "-")
+    folder = CACHE / "tarballs"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{plain}-{version}.tgz"
+    with (CACHE / f"{plain}-tarball.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.is_file():
+            unfinished = folder / "part"
+            unfinished.mkdir(exist_ok=True)
+            _npm("pack", "--silent", "--pack-destination", str(unfinished), f"{name}@{version}")
+            (unfinished / kept.name).rename(kept)
+    return kept
 
 
 def installed(name: str, version: str) -> Path:

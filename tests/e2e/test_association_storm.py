@@ -75,6 +75,7 @@ def at_rest(pid: int) -> tuple[int, int]:
 
 
 def test_nothing_grows(start_archive: Callable[..., ArchiveServer], tmp_path: Path) -> None:
+    """Reliability: D14."""
     authority = Authority(tmp_path)
     proof = authority.proof("archive")
     environment = {

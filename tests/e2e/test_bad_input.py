@@ -175,6 +175,7 @@ def hostile(keyword: str, uid: str, **keywords: str) -> bytes:
 @pytest.mark.parametrize("uid", BAD_UIDS)
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
 def test_uids_that_are_paths_by_stow(server: ArchiveServer, keyword: str, uid: str) -> None:
+    """Reliability: O6."""
     response = dicomweb.store(server.dicomweb_url, hostile(keyword, uid))
     assert response.status_code == 409
     assert [reason & 0xFF00 for reason in failure_reasons(response)] == [MISMATCH]
@@ -192,6 +193,7 @@ def test_uids_that_are_paths_by_stow(server: ArchiveServer, keyword: str, uid: s
     ],
 )
 def test_urls_that_climb(server: ArchiveServer, path: str) -> None:
+    """Reliability: O6."""
     with socket.create_connection(("127.0.0.1", server.http_port), timeout=10) as connection:
         request = (
             f"GET /dicom-web/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nConnection: close\r\n\r\n"
@@ -309,7 +311,7 @@ BODIES = {
 def test_bodies_that_cannot_be(
     server: ArchiveServer, content_type: str, content: bytes, ends: bool, said: str
 ) -> None:
-    """S7: 4xx at once, and the answer says what was wrong."""
+    """O2. S7: 4xx at once, and the answer says what was wrong."""
     body = dicomweb.part_head(content_type) + content + b"\r\n" + (dicomweb.closing() if ends else b"")
     begin = time.monotonic()
     response = dicomweb.CLIENT.post(

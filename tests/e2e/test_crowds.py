@@ -86,6 +86,7 @@ def server(start_archive: Callable[..., ArchiveServer], tmp_path: Path) -> Archi
 
 
 def test_a_known_modality_keeps_more_than_half_of_its_rate(server: ArchiveServer) -> None:
+    """Reliability: D1, D2, D3."""
     objects_per_second(server)  # the first files and pages are not what is measured
     measured = []
     for _ in range(ROUNDS):

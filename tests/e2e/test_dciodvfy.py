@@ -30,6 +30,7 @@ from dicom_files import every_file, identify
 from objects import ct
 from objects import part10 as file_of
 from refused_files import REFUSED
+from suites.sqlite import prepare
 
 FORMS = {
     ExplicitVRLittleEndian: "explicit",
@@ -76,7 +77,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Archive]]:
     def begin(**wanted: str) -> Archive:
         overrides = {"data": str(tmp_path / "data"), "storage.minimum_free_bytes": 0, "coercion": wanted}
         settings = load(environment={}, overrides=overrides)
-        bootstrap.prepare(settings)
+        prepare(settings)
         archives.append(bootstrap.build(settings))
         return archives[-1]
 

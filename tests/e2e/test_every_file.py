@@ -30,6 +30,7 @@ from files import File, compatible, files, rarest_first
 from metadata_oracle import differences
 from objects import data_set_bytes
 from refused_files import REFUSED
+from suites.sqlite import prepare
 
 SOURCE = Source("IMPORT")
 PIECE = 16384
@@ -55,7 +56,7 @@ Outcomes = dict[str, ArchiveError | None]
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of an empty archive."""
     folder = tmp_path_factory.mktemp("empty") / "data"
-    bootstrap.prepare(settings(folder))
+    prepare(settings(folder))
     return folder
 
 

@@ -15,13 +15,14 @@ from archive.bootstrap import Archive
 from archive.dicom.instance import Scope, Source
 from archive.services.rejections import Reason
 from objects import ct, part10, secondary_capture
+from suites.sqlite import prepare
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
     settings = config.load(environment={}, overrides={"storage.minimum_free_bytes": 0})
     settings = replace(settings, data=tmp_path / "data")
-    bootstrap.prepare(settings)
+    prepare(settings)
     built = bootstrap.build(settings)
     yield built
     built.close()

@@ -16,6 +16,7 @@ from archive.hl7 import server
 from archive.network.acceptor import Listener
 from archive.security import tls
 from hl7_door import Door
+from suites.sqlite import prepare
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def running(folder: Path, **overrides: Any) -> Iterator[Door]:
     values = {path.replace("__", "."): value for path, value in overrides.items()}
     defaults = {"data": str(folder), "worklist.stations": ["CT=CT1", "MR=MR1"], "drain_seconds": 5}
     settings = config.load(environment={}, overrides={**defaults, **values})
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     stop = threading.Event()
     with (

@@ -50,7 +50,7 @@ def found_by(database: Database, level: Level, keyword: str, key: Matching) -> i
 
 
 def test_different_ids_are_different_patients(database: Database) -> None:
-    """However they differ: in a second value, a NUL, a broken byte, after 600 characters, in a wrong VR."""
+    """D13, O8. However they differ: in a second value, a NUL, a broken byte, after 600 characters, in a wrong VR."""
     made = [with_patient_id(Element("LO", one, '{"vr":"LO"}')) for one in TEXT_IDS]
     made += [with_patient_id(one) for one in NO_TEXT_IDS]
     assert set(store(database, *made)) == {Outcome.STORED}

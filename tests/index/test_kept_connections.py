@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 from archive.dicom.errors import OutOfResources
 from archive.index import kept_connections
 from archive.index.database import Connection, Database
+from archive.index.prepared import Prepared
 from suites.sqlite import migrated_sqlite
 
 NAMES = sa.text("SELECT title FROM ae_title ORDER BY title")
@@ -127,6 +130,33 @@ def test_no_more_than_some_stay_open(path: Path, monkeypatch: pytest.MonkeyPatch
     assert not kept._idle
 
 
+def test_a_log_that_another_thread_makes_meanwhile_was_not_taken_away(tmp_path: Path) -> None:
+    """The first questions after a start come together: none has seen a log before, and one makes it."""
+    path = tmp_path / "index.sqlite"
+    migrated_sqlite(path)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    here = Database.in_file(path)
+    kept = here._connections
+    assert isinstance(kept, kept_connections.KeptConnections)
+
+    class OvertakenOnce(deque[Any]):
+        """Just before one is taken, another is asked and given back."""
+
+        overtaken = False
+
+        def pop(self, *which: int) -> Any:
+            if not self.overtaken:
+                self.overtaken = True
+                assert names(here) == []
+            return super().pop(*which)
+
+    kept._idle = OvertakenOnce()
+    assert names(here) == []
+    assert len(kept._idle) == 1
+    here.close()
+
+
 def test_who_waits_too_long_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_connections, "WAIT_SECONDS", 0.05)
     kept = kept_connections.KeptConnections(sa.create_engine(f"sqlite:///{path}"), path, 1)
@@ -135,3 +165,36 @@ def test_who_waits_too_long_is_told(path: Path, monkeypatch: pytest.MonkeyPatch)
     with kept.one() as connection:
         assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
     kept.close()
+
+
+def test_a_log_that_is_taken_away_while_it_is_in_use_is_noticed(path: Path) -> None:
+    """Who has seen a log has it open, so another that stands there by the next question is none of its own."""
+    here = Database.in_file(path)
+    add(here, "A")
+    assert names(here) == ["A"]
+    with here.read() as connection:
+        assert list(connection.execute(NAMES).scalars()) == ["A"]
+        for suffix in ("-wal", "-shm"):
+            taken = path.with_name(path.name + suffix)
+            taken.rename(taken.with_name(taken.name + ".taken"))
+            taken.touch()
+    with pytest.raises(OutOfResources, match="write-ahead log"):
+        names(here)
+    here.close()
+
+
+def test_a_question_alone_takes_no_transaction_and_sees_what_is_committed(path: Path) -> None:
+    here, there = Database.in_file(path), Database.in_file(path)
+    asked = Prepared(sa.select(sa.column("title")).select_from(sa.table("ae_title")).order_by("title"))
+    with here.read() as connection:
+        assert asked.rows(connection, alone=True) == []
+        assert not connection.in_transaction()
+        add(there, "A")
+        assert asked.rows(connection, alone=True) == [("A",)]
+        assert asked.rows(connection) == [("A",)]
+        assert connection.in_transaction()
+        add(there, "B")
+        assert asked.rows(connection, alone=True) == [("A",)], "within a transaction it is of that moment"
+    assert names(here) == ["A", "B"]
+    here.close()
+    there.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -32,17 +34,17 @@ def is_free(path: Path) -> bool:
 def test_who_has_the_lock_file_open_waits_for_who_found_another_in_its_place(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     old, new = _Turnstile(path), _Turnstile(path)
-    with old:
+    with old.turn():
         pass
     path.unlink()
     entered = threading.Event()
 
     def enter() -> None:
-        with old:
+        with old.turn():
             entered.set()
 
     waiting = threading.Thread(target=enter, daemon=True)
-    with new:
+    with new.turn():
         waiting.start()
         assert not entered.wait(0.2)
     assert entered.wait(30)
@@ -52,11 +54,102 @@ def test_who_has_the_lock_file_open_waits_for_who_found_another_in_its_place(tmp
 def test_a_turn_that_goes_on_keeps_its_lock_when_the_database_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     turnstile = _Turnstile(path)
-    with turnstile:
+    with turnstile.turn():
         turnstile.close()
         assert not is_free(path)
     assert is_free(path)
     assert turnstile._descriptor == -1
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
+    yield opened
+    opened.close()
+
+
+@contextlib.contextmanager
+def turn_of_another(database: Database) -> Iterator[None]:
+    """Another process writes, and does not come to an end."""
+    descriptor = os.open(database._writer._turnstile._path, os.O_RDWR | os.O_CREAT)  # type: ignore[attr-defined]
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def add(database: Database, title: str) -> None:
+    database.write(lambda connection: ae_titles.add(connection, AETitle(title, "host", 104)))
+
+
+def titles(database: Database) -> list[str]:
+    with database.read() as connection:
+        return [entry.title for entry in ae_titles.all_titles(connection)]
+
+
+def test_nobody_waits_for_ever_for_a_process_that_was_stopped_in_its_turn(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """reliability.md I9: who leads is told as all others are, and nothing of it is done later."""
+    monkeypatch.setattr(group_commit, "TURN_SECONDS", 0.3)
+    add(database, "BEFORE")
+    with turn_of_another(database), ThreadPoolExecutor(8) as threads:
+        tried = [threads.submit(add, database, f"LATE{number}") for number in range(8)]
+        for one in tried:
+            with pytest.raises(OutOfResources, match="another process"):
+                one.result(30)
+    add(database, "AFTER")
+    assert titles(database) == ["AFTER", "BEFORE"]
+
+
+def test_nor_does_a_start(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "TURN_SECONDS", 0.2)
+    with turn_of_another(database), pytest.raises(OutOfResources, match="another process"):
+        database.migrate()
+    monkeypatch.setattr(group_commit, "TURN_SECONDS", 30.0)
+    with ThreadPoolExecutor(1) as threads:
+        with turn_of_another(database):
+            waiting = threads.submit(database.migrate)
+            assert not wait([waiting], 0.1).done
+        waiting.result(30)
+    add(database, "AFTER")
+
+
+def test_a_turn_that_ends_in_time_is_waited_for(database: Database) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for round_ in range(5):
+            with turn_of_another(database):
+                waiting = [threads.submit(add, database, f"{round_}-{number}") for number in range(8)]
+                assert not wait(waiting, 0.05).done
+            for one in waiting:
+                one.result(30)
+    assert len(titles(database)) == 40
+
+
+def test_who_gave_up_leaves_the_lead_to_others(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some give up while others come; each is answered, and what is there is what was promised."""
+    monkeypatch.setattr(group_commit, "TURN_SECONDS", 0.02)
+    kept: list[str] = []
+
+    def attempt(number: int) -> None:
+        title = f"T{number}"
+        try:
+            add(database, title)
+        except OutOfResources:
+            return
+        kept.append(title)
+
+    with ThreadPoolExecutor(8) as threads:
+        for round_ in range(10):
+            with turn_of_another(database):
+                tried = [threads.submit(attempt, 100 * round_ + number) for number in range(16)]
+                wait(tried[:8], 0.03)
+            assert not wait(tried, 60).not_done
+    assert sorted(kept) == titles(database)
+    monkeypatch.setattr(group_commit, "TURN_SECONDS", 30.0)
+    add(database, "ZLAST")
+    assert titles(database)[-1] == "ZLAST"
 
 
 @pytest.mark.parametrize("long_seconds", [0.0, 60.0])

@@ -6,6 +6,8 @@ Each ends with an ordinary association, as "the server goes on" is half of every
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -15,6 +17,7 @@ import structlog
 
 from archive.dicom.errors import CallerRefused, OutOfResources
 from archive.network import pdu
+from archive.network.acceptor import serve
 from archive.network.association import Association
 from archive.network.caller import Caller
 from archive.network.commands import encode_command
@@ -124,6 +127,29 @@ def test_d8_more_transfer_syntaxes_than_anyone_has(serving: Serving) -> None:
         peer.send(request_with(*contexts, *contexts)[:6])
         assert peer.receive() == INVALID
     assert stores_one(server)
+
+
+def test_d8_who_has_gone_is_not_admitted() -> None:
+    """A flood leaves its requests lying: what their peers do not wait for costs no more than reading it."""
+    policy, stop = Policy(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, structlog.testing.capture_logs() as lines:
+        with socket.create_connection(listener.getsockname()) as left:
+            left.sendall(associate_request(calling_ae_title="GONE"))
+        with socket.create_connection(listener.getsockname(), PATIENCE) as stays:
+            stays.sendall(associate_request(calling_ae_title="STAYS"))
+            serving = threading.Thread(target=serve, args=(listener, policy, lambda _: None, stop))
+            serving.start()
+            assert RawPeer(stays).receive()[0] == pdu.A_ASSOCIATE_AC
+            deadline = time.monotonic() + PATIENCE
+            while not any(line["event"] == "connection_dropped" for line in lines):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        stop.set()
+        serving.join(PATIENCE)
+    assert [caller.calling_ae_title for caller in policy.callers] == ["STAYS"]
+    assert [line["reason"] for line in lines if line["event"] == "connection_dropped"] == [
+        "the peer closed the connection without waiting for the answer"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from archive.dicom.errors import CallerRefused
 from archive.network.caller import JWT, SAML, USER, USER_AND_PASSCODE, Caller, UserIdentity
 from archive.security import identity as identity_checks
 from archive.security.ae_titles import AETitle
-from archive.security.identity import FAILURES, WAIT_SECONDS, Identities, password_hash
+from archive.security.attempts import FAILURES, WAIT_SECONDS
+from archive.security.identity import Identities, password_hash
 from archive.security.rules import Rules
 from archive.security.tokens import TokenRefused, Tokens
 from archive.settings import TokenSettings
@@ -107,7 +109,7 @@ def test_a_token_of_the_issuer_for_us(key_file: Path) -> None:
     ],
 )
 def test_no_other_token(key_file: Path, made: Callable[[], bytes], reason: str) -> None:
-    """RFC 8725: neither another algorithm nor none, whatever the header says."""
+    """RFC 8725: neither another algorithm nor none, whatever the header says (reliability.md H9)."""
     error = refused(tokens(key_file=str(key_file)), made())
     assert reason in error.reason
     assert error.remedy
@@ -118,6 +120,30 @@ def test_a_public_key_is_no_secret(key_file: Path) -> None:
     secret = base64.urlsafe_b64encode(pem(KEY))
     forged = jwt.api_jws.PyJWS().encode(token().split(b".")[1], secret, "HS256")
     assert "no key of ours" in refused(tokens(key_file=str(key_file)), forged.encode()).reason
+
+
+def test_h8_where_a_token_says_its_key_is_nobody_looks(tmp_path: Path) -> None:
+    """Nor is the key taken that it brings along, nor is its id a path; and its issuer is nobody's address."""
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"keys": [jwk(KEY, "new")]}))
+    (tmp_path / "evil.json").write_text(json.dumps({"keys": [jwk(OTHER, "new")]}))
+    made = tokens(jwks_file=str(path))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/jwks.json"
+        for header in (
+            {"jku": url},
+            {"x5u": url, "kid": "new"},
+            {"jwk": jwk(OTHER, "new")},
+            {"jku": f"file://{tmp_path}/evil.json", "kid": "new"},
+            {"kid": "../evil.json"},
+            {"kid": "' OR 1=1 --"},
+        ):
+            claims = {"iss": "hospital", "aud": "archive", "sub": "ct", "exp": NOW + 4_000_000_000}
+            refused(made, jwt.encode(claims, OTHER, "RS256", headers=header).encode())
+        refused(made, token(iss=url))
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_a_key_set_chooses_by_id_and_each_key_has_its_algorithm(tmp_path: Path) -> None:
@@ -252,7 +278,7 @@ def test_a_token_for_an_ae_title(key_file: Path) -> None:
 
 
 def test_guessing_has_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The right one as well, so that nobody learns by it; elsewhere the same AE title is not held up."""
+    """H17. The right one as well, so that nobody learns by it; elsewhere the same AE title is not held up."""
     clock = Clock()
     identities = Identities(tokens(), clock)
     wrong = UserIdentity(USER_AND_PASSCODE, b"ct", b"wrong")
@@ -280,7 +306,7 @@ def test_guessing_with_many_connections_at_a_time_has_to_wait_as_well(
         time.sleep(0.05)
         return False
 
-    monkeypatch.setattr(identity_checks, "_verifies", slow)
+    monkeypatch.setattr(identity_checks, "verifies", slow)
     identities = Identities(tokens(), Clock())
 
     def guess(_: int) -> int:

@@ -13,6 +13,7 @@ from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.index.database import Database
 from suites.postgresql import Server, running_server
+from suites.sqlite import prepare
 
 # The oracles of the dicom tests are those of the services too.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dicom"))
@@ -22,7 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "dicom"))
 def archive(tmp_path: Path) -> Iterator[Archive]:
     """Empty, with its data in `tmp_path/data`."""
     settings = replace(config.load(environment={}), data=tmp_path / "data")
-    bootstrap.prepare(settings)
+    prepare(settings)
     built = bootstrap.build(settings)
     yield built
     built.close()

@@ -29,6 +29,7 @@ from archive.services.corrections import State
 from device_headers import with_attributes
 from held import settle_down, store, stored
 from objects import new_uid, secondary_capture
+from suites.sqlite import prepare
 
 DOE, ROE, POE = PatientKey("1"), PatientKey("2"), PatientKey("3", "HOSPITAL")
 
@@ -38,7 +39,7 @@ def opened_archive(folder: Path, index_url: str, **overrides: object) -> Iterato
     """An archive of its own, on this engine."""
     given = {"index.url": index_url, "storage.minimum_free_bytes": 0, **overrides}
     settings = replace(config.load(environment={}, overrides=given), data=folder / "data")
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     try:
         yield archive

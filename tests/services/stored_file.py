@@ -8,6 +8,7 @@ import orjson
 import zstandard
 
 from archive.dicom.instance import StoredInstance
+from archive.dicom.pixels.decoder import HERE
 from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.transfer_syntaxes import transfer_syntax
@@ -52,7 +53,7 @@ class Stored:
 
     def pixels(self) -> DecodedPixels:
         assert self.table is not None
-        return DecodedPixels(self.instance, self.open, self.table, self.metadata)
+        return DecodedPixels(self.instance, self.open, self.table, self.metadata, HERE)
 
     def explicit(self) -> Readable:
         explicit.check(self.instance, self.table)

@@ -23,6 +23,7 @@ from archive.dicom.instance import Scope, Source
 from archive.index import instances
 from archive.services.receipts import COERCED, Receipt
 from objects import data_set_bytes, encoded, mr, part10
+from suites.sqlite import prepare
 
 SCANNER = Source("DIMSE", calling_ae_title="SCANNER")
 Open = Callable[..., Archive]
@@ -36,7 +37,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         def begin(**wanted: str) -> Archive:
             overrides = {"data": str(tmp_path), "storage.minimum_free_bytes": 0, "coercion": wanted}
             settings = load(environment={}, overrides=overrides)
-            bootstrap.prepare(settings)
+            prepare(settings)
             archive = bootstrap.build(settings)
             stack.callback(archive.close)
             return archive

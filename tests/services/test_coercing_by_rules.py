@@ -28,6 +28,7 @@ from archive.services.receipts import COERCED
 from coerced_by_rules import SYNTAXES, Rule, kept, modified, store
 from held import check
 from objects import encoded, mr, new_uid, part10
+from suites.sqlite import prepare
 
 Open = Callable[..., Archive]
 
@@ -40,7 +41,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         def begin(*rules: Rule, **others: Any) -> Archive:
             overrides = {"data": str(tmp_path / "data"), "coercion_rules": list(rules), **others}
             built = load(environment={}, overrides=overrides)
-            bootstrap.prepare(built)
+            prepare(built)
             archive = bootstrap.build(built)
             stack.callback(archive.close)
             return archive

@@ -11,6 +11,7 @@ from archive import bootstrap
 from archive.config import load
 from coerced_by_rules import SYNTAXES, Rule, kept, store
 from objects import mr
+from suites.sqlite import prepare
 
 PICTURE = np.frombuffer(mr().PixelData, "<u2").reshape(128, 128)
 TEXT = st.text(st.sampled_from("abXY019 -^="), max_size=12).map(str.strip)
@@ -68,7 +69,7 @@ def test_rules_do_what_they_say(
 ) -> None:
     overrides = {"data": str(tmp_path_factory.mktemp("d")), "coercion_rules": rules}
     built = load(environment={}, overrides=overrides)
-    bootstrap.prepare(built)
+    prepare(built)
     archive = bootstrap.build(built)
     try:
         data_set = mr(StationName=station, StudyDescription=description, InstitutionName="I")

@@ -18,6 +18,7 @@ from archive.dicom.writing.coercion import LONGEST
 from archive.services.receipts import Receipt
 from held import check
 from objects import encoded, mr
+from suites.sqlite import prepare
 
 RULE = {"prefix": {"PatientID": "GH-"}}
 
@@ -34,7 +35,7 @@ def _with_a_long_record() -> Dataset:
 def _store(folder: Path, data_set: Dataset, **rule: Any) -> tuple[Receipt, str]:
     overrides = {"data": str(folder / "data"), "coercion_rules": [{**RULE, **rule}]}
     settings = load(environment={}, overrides=overrides)
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     try:
         syntax, source = ImplicitVRLittleEndian, Source("DIMSE", "192.0.2.1", "SCANNER", "ARCHIVE")

@@ -41,6 +41,7 @@ from archive.services import compressing
 from archive.services.receipts import Receipt
 from held import check, files
 from objects import ct, encoded, mr, multi_frame, new_uid, secondary_capture
+from suites.sqlite import prepare
 
 Open = Callable[..., Archive]
 Rule = dict[str, Any]
@@ -55,7 +56,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         def begin(*rules: Rule) -> Archive:
             overrides = {"data": str(tmp_path / "data"), "compression": list(rules)}
             settings = load(environment={}, overrides=overrides)
-            bootstrap.prepare(settings)
+            prepare(settings)
             archive = bootstrap.build(settings)
             stack.callback(archive.close)
             return archive

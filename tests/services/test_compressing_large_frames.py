@@ -12,6 +12,7 @@ from archive.config import load
 from archive.dicom.instance import Scope, Source
 from archive.services import compressing
 from objects import ct, encoded
+from suites.sqlite import prepare
 
 
 @pytest.mark.parametrize(("spare", "kept_as"), [(0, RLELossless), (-1, ExplicitVRLittleEndian)])
@@ -23,7 +24,7 @@ def test_a_frame_is_bounded(
     monkeypatch.setattr(compressing, "LARGEST_FRAME", len(data_set.PixelData) + spare)
     rules = [{"transfer_syntax": "RLELossless"}]
     settings = load(environment={}, overrides={"data": str(tmp_path / "data"), "compression": rules})
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     try:
         syntax, source = ExplicitVRLittleEndian, Source("DIMSE", "192.0.2.1", "SCANNER", "ARCHIVE")

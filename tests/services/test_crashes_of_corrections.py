@@ -3,20 +3,16 @@ something of both, and going on ends as it should. On both engines."""
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import crashes
 from archive.services.corrections import State
 from corrected import DOE, ROE, agree, keys, of, opened_archive, store_all, whose
 from held import settle_down
 from objects import new_uid, part10
 
-PROGRAM = Path(__file__).with_name("crash_while.py")
 WRONG, RIGHT = ("1", "", "Doe"), ("2", "", "Roe")
 
 
@@ -24,10 +20,7 @@ def kill(folder: Path, index_url: str, point: str, do: str, at: int, **order: ob
     """Have another process do it, which must not survive this point when it comes there for the `at`th time."""
     order |= {"point": point, "do": do, "at": at, "policy": "reject"}
     order |= {"data": str(folder / "data"), "index": index_url}
-    done = subprocess.run(
-        [sys.executable, str(PROGRAM), json.dumps(order)], capture_output=True, timeout=240, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    crashes.kill(order)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,6 @@ there, what was not is wholly there or wholly absent, and doing it again ends as
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +11,13 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+import crashes
 from archive import bootstrap, config
 from archive.bootstrap import Archive
 from archive.dicom.instance import Scope
 from archive.services.conflicts import Conflict, Decision, State
 from held import aside, check, digest, settle_down, store, stored, version_of
 from objects import part10, secondary_capture
-
-PROGRAM = Path(__file__).with_name("crash_while.py")
 
 
 class Crashing:
@@ -53,10 +48,7 @@ class Crashing:
             order["file"] = str(path)
         order |= {"point": point, "do": do, "policy": policy}
         order |= {"data": str(self.folder / "data"), "index": self.index_url}
-        done = subprocess.run(
-            [sys.executable, str(PROGRAM), json.dumps(order)], capture_output=True, timeout=120, check=False
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        crashes.kill(order)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from archive.services.conflicts import WAITING, Conflicts, Decision, State
 from archive.services.duplicates import Policy
 from held import aside, check, digest, files, settle_down, store, stored, version_of
 from objects import new_uid, secondary_capture
+from suites.sqlite import prepare
 
 DAY = 86_400.0
 
@@ -30,7 +31,7 @@ def archive(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     """On both engines, with the policy `conflict`."""
     overrides = {"dimse.duplicates": "conflict", "index.url": index_url, "storage.minimum_free_bytes": 0}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
-    bootstrap.prepare(settings)
+    prepare(settings)
     built = bootstrap.build(settings)
     yield built
     built.close()

@@ -84,15 +84,16 @@ def test_other_content_stored_amid_a_re_send_is_no_success(
     data_set.PatientID = "another"
     other = part10(data_set)
     store(archive, mine)
-    check = Arrival._check_bytes
+    check = Arrival._is_sound
 
-    def interrupted(self: Arrival, stored: StoredInstance) -> None:
-        check(self, stored)
+    def interrupted(self: Arrival, stored: StoredInstance) -> bool:
+        sound = check(self, stored)
         monkeypatch.undo()
         archive.deletion.delete(Scope((data_set.StudyInstanceUID,)))
         store(archive, other)
+        return sound
 
-    monkeypatch.setattr(Arrival, "_check_bytes", interrupted)
+    monkeypatch.setattr(Arrival, "_is_sound", interrupted)
     with pytest.raises(InstanceConflict):
         store(archive, mine)
     run_all_jobs(archive)

@@ -24,6 +24,7 @@ from archive.services.receipts import COERCED
 from archive.settings import DUPLICATES
 from held import SCANNER, aside, check, digest, files, settle_down, store, stored, version_of
 from objects import new_uid, secondary_capture
+from suites.sqlite import prepare
 
 OpenArchive = Callable[[str], Archive]
 
@@ -36,7 +37,7 @@ def open_archive(tmp_path: Path, index_url: str) -> Iterator[OpenArchive]:
         def opened(policy: str) -> Archive:
             overrides = {"dimse.duplicates": policy, "index.url": index_url, "storage.minimum_free_bytes": 0}
             settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
-            bootstrap.prepare(settings)
+            prepare(settings)
             archive = bootstrap.build(settings)
             stack.callback(archive.close)
             return archive

@@ -26,6 +26,7 @@ from archive.services.conflicts import Decision
 from archive.services.rendering import Shown
 from held import SCANNER, aside, check, digest, store, stored, version_of
 from objects import new_uid, secondary_capture
+from suites.sqlite import prepare
 
 ROUNDS = 25
 
@@ -35,7 +36,7 @@ def archive(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     """With the policy `replace`, and an AE title whose objects wait for a decision."""
     overrides = {"dimse.duplicates": "replace", "index.url": index_url, "storage.minimum_free_bytes": 0}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
-    bootstrap.prepare(settings)
+    prepare(settings)
     built = bootstrap.build(settings)
     yield built
     built.close()

@@ -13,6 +13,7 @@ from archive.dicom.errors import ConfigurationError, InvalidEntry, UnknownDestin
 from archive.security.rules import Rules
 from archive.services.ae_titles import AETitles
 from archive.settings import Address, AETitleSeed, Settings
+from suites.sqlite import prepare
 
 
 @dataclass
@@ -27,7 +28,7 @@ def seeded(data: Path, *titles: str) -> list[str]:
     """The titles known after a start with these in the settings."""
     seeds = tuple(AETitleSeed(title, Address("192.0.2.1", 104)) for title in titles)
     settings = replace(Settings(), data=data, ae_titles=seeds)
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     known = [entry.title for entry in archive.ae_titles.all()]
     archive.close()

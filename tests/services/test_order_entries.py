@@ -50,6 +50,16 @@ def test_an_order_again_is_the_same_entry(here: Archive) -> None:
     assert len(here.worklist.all()) == 1
 
 
+def test_orders_are_in_the_audit_trail(here: Archive) -> None:
+    here.orders.apply([order(**bare(PatientID="P7", AccessionNumber="A"))], "RIS")
+    here.orders.apply([order(Control.CANCEL, **bare(PatientID="P7", AccessionNumber="A"))], "RIS")
+    told = [one.message for one in here.audit_log.all()]
+    assert [(one.event.value, one.action) for one in told] == [("110109", "C"), ("110109", "D")]
+    assert [one.patient_ids for one in told] == [("P7",), ("P7",)]
+    assert told[0].requestor.UserID == "RIS"
+    assert told[0].subjects[0].details == (("Order", "A"),)
+
+
 def test_an_order_that_comes_twice_at_once(here: Archive) -> None:
     with ThreadPoolExecutor(8) as pool:
         keys = list(pool.map(lambda _: here.orders.apply([order(**bare())], "RIS"), range(8)))

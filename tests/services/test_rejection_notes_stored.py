@@ -36,6 +36,7 @@ from rejection_notes import (
     evidence,
     rejection_note,
 )
+from suites.sqlite import prepare
 
 HIDING = (QUALITY, PATIENT_SAFETY, WORKLIST_ENTRY, RETENTION)
 OpenArchive = Callable[..., Archive]
@@ -50,7 +51,7 @@ def open_archive(tmp_path: Path, index_url: str) -> Iterator[OpenArchive]:
             overrides = {"index.url": index_url, "storage.minimum_free_bytes": 0}
             overrides |= {name.replace("__", "."): value for name, value in more.items()}
             settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
-            bootstrap.prepare(settings)
+            prepare(settings)
             archive = bootstrap.build(settings)
             stack.callback(archive.close)
             return archive

@@ -17,6 +17,7 @@ from archive.services.rejections import Fate
 from held import store
 from rejecting_here import check_all, fates, reject, series_of, shown, store_all, uids
 from rejection_notes import PATIENT_SAFETY, rejection_note
+from suites.sqlite import prepare
 
 DOE, ROE = PatientKey("DOE"), PatientKey("ROE")
 
@@ -25,7 +26,7 @@ DOE, ROE = PatientKey("DOE"), PatientKey("ROE")
 def here(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     overrides = {"index.url": index_url, "storage.minimum_free_bytes": 0}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     yield archive
     archive.close()

@@ -18,6 +18,7 @@ from held import SCANNER, digest, files, settle_down, store, stored, version_of
 from objects import new_uid
 from rejecting_here import check_all, fates, held, reject, series_of, shown, store_all, uids
 from rejection_notes import PATIENT_SAFETY, QUALITY, RETENTION, rejection_note
+from suites.sqlite import prepare
 
 DAY = 86_400.0
 
@@ -26,7 +27,7 @@ DAY = 86_400.0
 def here(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     overrides = {"index.url": index_url, "storage.minimum_free_bytes": 0}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     yield archive
     archive.close()

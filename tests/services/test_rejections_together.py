@@ -24,6 +24,7 @@ from held import SCANNER, digest, settle_down, store, stored
 from objects import secondary_capture
 from rejecting_here import check_all, fates, held, reject, series_of, shown, store_all, uids
 from rejection_notes import PATIENT_SAFETY, QUALITY, rejection_note
+from suites.sqlite import prepare
 
 ROUNDS = 8
 
@@ -32,7 +33,7 @@ ROUNDS = 8
 def here(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     overrides = {"index.url": index_url, "storage.minimum_free_bytes": 0}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     yield archive
     archive.close()

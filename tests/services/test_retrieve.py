@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +21,14 @@ from pydicom.uid import (
 )
 
 from archive.bootstrap import Archive
-from archive.dicom.errors import NotAcceptable, NotFound
+from archive.dicom.errors import Gone, NotAcceptable, NotFound
 from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.dicom.pixels.frames import FrameTable, PixelDescription
 from archive.services import retrieve
-from archive.services.retrieve import Frames
-from objects import encoded, mr, multi_frame, part10, secondary_capture
+from archive.services.retrieve import Frames, Intact, Retrieve
+from archive.storage.local import LocalStore
+from held import settle_down
+from objects import encoded, mr, multi_frame, new_uid, part10, secondary_capture
 
 BASE = "https://archive.example/instances"
 
@@ -220,3 +223,36 @@ def test_a_frame_table_that_packs_well_and_holds_much_is_not_remembered() -> Non
     for table, remembered in ((small, 1), (large, 1)):
         assert retrieve._unpacked(table.pack()).fragments == table.fragments
         assert retrieve._remembered.cache_info().currsize == remembered
+
+
+class Deleting(LocalStore):
+    """Somebody deletes, or replaces, just when it is looked at."""
+
+    def __init__(self, archive: Archive, meanwhile: Callable[[], None]) -> None:
+        super().__init__(archive.settings.data)
+        self._meanwhile: list[Callable[[], None]] = [meanwhile]
+
+    def lengths(self, keys: Sequence[str]) -> list[int]:
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        return super().lengths(keys)
+
+
+def test_what_was_deleted_meanwhile_is_not_taken_for_damaged(archive: Archive) -> None:
+    study, series = new_uid(), new_uid()
+    first, second = (mr(StudyInstanceUID=study, SeriesInstanceUID=series) for _ in range(2))
+    for one in (first, second):
+        store(archive, part10(one))
+
+    def delete(*uids: str) -> None:
+        archive.deletion.delete(Scope((study,), (series,) if uids else (), uids))
+        settle_down(archive)
+
+    def looked(*uids: str) -> Intact:
+        return Retrieve(Deleting(archive, lambda: delete(*uids)), archive.database).intact(Scope((study,)))
+
+    intact = looked(first.SOPInstanceUID)
+    assert [one.SOPInstanceUID for one in intact.instances] == [second.SOPInstanceUID]
+    assert not intact.damaged
+    with pytest.raises(Gone):
+        looked()

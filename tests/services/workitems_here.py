@@ -17,6 +17,7 @@ from archive.dicom.query import Key, Query
 from archive.dicom.worklist import keyword_form
 from archive.index.workitems_schema import workitem as items
 from archive.services.workitems import Workitems
+from suites.sqlite import prepare
 from workitem_sets import as_json, workitem
 
 DAYS = 86_400.0
@@ -29,7 +30,7 @@ CODE = (0x00404018, 0x00080100)
 def archive_with_workitems(folder: Path, index_url: str) -> Iterator[Archive]:
     """On SQLite in the folder with an empty URL."""
     settings = config.load(environment={}, overrides={"data": str(folder), "index.url": index_url})
-    bootstrap.prepare(settings)
+    prepare(settings)
     built = bootstrap.build(settings)
     try:
         yield built

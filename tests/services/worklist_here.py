@@ -16,6 +16,7 @@ from archive.dicom.worklist import entries as rules
 from archive.dicom.worklist import keyword_form
 from archive.dicom.worklist.entries import text
 from archive.settings import WorklistSettings
+from suites.sqlite import prepare
 from worklists import as_json, ended, performed
 
 
@@ -24,7 +25,7 @@ def worklist_archive(folder: Path, index_url: str, **worklist: Any) -> Iterator[
     """`offered` and the like are settings of the worklist."""
     settings = config.load(environment={}, overrides={"data": str(folder), "index.url": index_url})
     settings = replace(settings, worklist=WorklistSettings(**worklist))
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     try:
         yield archive

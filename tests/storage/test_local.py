@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from archive.dicom.errors import ArchiveError, NotFound, OutOfResources
+from archive.dicom.errors import ArchiveError, ConfigurationError, NotFound, OutOfResources
 from archive.storage import local
 from archive.storage.local import LocalStore
 from suites.blob_store import CONTENT, BlobStoreSuite, stored
@@ -122,7 +122,8 @@ def test_a_folder_that_is_not_synced_fails_all_that_are_in_it(
 
 def test_the_roots_folders_are_durable(tmp_path: Path, calls: list[str]) -> None:
     LocalStore(tmp_path / "a" / "b")
-    assert calls == [f"fsync {tmp_path.name}", "fsync a", "fsync b", "fsync b"]
+    assert calls[:3] == [f"fsync {tmp_path.name}", "fsync a", "fsync a"]
+    assert [call for call in calls if call == "fsync b"] == ["fsync b"] * 3
 
 
 def test_blobs_are_for_our_eyes_only(tmp_path: Path) -> None:
@@ -339,3 +340,45 @@ def test_a_stretch_that_cannot_be_fetched_says_what_reading_says(
 
 def _refuses(*_: object) -> int:
     raise OSError(errno.EINVAL, "this file system cannot")
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_file_system_without_hard_links_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fail_at(monkeypatch, "link", 0, number)
+    with pytest.raises(ConfigurationError, match="hard links"):
+        LocalStore(tmp_path)
+
+
+def test_a_disk_that_takes_nothing_is_no_wrong_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    LocalStore(tmp_path)
+    fail_at(monkeypatch, "open", 1, errno.ENOSPC)  # the first syncs the folder
+    LocalStore(tmp_path)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_folder_that_cannot_be_read_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    """An index that is made from what is left would know nothing of the rest."""
+    store = LocalStore(tmp_path)
+    key = stored(store, b"x")
+    assert list(store.keys()) == [key]
+    fail_at(monkeypatch, "listdir", depth, errno.EACCES)
+    with pytest.raises(OutOfResources):
+        list(store.keys())
+
+
+@pytest.mark.parametrize("name", ["write", "fsync"])
+def test_readiness_knows_of_a_disk_that_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    store = LocalStore(tmp_path)
+    store.create().discard()  # has a folder made
+    with monkeypatch.context() as patched:
+        fail_at(patched, name, 0, errno.EIO)
+        with pytest.raises(OutOfResources):
+            store.check()
+    store.check()
+    assert not files(tmp_path)

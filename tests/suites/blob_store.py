@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -68,6 +69,12 @@ class BlobStoreSuite:
     def test_an_empty_blob_is_a_blob(self, store: BlobStore) -> None:
         with store.open(stored(store)) as blob:
             assert (blob.length, blob.read(0, 0), list(blob.pieces(0, 0))) == (0, b"", [])
+
+    def test_the_lengths_of_many(self, store: BlobStore) -> None:
+        keys = [stored(store, CONTENT[:size]) for size in (7, 0, 300)]
+        store.delete(keys[1])
+        assert store.lengths([*keys, keys[0]]) == [7, -1, 300, 7]
+        assert store.lengths([]) == []
 
     def test_ranges(self, store: BlobStore) -> None:
         with store.open(stored(store, CONTENT)) as blob:
@@ -139,6 +146,14 @@ class BlobStoreSuite:
         store.delete(key)
         with pytest.raises(NotFound):
             store.open(key)
+
+    def test_delete_all(self, store: BlobStore) -> None:
+        """Those that are gone, and those in other folders, are no error."""
+        keys = [stored(store, b"%d" % number) for number in range(3)]
+        store.delete(keys[0])
+        store.delete_all([*keys[:2], "00/00/" + 32 * "0"])
+        assert set(store.keys()) == {keys[2]}
+        store.delete_all([])
 
     def test_an_open_blob_can_be_read_by_many_threads(self, store: BlobStore) -> None:
         with store.open(stored(store, CONTENT)) as blob, ThreadPoolExecutor(8) as pool:
@@ -214,3 +229,54 @@ class BlobStoreSuite:
             list(spool.pieces(4, 5))
         spool.close()
         assert store.sweep(0) == 0
+
+    def test_what_is_known_without_reading(self, store: BlobStore) -> None:
+        before = time.time()
+        key = stored(store, CONTENT)
+        found = store.stat(key)
+        assert found.length == len(CONTENT)
+        assert before - 5 <= found.changed_at <= time.time() + 5
+        store.delete(key)
+        with pytest.raises(NotFound):
+            store.stat(key)
+        with pytest.raises(NotFound):
+            store.stat("../spool")
+
+    def test_examined_bytes_are_those_that_were_stored(self, store: BlobStore) -> None:
+        pieces = list(store.examine(stored(store, CONTENT)))
+        assert b"".join(pieces) == CONTENT
+        assert max(map(len, pieces)) <= 1 << 20
+        assert list(store.examine(stored(store))) == []
+        with pytest.raises(NotFound):
+            list(store.examine(f"00/00/{0:032x}"))
+
+    def test_what_is_set_aside_is_out_of_the_way_and_comes_back(self, store: BlobStore) -> None:
+        key, other = stored(store, CONTENT), stored(store, b"other")
+        assert list(store.aside()) == []
+        store.set_aside(key, "nothing points to it")
+        assert list(store.keys()) == [other]
+        for ask in (store.open, store.stat):
+            with pytest.raises(NotFound):
+                ask(key)
+        [found] = store.aside()
+        assert (found.key, found.reason) == (key, "nothing points to it")
+        assert abs(found.at - time.time()) < 60
+        store.put_back(key)
+        assert list(store.aside()) == []
+        with store.open(key) as blob:
+            assert blob.read(0, blob.length) == CONTENT
+
+    def test_what_is_not_there_is_neither_set_aside_nor_put_back(self, store: BlobStore) -> None:
+        key = stored(store, b"x")
+        with pytest.raises(NotFound):
+            store.put_back(key)
+        store.delete(key)
+        with pytest.raises(NotFound):
+            store.set_aside(key, "why")
+        assert list(store.aside()) == []
+
+    def test_who_is_reading_reads_on_while_it_is_set_aside(self, store: BlobStore) -> None:
+        key = stored(store, CONTENT)
+        with store.open(key) as blob:
+            store.set_aside(key, "why")
+            assert blob.read(0, blob.length) == CONTENT

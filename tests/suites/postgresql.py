@@ -9,6 +9,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -19,10 +20,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from archive_process import await_end, children
 from ports import free_port
 
 OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
 INITDB = ("--locale=C", "-A", "trust", "--no-sync")
+
+
+SAFE_FROM_KILLS = "-c fsync=off -c max_connections=200"
+"""What the system was given outlives a server that is killed, but not what the server still had in its memory."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,27 @@ class Server:
     """A running server. `url` leads to one of its databases."""
 
     port: int
+    data: Path
+    control: tuple[str | Path, ...]
+    """The command that starts it."""
+
+    def kill(self) -> None:
+        """kill -9 of all its processes, the first of them first."""
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
+        os.kill(first, signal.SIGSTOP)  # it begins no further ones
+        pids = [first, *children(first)]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            await_end(pid)
+        # Where nobody asks for its exit code the first one still has its number, and would be taken for alive.
+        for lock in (self.data / "postmaster.pid", *self.data.parent.glob(".s.PGSQL.*")):
+            lock.unlink()
+
+    def start(self) -> None:
+        """Once more, as it was."""
+        _run(*self.control)
 
     def url(self, database: str) -> str:
         return f"postgresql://archive@127.0.0.1:{self.port}/{database}"
@@ -58,7 +85,7 @@ def binaries() -> Path | None:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[Server]:
+def running_server(options: str = OPTIONS) -> Iterator[Server]:
     """A server for as long as the block lasts; skips the test where PostgreSQL is not installed."""
     programs = binaries()
     if programs is None:
@@ -69,11 +96,12 @@ def running_server() -> Iterator[Server]:
         if as_user:
             shutil.chown(folder, "postgres")
         _run(*as_user, programs / "initdb", "-D", data, "-U", "archive", "-E", "UTF8", *INITDB)
-        options = f"{OPTIONS} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+        options += f" -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
         control = (*as_user, programs / "pg_ctl", "-D", data, "-w", "-s")
-        _run(*control, "-l", Path(folder, "log"), "-o", options, "start")
+        server = Server(port, data, (*control, "-l", Path(folder, "log"), "-o", options, "start"))
+        server.start()
         try:
-            yield Server(port)
+            yield server
         finally:
             _run(*control, "-m", "immediate", "stop")
 

@@ -45,14 +45,6 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_metrics_begin_empty(tmp_path: Path) -> None:
-    folder = tmp_path / "run" / "metrics"
-    for _ in range(2):
-        ground.fresh_metrics_folder(folder)
-        assert not list(folder.iterdir())
-        (folder / "counter_1.db").write_text("")
-
-
 def test_port_zero_becomes_a_real_port() -> None:
     with ground.listen(Address("127.0.0.1", 0), "--http") as listener:
         assert ground.bound_address(listener, Address("127.0.0.1", 0)).port == listener.getsockname()[1] > 0

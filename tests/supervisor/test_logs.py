@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 import threading
 import warnings
@@ -92,3 +93,26 @@ def test_what_dicom_libraries_say_is_not_passed_on(
     logging.getLogger("pydicom.dataset").error("Invalid value for VR DA: %s", PATIENT)
     warnings.warn(PATIENT, UserWarning, stacklevel=1)
     assert PATIENT not in stream.getvalue() + capsys.readouterr().err
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_h20_what_strangers_are_called_steers_no_terminal_and_begins_no_line(terminal: bool) -> None:
+    """reliability.md H20: in every field, and in the event of a library."""
+    text = _Terminal() if terminal else io.StringIO()
+    evil = "A\x1b]0;x\x07\r\nforged\x7f\x9b31m\u2028\u202e"
+    with logging_put_back():
+        logs.configure("info", "dimse", text)
+        structlog.get_logger().warning("refused", calling=evil, several=[evil], named={"of": evil})
+        structlog.get_logger().info(evil)
+        logging.getLogger("uvicorn.error").warning("said %s", evil)
+    shown = text.getvalue()
+    assert not {each for each in shown if not each.isprintable()} - ({"\n", "\x1b"} if terminal else {"\n"})
+    colours = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert "\x1b" not in colours
+    assert "forged" in colours
+    assert len(shown.splitlines()) == 3

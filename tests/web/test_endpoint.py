@@ -18,7 +18,10 @@ from archive.web.http.protocol import LEAVING
 from archive.web.routes import ROUTES, Route
 
 ARCHIVE: Any = SimpleNamespace(
-    settings=SimpleNamespace(http=SimpleNamespace(public_url="http://here", strict=False))
+    settings=SimpleNamespace(
+        http=SimpleNamespace(public_url="http://here", strict=False),
+        sign_in=SimpleNamespace(required="never"),
+    )
 )
 SCOPE: Any = {"type": "http", "method": "GET", "scheme": "http", "query_string": b"", "headers": []}
 
@@ -43,7 +46,7 @@ class Work:
 
 def endpoint(work: Work, *, renders: bool) -> Endpoint:
     """All of the door that a handler needs."""
-    route = Route("GET", "/", "Work", "", work, renders=renders)
+    route = Route("GET", "/", "Work", "", work, renders=renders, right=None)
     return Endpoint(ARCHIVE, Crossing(), {"GET": route})
 
 
@@ -158,7 +161,7 @@ def test_decoding_holds_no_thread_that_others_need(streamed: bool) -> None:
         return Answer(200, "text/plain", pixels() if streamed else b"".join(pixels()))
 
     async def main() -> list[Client]:
-        door = Endpoint(ARCHIVE, Crossing(), {"GET": Route("GET", "/", "Work", "", handler)})
+        door = Endpoint(ARCHIVE, Crossing(), {"GET": Route("GET", "/", "Work", "", handler, right=None)})
         clients = [Client() for _ in range(2 * THREADS)]
         async with anyio.create_task_group() as tasks:
             for client in clients:

@@ -49,7 +49,7 @@ def sliced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """A door with resources that can be sliced."""
     with pytest.MonkeyPatch.context() as patched:
         more = [
-            Route("GET", f"/{name}", name, "10.4", handler)
+            Route("GET", f"/{name}", name, "10.4", handler, right=None)
             for name, handler in (("frame", _frame), ("frames", _frames), ("short", _short))
         ]
         patched.setattr(app, "ROUTES", (*ROUTES, *more))

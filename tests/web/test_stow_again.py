@@ -66,6 +66,13 @@ def instance(door: Door, url: str) -> pydicom.FileDataset:
     return pydicom.dcmread(io.BytesIO(answer.content))
 
 
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """One of its own: others store some of these files as well, and files that share their UIDs."""
+    with running(settings_for(tmp_path_factory.mktemp("first"))) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("name", sample_files())
 def test_from_one_archive_to_another(door: Door, other: tuple[str, Door], name: str) -> None:
     root, second = other

@@ -139,6 +139,6 @@ def test_a_title_with_a_slash(agent: Agent) -> None:
 
 
 def test_behind_a_proxy_with_tls(open_door) -> None:  # type: ignore[no-untyped-def]
-    agent = Agent(open_door(http__public_url="https://pacs.example/archive"))
+    agent = Agent(open_door(http__public_url="https://pacs.example/archive", sign_in__required="never"))
     answer = agent.post(f"/{GLOBAL}/subscribers/VIEWER", Host="localhost")
     assert answer.headers["content-location"] == "wss://pacs.example/archive/dicom-web/subscribers/VIEWER"

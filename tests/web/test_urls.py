@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archive.settings import Http
-from archive.web.http.urls import is_host, is_loopback_host, public_base, resource_url
+from archive.web.http.urls import client_address, is_host, is_loopback_host, public_base, resource_url
 
 SERVER = ("127.0.0.1", 8080)
 PROXY = Http(behind_proxy=True)
@@ -99,3 +99,21 @@ def test_names_of_this_machine(host: str, expected: bool) -> None:
 def test_resources() -> None:
     assert resource_url("b", "1") == "b/studies/1"
     assert resource_url("b", "1", "2", "3") == "b/studies/1/series/2/instances/3"
+
+
+@pytest.mark.parametrize(
+    ("http", "said", "address"),
+    [
+        (PROXY, "192.0.2.9", "192.0.2.9"),
+        (PROXY, "203.0.113.1, 192.0.2.9", "192.0.2.9"),
+        (PROXY, "[2001:db8::1]", "2001:db8::1"),
+        (PROXY, "", "127.0.0.1"),
+        (PROXY, "x" * 60000, "127.0.0.1"),
+        (PROXY, "unknown", "127.0.0.1"),
+        (Http(), "192.0.2.9", "127.0.0.1"),
+    ],
+)
+def test_where_a_request_comes_from(http: Http, said: str, address: str) -> None:
+    """As the nearest proxy says it, and only where there is one; whatever a client writes before that."""
+    headers = {"x-forwarded-for": said} if said else {}
+    assert client_address(http, headers, "127.0.0.1") == address

@@ -377,7 +377,7 @@ def test_other_methods(door: Door) -> None:
 @pytest.fixture
 def proxied_door(open_door: Callable[..., Door]) -> Door:
     """Behind a proxy that says how it is called."""
-    return open_door(http__behind_proxy=True)
+    return open_door(http__behind_proxy=True, sign_in__required="never")
 
 
 def test_the_location_behind_a_proxy(proxied_door: Door, stored: Dataset) -> None:

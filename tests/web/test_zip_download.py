@@ -1,4 +1,4 @@
-"""A study, a series, an instance as a zip file with a DICOMDIR: whole, or refused before the first byte."""
+"""A study, a series, an instance as a zip file with a DICOMDIR."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tracemalloc
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,7 +14,6 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ImplicitVRLittleEndian
 
-from archive.dicom.instance import Scope
 from archive.web.http.media_types import ZIP
 from file_sets import file_set
 from objects import ct, mr, part10, secondary_capture, series
@@ -153,21 +151,6 @@ def test_head_tells_the_length_only(door: Door) -> None:
     length = len(door.client.get(path, headers=ACCEPT).content)
     head = door.client.head(path, headers=ACCEPT)
     assert (int(head.headers["content-length"]), head.content) == (length, b"")
-
-
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
-def test_a_lost_instance_fails_the_whole_before_the_first_byte(
-    open_door: Callable[..., Door], damage: Callable[[Path], None]
-) -> None:
-    door = open_door()
-    study = two_series()
-    path = store(door, *study)
-    scope = Scope(sop_instance_uids=(study[-1].SOPInstanceUID,))
-    key = door.archive.retrieve.instance(scope).blob_key
-    (blob,) = (each for each in door.archive.settings.data.rglob("*") if each.name == Path(key).name)
-    blob.chmod(0o600)
-    damage(blob)
-    assert door.client.get(path, headers=ACCEPT).status_code == 404
 
 
 def test_memory_does_not_grow_with_the_objects(door: Door) -> None:

@@ -16,6 +16,7 @@ from archive.bootstrap import Archive
 from archive.config import load
 from archive.settings import Settings
 from archive.web.http import server
+from suites.sqlite import prepare
 
 STUDIES = "/dicom-web/studies"
 
@@ -88,7 +89,7 @@ def settings_for(data: Path, **overrides: object) -> Settings:
 @contextmanager
 def running(settings: Settings) -> Iterator[Door]:
     """An archive with its HTTP door open."""
-    bootstrap.prepare(settings)
+    prepare(settings)
     archive = bootstrap.build(settings)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -12,6 +12,8 @@ import typer
 from archive import config
 from archive.cli import (
     ae,
+    audit,
+    backup,
     commitments,
     conflicts,
     export,
@@ -19,10 +21,15 @@ from archive.cli import (
     opening,
     patients,
     refusals,
+    reindex,
     rejections,
+    users,
+    verify,
+    viewer,
     workitems,
     worklist,
 )
+from archive.cli.demo import command as demonstration
 from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
@@ -37,6 +44,7 @@ MISCONFIGURED = 2
 app = typer.Typer(name="archive", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 config_app = typer.Typer(no_args_is_help=True, help="The settings.")
 app.add_typer(ae.app, name="ae")
+app.add_typer(audit.app, name="audit")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(rejections.app, name="rejections")
 app.add_typer(patients.app, name="patients")
@@ -44,10 +52,18 @@ app.add_typer(commitments.app, name="commitments")
 app.add_typer(commitments.notifications_app, name="notifications")
 app.add_typer(worklist.app, name="worklist")
 app.add_typer(workitems.app, name="workitems")
+app.add_typer(viewer.app, name="viewer")
+app.add_typer(users.app, name="user")
+app.add_typer(users.tokens_app, name="token")
 app.add_typer(config_app, name="config")
 app.command()(refusals.refusals)
+app.command()(reindex.reindex)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.command("import")(import_files.import_files)
 app.command()(export.export)
+app.command()(verify.verify)
+app.command()(demonstration.demo)
 
 
 def main() -> None:

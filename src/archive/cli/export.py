@@ -20,6 +20,7 @@ from archive.cli.opening import ConfigOption, DataOption
 from archive.dicom.errors import ConfigurationError, InvalidQuery, NotFound
 from archive.dicom.instance import Level, Scope, StoredInstance
 from archive.dicom.query import Key, Match, Query, SingleValue, UIDList
+from archive.security.actor import operator
 from archive.services.media import Form, Media
 from archive.web import qido_parameters
 
@@ -119,6 +120,8 @@ def export(
         instances = selected(archive, chosen)
         wanted = Wanted(instances, form, label, contact or settings.media.contact, incomplete)
         place = _target(target, purpose(chosen, form))
+        what = [(one.StudyInstanceUID, one.SOPClassUID) for one in instances]
+        archive.auditing.exported(operator(), what, target.absolute().as_uri())
         result = Export(archive.retrieve, Media(archive.retrieve, archive.delivery), place, wanted).run()
     typer.echo(exporting.summary(result, place, None if verbose else NAMES))
     raise typer.Exit(0 if result.complete and not result.failed else 1)

@@ -28,16 +28,21 @@ def settings(config_file: Path | None, **options: Any) -> Settings:
     return config.load(config_file, overrides=overrides)
 
 
+def begin(chosen: Settings, *, make: bool = False) -> None:
+    """What comes before everything else. Raises ConfigurationError."""
+    if not make and not chosen.data.is_dir():
+        raise ConfigurationError(f"no archive in {chosen.data}: name its data folder with --data")
+    logs.configure("warning", "cli", sys.stderr)
+    ground.make_data_folder(chosen.data)
+
+
 @contextlib.contextmanager
 def archive(chosen: Settings, *, make: bool = False) -> Iterator[Archive]:
     """The archive in this process, beside a running server or without one.
 
     Only with `make` is a data folder made that is not there: else a wrong --data would look like an empty archive.
     Raises ConfigurationError, OutOfResources."""
-    if not make and not chosen.data.is_dir():
-        raise ConfigurationError(f"no archive in {chosen.data}: name its data folder with --data")
-    logs.configure("warning", "cli", sys.stderr)
-    ground.make_data_folder(chosen.data)
+    begin(chosen, make=make)
     prepare(chosen)
     opened = build(chosen)
     try:

@@ -40,17 +40,21 @@ def as_done(
 
 
 class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
     def render(self, task: Task) -> Text:
-        return Text(f"{task.finished_speed or task.speed or 0:.0f} files/s")
+        return Text(f"{task.finished_speed or task.speed or 0:.0f} {self._unit}/s")
 
 
-def bar() -> Progress:
-    """Counts files."""
+def bar(unit: str = "files") -> Progress:
+    """Counts files, or something else."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _Rate(),
+        _Rate(unit),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )

@@ -41,6 +41,7 @@
     ├── UnknownDestination           a move destination that is no configured AE title
     ├── CallerRefused                an association that is not let in
     ├── NotAuthorized                a request for which its requestor has no right
+    ├── NotSignedIn                  a request of somebody who has to sign in first, or again
     ├── PeerFailure                  the other side of an association of ours
     │   ├── PeerUnreachable          no connection
     │   ├── AssociationRejected      A-ASSOCIATE-RJ
@@ -263,6 +264,10 @@ class NotAuthorized(ArchiveError):
     """No right to this operation (PS3.7 annex C: 0124). `remedy` as in CallerRefused."""
 
     remedy: str = ""
+
+
+class NotSignedIn(ArchiveError):
+    """Who asks has to sign in: has not, or with what is wrong, has expired or was revoked."""
 
 
 class PeerFailure(ArchiveError):

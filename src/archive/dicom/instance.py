@@ -109,12 +109,13 @@ class StoredInstance:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who sent an object: `door` is DIMSE, STOW-RS or IMPORT."""
+    """Who sent an object: `door` is DIMSE, STOW-RS or IMPORT; `user` is who had signed in there."""
 
     door: str
     address: str = ""
     calling_ae_title: str = ""
     called_ae_title: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 Read: pieces go in until the group 0002 has ended; what follows belongs to the data set. The end is where the
 next six bytes are no longer a group 0002 element in explicit VR: that holds for files whose group length is
-absent or wrong, which exist, and for deflated data sets. The preamble comes back zeroed, as it may hold a
-program (PS3.10 7.5).
+absent or wrong, which exist, and for deflated data sets. The preamble is zeroed unless a site wants otherwise, as it
+may hold a program (PS3.10 7.5, CVE-2019-11687).
 
 The Transfer Syntax UID goes from here into the index and into header lines of HTTP, so only a UID passes for one.
 
@@ -12,6 +12,7 @@ Written: the same, for objects that came by C-STORE without it.
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
 
@@ -19,27 +20,62 @@ from archive.dicom.errors import CannotUnderstand, InvalidUID, NotDicom
 from archive.dicom.identifiers import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, check_uid
 
 MAXIMUM_LENGTH = 65536
-_PREFIX = bytes(128) + b"DICM"
+PREAMBLE_BYTES = 128
+_PREFIX = bytes(PREAMBLE_BYTES) + b"DICM"
 _LONG_FORM = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 )
 _CLASS, _INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010
 
 
+_CONTENTS = {
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"MZ": "a Windows program",
+    b"\x7fELF": "a Linux program",
+    b"%PDF": "PDF",
+    b"#!": "a script",
+}
+"""How a preamble begins that makes the file something else as well. TIFF with a plus is BigTIFF."""
+
+
+def preamble_contents(preamble: bytes) -> str:
+    """What a preamble makes of the file, besides DICOM: a value of the table above, `unknown`, or empty for zeros."""
+    if not preamble.strip(b"\0"):
+        return ""
+    return next((what for first, what in _CONTENTS.items() if preamble.startswith(first)), "unknown")
+
+
 @dataclass(frozen=True, slots=True)
 class FileMeta:
-    """What the File Meta Information says. `header` is all before the data set, with the preamble zeroed; the
-    two Media Storage UIDs are empty when the file does not have them, or something else in their place."""
+    """What the File Meta Information says. `header` is all before the data set, with the preamble zeroed, and
+    `preamble` what was there; the two Media Storage UIDs are empty when the file does not have them, or something else
+    in their place."""
 
     transfer_syntax_uid: str
     MediaStorageSOPClassUID: str
     MediaStorageSOPInstanceUID: str
     header: bytes
+    preamble: bytes = bytes(PREAMBLE_BYTES)
 
     @property
     def length(self) -> int:
         """Bytes before the data set."""
         return len(self.header)
+
+    def header_under(self, policy: str) -> bytes:
+        """All before the data set as a site wants it: one of `settings.PREAMBLES`. Raises CannotUnderstand for what is
+        refused."""
+        contents = preamble_contents(self.preamble)
+        if policy == "reject" and contents:
+            raise CannotUnderstand(
+                f"the preamble of the file is not zeros ({contents}), which this site refuses"
+            )
+        if policy == "keep-tiff" and contents == "TIFF":
+            return self.preamble + self.header[PREAMBLE_BYTES:]
+        return self.header
 
 
 class FileMetaReader:
@@ -118,7 +154,8 @@ class FileMetaReader:
         if not transfer_syntax_uid:
             raise CannotUnderstand("the Transfer Syntax UID (0002,0010) of the file is no UID (PS3.5 9.1)")
         header = _PREFIX + bytes(self._buffer[len(_PREFIX) : self._position])
-        return FileMeta(transfer_syntax_uid, self._uid(_CLASS), self._uid(_INSTANCE), header)
+        preamble = bytes(self._buffer[:PREAMBLE_BYTES])
+        return FileMeta(transfer_syntax_uid, self._uid(_CLASS), self._uid(_INSTANCE), header, preamble)
 
     def _uid(self, number: int) -> str:
         """The UID that the file gives, or nothing."""
@@ -136,19 +173,25 @@ def file_meta(
     called_ae_title: str = "",
 ) -> bytes:
     """Preamble, prefix and File Meta Information (PS3.10 7.1) for a data set that came without them."""
-    elements = b"".join(
-        (
-            _element(0x0001, b"OB", b"\x00\x01"),
-            _uid(_CLASS, sop_class_uid),
-            _uid(_INSTANCE, sop_instance_uid),
-            _uid(_SYNTAX, transfer_syntax_uid),
-            _uid(0x0012, IMPLEMENTATION_CLASS_UID),
-            _title(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
-            _title(0x0016, b"AE", calling_ae_title),
-            _title(0x0018, b"AE", called_ae_title),
-        )
-    )
+    before, after = _unchanging(sop_class_uid, transfer_syntax_uid, calling_ae_title, called_ae_title)
+    elements = before + _uid(_INSTANCE, sop_instance_uid) + after
     return _PREFIX + _element(0x0000, b"UL", struct.pack("<I", len(elements))) + elements
+
+
+@functools.lru_cache(maxsize=64)
+def _unchanging(
+    sop_class_uid: str, transfer_syntax_uid: str, calling: str, called: str
+) -> tuple[bytes, bytes]:
+    """What stands before and after the SOP Instance UID: the same for all that one sender sends of one kind."""
+    before = _element(0x0001, b"OB", b"\x00\x01") + _uid(_CLASS, sop_class_uid)
+    after = (
+        _uid(_SYNTAX, transfer_syntax_uid),
+        _uid(0x0012, IMPLEMENTATION_CLASS_UID),
+        _title(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+        _title(0x0016, b"AE", calling),
+        _title(0x0018, b"AE", called),
+    )
+    return before, b"".join(after)
 
 
 def _uid(number: int, value: str) -> bytes:

@@ -18,6 +18,7 @@ from archive.dimse.statuses import Status
 from archive.dimse.telling import Telling
 from archive.network.association import Association, Message
 from archive.network.commands import response_to
+from archive.security.actor import Actor
 from archive.security.rules import Rules
 from archive.security.titles import is_title
 
@@ -65,6 +66,11 @@ class Exchange:
     def ae_title(self) -> str:
         """The AE title by which the requestor is known, which need not be what it sent."""
         return self.admission.ae_title
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks, for the audit trail."""
+        return Actor("DIMSE", self.association.peer_address, self.ae_title)
 
     @property
     def own_ae_title(self) -> str:

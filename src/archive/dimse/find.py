@@ -27,6 +27,12 @@ def answer(exchange: Exchange) -> Status:
     """Answer one query. Raises InvalidQuery, CannotUnderstand, TooBroad; OutOfResources once the limit has been sent,
     or ends with a warning where the standard has one for it (PS3.4 C.6.4)."""
     identifier = exchange.identifier()
+    exchange.archive.auditing.out.asked(
+        exchange.actor,
+        exchange.message.context.abstract_syntax,
+        identifier.encoded,
+        exchange.message.context.transfer_syntax,
+    )
     terms = _terms(exchange)
     asked = question(identifier, terms)
     pending = Status(PENDING_WITH_UNSUPPORTED_KEYS if asked.unsupported_keys else PENDING)

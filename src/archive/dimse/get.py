@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import closing
 
 from archive.dicom.instance import StoredInstance
 from archive.dimse.exchange import Exchange
 from archive.dimse.keys import scope
 from archive.dimse.statuses import Status
-from archive.dimse.sub_operations import objects, run
+from archive.dimse.sub_operations import Recorded, objects, run
 from archive.network.association import Association
 from archive.remote.store_scu import Objects, Outcome, StoreRequest, store
 
@@ -23,7 +24,8 @@ def answer(exchange: Exchange) -> Status:
     instances = exchange.archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root))
     request = StoreRequest(priority=exchange.priority)
     in_turn = InTurn(exchange.association, instances, objects(exchange.archive.delivery), request)
-    return run(exchange, len(instances), in_turn)
+    with closing(exchange.archive.auditing.out.sending(exchange.actor, instances)) as recorded:
+        return run(exchange, len(instances), Recorded(in_turn, recorded))
 
 
 class InTurn:

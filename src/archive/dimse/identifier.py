@@ -11,7 +11,7 @@ million empty keys would be answered a million times as long."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import Struct
 
 from archive.dicom import charsets
@@ -62,11 +62,12 @@ class RequestElement:
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """`elements` without group lengths, Specific Character Set and Query/Retrieve Level."""
+    """`elements` without group lengths, Specific Character Set and Query/Retrieve Level. `encoded`: as it was sent."""
 
     level: str
     specific_character_set: tuple[str, ...]
     elements: Mapping[int, RequestElement]
+    encoded: bytes = field(default=b"", compare=False, repr=False)
 
     def values(self, tag: int) -> tuple[str, ...]:
         """The values of an attribute that are not empty."""
@@ -93,7 +94,7 @@ def read(encoded: bytes, transfer_syntax_uid: str) -> Identifier:
     elements = _decoded(_data_set(cursor, len(encoded), depth=0), ())
     level = elements.pop(QUERY_RETRIEVE_LEVEL, RequestElement("CS"))
     charset = elements.pop(SPECIFIC_CHARACTER_SET, RequestElement("CS"))
-    return Identifier(level.values[0] if level.values else "", charset.values, elements)
+    return Identifier(level.values[0] if level.values else "", charset.values, elements, encoded)
 
 
 @dataclass(slots=True)

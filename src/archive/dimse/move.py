@@ -3,6 +3,7 @@ points."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 from archive.dicom.errors import NotAuthorized
@@ -10,10 +11,11 @@ from archive.dicom.instance import StoredInstance
 from archive.dimse.exchange import Exchange
 from archive.dimse.keys import scope
 from archive.dimse.statuses import Status
-from archive.dimse.sub_operations import objects, run
+from archive.dimse.sub_operations import Recorded, objects, run
 from archive.remote.peer import Peer, peer_of
 from archive.remote.store_scu import StoreRequest
 from archive.remote.transfer import Transfer
+from archive.security.actor import Actor
 from archive.security.ae_titles import AETitle
 from archive.security.remedies import command, option
 from archive.security.titles import escaped
@@ -24,8 +26,12 @@ def answer(exchange: Exchange) -> Status:
     archive = exchange.archive
     destination = archive.ae_titles.destination(_permitted(exchange))
     instances = archive.retrieve.instances(scope(exchange.identifier(), exchange.service.root))
-    with _transfer(exchange, destination, instances) as transfer:
-        return run(exchange, len(instances), transfer)
+    receiver = Actor("DIMSE", destination.host, destination.title)
+    with (
+        closing(archive.auditing.out.sending(exchange.actor, instances, receiver)) as recorded,
+        _transfer(exchange, destination, instances) as transfer,
+    ):
+        return run(exchange, len(instances), Recorded(transfer, recorded))
 
 
 def _permitted(exchange: Exchange) -> str:

@@ -29,6 +29,7 @@ from archive.dimse.statuses import (
 from archive.remote.store_scu import Objects, Outcome
 from archive.services.conversion import forms
 from archive.services.delivery import Delivery
+from archive.services.disclosing import Sending
 
 POLLING_SECONDS = 0.1
 """How long a C-CANCEL may wait for being seen while a receiver takes its time."""
@@ -104,6 +105,27 @@ class SubOperations(Protocol):
 
     def cancel(self) -> list[Outcome]:
         """Begin with no further one; the outcomes that have not been taken yet."""
+
+
+class Recorded:
+    """Sub-operations whose outcomes are recorded in the audit trail as they come."""
+
+    def __init__(self, under_way: SubOperations, recorded: Sending) -> None:
+        self._under_way = under_way
+        self._recorded = recorded
+
+    def next(self, seconds: float) -> Outcome | None:
+        """The next outcome, if there is one within so many seconds."""
+        outcome = self._under_way.next(seconds)
+        return None if outcome is None else self._noted(outcome)
+
+    def cancel(self) -> list[Outcome]:
+        """Begin with no further one; the outcomes that have not been taken yet."""
+        return [self._noted(outcome) for outcome in self._under_way.cancel()]
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        self._recorded.note(outcome.instance, failed=outcome.failed)
+        return outcome
 
 
 def objects(delivery: Delivery, preferred: str = "") -> Objects:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from archive.dicom.errors import InstanceConflict
 from archive.dicom.instance import Form, Instance, Scope, Source, StoredInstance
-from archive.index import kept, rows
+from archive.index import kept, rows, standing
 from archive.index.database import Connection, Raced
 from archive.index.schema import conflict, instance_detail, series, study
 from archive.index.schema import instance as instance_table
@@ -148,6 +148,7 @@ def hold(
         "sha256": received.sha256,
         "reason": reason,
     }
+    standing.changed(connection, [stored.blob_key])
     return _enter(connection, identity, copy.source, {**blob, **decided}), same.blob_key if same else ""
 
 
@@ -209,9 +210,11 @@ def conflicts(
 def settle(connection: Connection, conflict_id: int, state: State, settled_by: str) -> None:
     """Note a decision. Unless the state is one of SETTLED, the record lets go of its bytes."""
     values: dict[str, Any] = {"state": state, "settled_at": time.time(), "settled_by": settled_by}
+    mine = conflict.c.id == conflict_id
+    standing.changed(connection, connection.execute(sa.select(conflict.c.blob_key).where(mine)).scalars())
     if state not in SETTLED:
         values["blob_key"] = ""
-    connection.execute(sa.update(conflict).where(conflict.c.id == conflict_id).values(values))
+    connection.execute(sa.update(conflict).where(mine).values(values))
 
 
 def release_same(connection: Connection, stored: StoredInstance, settled_by: str) -> list[str]:

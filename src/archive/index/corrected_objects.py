@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 
 from archive.dicom.instance import Scope, StoredInstance
-from archive.index import rows
+from archive.index import rows, standing
 from archive.index.corrections_schema import corrected_object, rewritten
 from archive.index.database import Connection
 from archive.index.schema import instance, series, study
@@ -25,6 +25,7 @@ def note(
 ) -> str:
     """Keep what an object said before; with `keep_bytes`, `stored` are its former bytes, which are kept too. The key of
     those that were kept in their place until now, which nobody points to then."""
+    standing.changed(connection, [stored.blob_key])
     told = {"before": orjson.dumps(dict(before)).decode(), "corrected_at": time.time()}
     blob: dict[str, object] = {
         "blob_key": stored.blob_key,
@@ -63,6 +64,8 @@ def note_all(connection: Connection, number: int, study_uid: str) -> list[str]:
     )
     known = sa.select(corrected_object.c.blob_key).where(is_its, mine, corrected_object.c.blob_key != "")
     replaced = list(connection.execute(known).scalars())
+    anew = sa.select(rewritten.c.former_key, rewritten.c.blob_key).where(is_its)
+    standing.changed(connection, [key for pair in connection.execute(anew) for key in pair])
     noted = {name: getattr(table.c, name) for name, table in _NOTED}
     connection.execute(sa.delete(corrected_object).where(sa.exists().where(is_its, mine)))
     now: sa.ColumnElement[float] = sa.literal(time.time(), sa.Double())

@@ -29,7 +29,7 @@ from archive.dicom.demographics import ISSUER, PATIENT_ID, compared, same_patien
 from archive.dicom.errors import OutOfResources
 from archive.dicom.instance import Instance
 from archive.dicom.patient_key import PatientKey
-from archive.index import rows, terms
+from archive.index import rows, standing, terms
 from archive.index.corrections_schema import corrected_study, correction, correction_rule
 from archive.index.database import Connection
 from archive.index.prepared import Prepared
@@ -109,11 +109,13 @@ def add(connection: Connection, correction_id: int, scope: str, tag: int, former
     new = [{**values, "former": one} for one in dict.fromkeys(formers) if one not in there]
     if new:
         connection.execute(sa.insert(correction_rule), new)
+        standing.changed(connection, [standing.of_correction(correction_id)])
 
 
 def remove(connection: Connection, correction_id: int) -> None:
     """Take back all rules of a correction."""
     connection.execute(sa.delete(correction_rule).where(correction_rule.c.correction_id == correction_id))
+    standing.changed(connection, [standing.of_correction(correction_id)])
 
 
 def exist(connection: Connection) -> bool:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from archive.dicom.demographics import ISSUER, PATIENT_ID
 from archive.dicom.patient_key import PatientKey
-from archive.index import outbox, rows, terms
+from archive.index import outbox, rows, standing, terms
 from archive.index.corrections_schema import corrected_object, corrected_study, correction
 from archive.index.database import Connection
 from archive.index.schema import instance, patient, series, study
@@ -115,6 +115,7 @@ def add(connection: Connection, wanted: Wanted) -> int:
     }
     key = connection.execute(sa.insert(correction).values(values).returning(correction.c.id)).scalar_one()
     outbox.put(connection, CORRECTION_DUE, {"id": key})
+    standing.changed(connection, [standing.of_correction(key)])
     return int(key)
 
 
@@ -221,6 +222,7 @@ def overtaken_by(connection: Connection, one: Correction) -> list[int]:
 
 def set_state(connection: Connection, number: int, state: State, failure: str = "") -> None:
     """Note how far it has come."""
+    standing.changed(connection, [standing.of_correction(number)])
     values = {"state": state.value, "failure": terms.text(failure), "done_at": time.time()}
     connection.execute(sa.update(correction).where(correction.c.id == number).values(values))
 
@@ -232,6 +234,7 @@ def again(connection: Connection, number: int) -> None:
     values = {"state": State.PENDING.value, "failure": ""}
     connection.execute(sa.update(correction).where(correction.c.id == number).values(values))
     outbox.put(connection, CORRECTION_DUE, {"id": number})
+    standing.changed(connection, [standing.of_correction(number)])
 
 
 # --- studies ---
@@ -244,6 +247,7 @@ def begin(connection: Connection, one: Correction, study_instance_uids: Iterable
     if found:
         connection.execute(sa.insert(corrected_study), found)
     connection.execute(sa.update(correction).where(correction.c.id == one.id).values(begun=True))
+    standing.changed(connection, [standing.of_correction(one.id)])
 
 
 def studies(connection: Connection, number: int) -> dict[str, tuple[str, str]]:
@@ -263,6 +267,7 @@ def is_pending(connection: Connection, number: int, uid: str) -> bool:
 
 def settle_study(connection: Connection, number: int, uid: str, state: State, reason: str = "") -> None:
     """Note how it went with one study."""
+    standing.changed(connection, [standing.of_correction(number)])
     mine = sa.and_(corrected_study.c.correction_id == number, corrected_study.c.StudyInstanceUID == uid)
     values = {"state": state.value, "reason": terms.text(reason)}
     connection.execute(sa.update(corrected_study).where(mine).values(values))

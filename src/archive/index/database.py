@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -24,7 +26,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from archive.dicom.errors import ConfigurationError, OutcomeUnknown, OutOfResources
-from archive.index import transactions
+from archive.index import frozen, transactions
 from archive.index.group_commit import GroupWriter
 from archive.index.kept_connections import KeptConnections, file_at
 from archive.index.prepared import at_driver
@@ -37,6 +39,8 @@ Connection = sa.Connection
 
 BUSY_TIMEOUT_MS = 10_000
 ATTEMPTS = 20
+MOST_PAUSE = 0.2
+"""Seconds, of a pause that grows with each attempt: who begins again at once meets the same others again."""
 FOREIGN_KEY_VIOLATION = "23503"
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",
@@ -44,15 +48,19 @@ _PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA cache_size = -16384",
 )
+_CHANGE_NOTHING = sa.text("UPDATE alembic_version SET version_num = version_num")
+"""Written to the log of the database and synced, as any change is."""
 _log = structlog.get_logger()
 
 
 class Database:
     """The index's database. Safe for threads; after a fork, open another."""
 
-    def __init__(self, connections: Connections, writer: Writer) -> None:
+    def __init__(self, connections: Connections, writer: Writer, folder: Path | None = None) -> None:
         self._connections = connections
         self._writer = writer
+        self.folder = folder
+        """Where its file is; None where it is none of ours."""
 
     @staticmethod
     def open(url: str) -> Database:
@@ -73,6 +81,14 @@ class Database:
         """SQLite in a file, whatever characters its path holds. Connects when first used."""
         return _open_sqlite(path)
 
+    def frozen(self) -> Database:
+        """The same, closed for changes and to be read on a disk that takes none; itself where it is on no disk of ours.
+        Nobody may write to it meanwhile. Close this one first."""
+        path = self._connections.engine.url.database
+        if self.folder is None or not path:
+            return self
+        return Database(KeptConnections(frozen.engine(Path(path), 64), Path(path), 64), frozen.NoWriter())
+
     def migrate(self) -> None:
         """Bring the schema up to date; once, before workers start.
 
@@ -81,6 +97,25 @@ class Database:
 
         with transactions.adapted():
             migrate.upgrade(self._connections.engine)
+
+    def check_schema(self) -> None:
+        """Raises ConfigurationError unless the schema is up to date, OutOfResources if that cannot be read."""
+        from archive.index import migrate
+
+        with self.read() as connection:
+            migrate.check(connection)
+
+    def is_new(self) -> bool:
+        """Whether there is nothing in it yet, not even a table."""
+        from archive.index import migrate
+
+        with transactions.adapted():
+            return migrate.is_new(self._connections.engine)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is reached over a network: then that it cannot be used does not mean that it is damaged."""
+        return self._connections.engine.dialect.name == "postgresql"
 
     def write(self, change: Callable[[Connection], T]) -> T:
         """Run `change` in a transaction and return its result once that is durable.
@@ -105,10 +140,21 @@ class Database:
         with transactions.adapted(), self._connections.one() as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[Connection]:
+        """The same, but all its answers are of one moment on either engine, however many and long."""
+        with self.read() as connection:
+            if self.is_server:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
     def check(self) -> None:
-        """Raises OutOfResources unless a table of the index can be read now (for readiness)."""
+        """Raises OutOfResources unless the index can be read now, and takes a change (for readiness)."""
+        if isinstance(self._writer, frozen.NoWriter):
+            raise OutOfResources(frozen.REASON)
         with self.read() as connection:
             connection.execute(sa.select(ae_title.c.title).limit(1))
+        self.write(lambda connection: connection.execute(_CHANGE_NOTHING) and None)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -162,12 +208,12 @@ class SessionWriter:
         self._engine = engine
 
     def write(self, change: Callable[[Connection], T]) -> T:
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 with transactions.adapted():
                     return self._attempt(change)
             except Raced:
-                continue
+                time.sleep(random.uniform(0, min(0.001 * 2**attempt, MOST_PAUSE)))
         raise OutOfResources("the index is too busy with the same patient, study or series")
 
     def write_each(
@@ -223,7 +269,7 @@ def _run(change: Callable[[Connection], T], connection: Connection) -> T:
 def _open_sqlite(path: Path) -> Database:
     readers = KeptConnections(_sqlite_engine(path, "BEGIN", most=64), path, 64)
     writer = KeptConnections(_sqlite_engine(path, "BEGIN IMMEDIATE", most=1), path, 1)
-    return Database(readers, GroupWriter(writer, path.with_name(path.name + ".lock")))
+    return Database(readers, GroupWriter(writer, path.with_name(path.name + ".lock")), path.parent)
 
 
 def _sqlite_engine(path: Path, begin: str, *, most: int) -> sa.Engine:
@@ -259,14 +305,17 @@ def _sqlite_engine(path: Path, begin: str, *, most: int) -> sa.Engine:
 
 
 def _open_postgresql(url: sa.URL) -> Database:
+    from archive.index import patience  # psycopg, which SQLite does without
+
     engine = sa.create_engine(
         url,
-        connect_args={"connect_timeout": 10},
+        connect_args={"connect_timeout": patience.CONNECT_SECONDS},
         pool_size=8,
         max_overflow=24,
         pool_pre_ping=True,
         hide_parameters=True,
     )
+    patience.bound(engine)
     event.listen(engine, "first_connect", _warn_unless_durable)
     return Database(PooledConnections(engine), SessionWriter(engine))
 

@@ -4,17 +4,22 @@ The first leads and runs what has queued up, so that none fails with another; th
 bring several changes, which stay together and have each its own fate all the same. Processes take turns by a lock on a
 file beside the database, because SQLite's own busy handler sleeps up to 0.8 s under contention and the lock hands over
 at once.
+
+Nobody can give up waiting for that lock within the call that waits, so where another process has it a thread of our
+own waits and leads in the caller's place; the caller waits for that as all others do, and only for so long: a process
+that was stopped in its turn, or hangs in a disk, must not leave every sender without an answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -28,6 +33,8 @@ from archive.index.settled import Settled
 T = TypeVar("T")
 
 LONG_SECONDS = 0.05
+TURN_SECONDS = 30.0
+"""So long a change waits for another process to end its turn."""
 
 
 class _Change(Generic[T]):
@@ -53,6 +60,8 @@ class _Ticket(Generic[T]):
         self.changes = [_Change(change) for change in changes]
         self.woken: SimpleQueue[None] = SimpleQueue()
         self.done = False
+        self.appointed = False
+        """To lead; under the writer's lock."""
 
     def finish(self, error: BaseException | None = None) -> None:
         for change in self.changes:
@@ -67,6 +76,7 @@ class GroupWriter:
     def __init__(self, connections: KeptConnections, turnstile: Path) -> None:
         self._connections = connections
         self._turnstile = _Turnstile(turnstile)
+        self._deputy = _Deputy(lambda: self._lead(wait=True))
         self._lock = threading.Lock()
         self._queue: list[_Ticket[Any]] = []
         self._led = False
@@ -82,14 +92,17 @@ class GroupWriter:
         """Run the changes in their order, alone or with others; what came of each once that is durable. There is one
         writer at a time, so it does not matter what they are about."""
         ticket = _Ticket(changes)
-        if not self._enqueue(ticket):
-            ticket.woken.get()
-        if not ticket.done:
-            self._lead()
+        leads = self._enqueue(ticket)
+        deadline = time.monotonic() + TURN_SECONDS
+        while not ticket.done:
+            if leads and not self._lead(wait=False):
+                self._deputy.lead()
+            leads = not ticket.done and self._wait(ticket, deadline)
         return [change.settled for change in ticket.changes]
 
     def close(self) -> None:
         """Give the connection back."""
+        self._deputy.close()
         self._connections.close()
         self._turnstile.close()
 
@@ -100,21 +113,45 @@ class GroupWriter:
             first, self._led = not self._led, True
             return first
 
-    def _lead(self) -> None:
+    def _wait(self, ticket: _Ticket[Any], deadline: float) -> bool:
+        """Until it is done, or has to lead, which is then True. Raises OutOfResources when nobody got a turn for it in
+        time. What is under way is waited for to its end."""
+        try:
+            ticket.woken.get(timeout=max(deadline - time.monotonic(), 0.0))
+        except Empty:
+            with self._lock:
+                if ticket in self._queue and not ticket.appointed:
+                    self._queue.remove(ticket)
+                    raise OutOfResources(NO_TURN) from None
+            ticket.woken.get()
+        with self._lock:
+            leads, ticket.appointed = ticket.appointed, False
+        return leads
+
+    def _lead(self, *, wait: bool) -> bool:
+        """Run what has queued up, and appoint who leads next. False, and nothing is done, where it is another process's
+        turn and that is not to be waited for."""
         group: list[_Ticket[Any]] = []
         error: BaseException | None = None
         committed = False
         try:
-            with transactions.adapted(), self._turnstile, self._connections.one() as connection:
+            with (
+                transactions.adapted(),
+                self._turnstile.turn(wait=wait),
+                self._connections.one() as connection,
+            ):
                 group = self._take_queue()
                 _commit_group(connection, [change for ticket in group for change in ticket.changes])
                 committed = True
+        except _NotOurTurn:
+            return False
         except BaseException as caught:  # noqa: BLE001 - raised to every caller of the group
             error = transactions.unless(committed, caught)
         group = group or self._take_queue()
         self._appoint_next()
         for ticket in group:
             ticket.finish(error)
+        return True
 
     def _take_queue(self) -> list[_Ticket[Any]]:
         with self._lock:
@@ -124,6 +161,7 @@ class GroupWriter:
     def _appoint_next(self) -> None:
         with self._lock:
             if self._queue:
+                self._queue[0].appointed = True
                 self._queue[0].woken.put(None)
             else:
                 self._led = False
@@ -173,6 +211,44 @@ def _run_apart(connection: sa.Connection, group: list[_Change[Any]]) -> None:
             change.error = error
 
 
+NO_TURN = "another process does not end its turn in the index: look for an archive that was stopped (Ctrl-Z) or hangs"
+
+
+class _NotOurTurn(Exception):
+    """Another process writes now."""
+
+
+class _Deputy:
+    """A thread that leads when that has to be waited for; begun when it is needed first."""
+
+    def __init__(self, lead: Callable[[], object]) -> None:
+        self._lead = lead
+        self._asked: SimpleQueue[bool] | None = None
+
+    def lead(self) -> None:
+        """Have it lead. There is one leader at a time, so nobody else asks meanwhile."""
+        if self._asked is None:
+            asked: SimpleQueue[bool] = SimpleQueue()
+            thread = threading.Thread(target=self._run, args=(asked,), name="index turn", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives no thread: then this one waits, however long it takes
+                self._lead()
+                return
+            self._asked = asked
+        self._asked.put(True)
+
+    def close(self) -> None:
+        """Let it end when it has nothing to do any more."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.put(False)
+
+    def _run(self, asked: SimpleQueue[bool]) -> None:
+        while asked.get():
+            self._lead()
+
+
 class _Turnstile:
     """Within it, it is this process's turn to write; the kernel ends that even if the process is killed. One thread at
     a time goes through."""
@@ -183,20 +259,26 @@ class _Turnstile:
         self._within = threading.Lock()
         self._closed = False
 
-    def __enter__(self) -> None:
+    @contextlib.contextmanager
+    def turn(self, *, wait: bool = True) -> Iterator[None]:
+        """Raises _NotOurTurn where it would have to be waited for, and is not to be."""
         self._within.acquire()
         try:
-            while not self._is_locked():
+            while not self._is_locked(wait=wait):
                 self._let_go()
         except BaseException:
             self._within.release()
             raise
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self._within.release()
-        if self._closed:
-            self.close()
+        try:
+            yield
+        finally:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            except OSError:
+                self._let_go()  # the lock goes with the file; kept within, nobody would write any more
+            self._within.release()
+            if self._closed:
+                self.close()
 
     def close(self) -> None:
         """Let go of the file, at the end of a turn that goes on. Another one may be opened."""
@@ -205,11 +287,14 @@ class _Turnstile:
             self._let_go()
             self._within.release()
 
-    def _is_locked(self) -> bool:
-        """Wait for the lock. False where the file under the path is another by now: who comes next locks that one."""
+    def _is_locked(self, *, wait: bool) -> bool:
+        """Take the lock. False where the file under the path is another by now: who comes next locks that one."""
         if self._descriptor < 0:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _NotOurTurn from None
         held = os.fstat(self._descriptor)
         return (held.st_dev, held.st_ino) == file_at(self._path)
 

@@ -52,10 +52,17 @@ STORED_WITH_KEY = (
 """All instances of a study, each behind its key, in the order in which they came."""
 
 
-def find_instance(connection: Connection, sop_instance_uid: str) -> StoredInstance | None:
-    """The instance of this UID, if it is stored."""
-    row = _FIND_INSTANCE.row(connection, {"uid": rows.uid(sop_instance_uid)})
+def find_instance(
+    connection: Connection, sop_instance_uid: str, *, alone: bool = False
+) -> StoredInstance | None:
+    """The instance of this UID, if it is stored; `alone` as for `Prepared.rows`."""
+    row = _FIND_INSTANCE.row(connection, {"uid": rows.uid(sop_instance_uid)}, alone=alone)
     return StoredInstance(*row) if row else None
+
+
+def any_stored(connection: Connection) -> bool:
+    """Whether there is any instance at all."""
+    return connection.execute(sa.select(instance_table.c.SOPInstanceUID).limit(1)).first() is not None
 
 
 def is_same(stored: StoredInstance | None, instance: Instance, received: Form) -> bool:

@@ -3,16 +3,23 @@ than most questions take."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from archive.dicom.errors import OutOfResources
+
 WAIT_SECONDS = 30.0
 MOST_IDLE = 8
+
+_NONE = 0, 0
+_LOG_GONE = "the index's write-ahead log was taken away: end the archive and start it again"
 
 
 class KeptConnections:
@@ -22,7 +29,7 @@ class KeptConnections:
         self.engine = engine
         self._path = path
         self._places = threading.BoundedSemaphore(most)
-        self._idle: deque[tuple[tuple[int, int], sa.Connection]] = deque()
+        self._idle: deque[tuple[Files, sa.Connection]] = deque()
         self._closed = False
 
     @contextmanager
@@ -32,14 +39,14 @@ class KeptConnections:
         if not self._places.acquire(timeout=WAIT_SECONDS):
             raise sa.exc.TimeoutError("all connections to the index are in use")
         try:
-            file, connection = self._take()
+            of, connection = self._take()
             try:
                 yield connection
                 connection.rollback()  # nothing, where all was committed
-            except BaseException:
-                connection.close()
+            except BaseException as error:
+                _end(connection, error)
                 raise
-            self._give_back(file, connection)
+            self._give_back(of, connection)
         finally:
             self._places.release()
 
@@ -51,29 +58,69 @@ class KeptConnections:
                 self._idle.pop()[1].close()
         self.engine.dispose()
 
-    def _take(self) -> tuple[tuple[int, int], sa.Connection]:
+    def _take(self) -> tuple[Files, sa.Connection]:
         """The one that was used last, unless the file under this path is another by now."""
-        file = file_at(self._path)
         with suppress(IndexError):
             while True:
                 of, connection = self._idle.pop()
-                if of == file:
-                    return file, connection
+                # Not before: a log that another thread made in between would look as if it had been taken away.
+                files = Files.at(self._path)
+                if of.index == files.index:
+                    if of.is_without_log(files):
+                        self._idle.append((of, connection))
+                        raise OutOfResources(_LOG_GONE)
+                    return of, connection
                 connection.close()
-        return file, self.engine.connect()
+        return Files(file_at(self._path), _NONE, _NONE), self.engine.connect()
 
-    def _give_back(self, file: tuple[int, int], connection: sa.Connection) -> None:
-        if self._closed or len(self._idle) >= MOST_IDLE:
+    def _give_back(self, of: Files, connection: sa.Connection) -> None:
+        """With the files that it is known to have open; that they are there still is looked at when it is taken."""
+        files = of if of.is_whole else Files.at(self._path)
+        if self._closed or len(self._idle) >= MOST_IDLE or files.index != of.index:
             connection.close()
         else:
-            self._idle.append((file, connection))
+            self._idle.append((files, connection))
 
 
-def file_at(path: Path) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which files there are under a path: that of the index, and its log and the index of that, which SQLite keeps
+    there as long as anybody has the index open. A connection that is opened when they were taken away makes new ones,
+    and then two write without seeing each other."""
+
+    index: tuple[int, int]
+    log: tuple[int, int]
+    index_of_log: tuple[int, int]
+
+    @staticmethod
+    def at(path: Path) -> Files:
+        """Now."""
+        name = str(path)
+        return Files(file_at(name), file_at(name + "-wal"), file_at(name + "-shm"))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all are there: who has seen them keeps them open, and never has others."""
+        return self.log != _NONE and self.index_of_log != _NONE
+
+    def is_without_log(self, now: Files) -> bool:
+        """Whether the log that was there is gone, or another. Who has asked nothing yet has seen none."""
+        return self.log not in (_NONE, now.log) or self.index_of_log not in (_NONE, now.index_of_log)
+
+
+def _end(connection: sa.Connection, error: BaseException) -> None:
+    """After an error of the engine the connection is not used again: one that was opened while the disk was read-only
+    would be so for good."""
+    if isinstance(error, sa.exc.DBAPIError | OutOfResources):
+        connection.invalidate()
+    connection.close()
+
+
+def file_at(path: Path | str) -> tuple[int, int]:
     """Which file there is now under this path. A connection keeps the one that it opened, even after that has been
     deleted or replaced: what it wrote into that would be lost."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
-        return 0, 0
+        return _NONE
     return found.st_dev, found.st_ino

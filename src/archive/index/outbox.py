@@ -31,6 +31,8 @@ class Job:
 
 
 _PUT = sa.insert(outbox)
+_FUTURE_SECONDS = 86400.0
+"""By less the clocks of machines may differ, and a lease of what was taken from there ends by then."""
 
 
 def put(
@@ -63,14 +65,14 @@ def claim(
     besides: Collection[int] = (),
 ) -> list[Job]:
     """Up to `limit` due jobs, nobody else's until the lease ends; of these events `only`, of all `but` those; none of
-    the jobs `besides`.
+    the jobs `besides`. One that was left in the future is due as well: the clock was wrong then, and is right now.
 
     SQLite has one writer, so its claims cannot meet; on PostgreSQL rows that another is claiming are skipped."""
     wanted = [outbox.c.event.in_(only) if only else outbox.c.event.not_in(but)]
     wanted += [outbox.c.id.not_in(besides)] if besides else []
     due = connection.execute(
         sa.select(outbox.c.id, outbox.c.event, outbox.c.payload, outbox.c.attempts, outbox.c.put_at)
-        .where(outbox.c.given_up.is_(False), outbox.c.due_at <= now, *wanted)
+        .where(outbox.c.given_up.is_(False), sa.or_(outbox.c.due_at <= now, _from_the_future(now)), *wanted)
         .order_by(outbox.c.due_at, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -83,6 +85,12 @@ def claim(
             [{"job_id": row.id} for row in due],
         )
     return [Job(row.id, row.event, orjson.loads(row.payload), row.attempts + 1, row.put_at) for row in due]
+
+
+def _from_the_future(now: float) -> sa.ColumnElement[bool]:
+    """Left, and due, later than any lease or wait of now could be."""
+    later = now + _FUTURE_SECONDS
+    return sa.and_(outbox.c.put_at > later, outbox.c.due_at > later)
 
 
 def give_back(connection: Connection, job_ids: Sequence[int], *, now: float) -> None:

@@ -35,17 +35,20 @@ class Prepared:
         self._columns = None if columns is None else list(columns)
         self._text: _Text | None = None
 
-    def row(self, connection: sa.Connection, values: Mapping[str, Any] = _NOTHING) -> tuple[Any, ...] | None:
+    def row(
+        self, connection: sa.Connection, values: Mapping[str, Any] = _NOTHING, *, alone: bool = False
+    ) -> tuple[Any, ...] | None:
         """The first row of its answer, if it has any."""
-        return next(iter(self.rows(connection, values)), None)
+        return next(iter(self.rows(connection, values, alone=alone)), None)
 
     def rows(
-        self, connection: sa.Connection, values: Mapping[str, Any] = _NOTHING
+        self, connection: sa.Connection, values: Mapping[str, Any] = _NOTHING, *, alone: bool = False
     ) -> Sequence[tuple[Any, ...]]:
-        """All rows of its answer."""
+        """All rows of its answer. `alone`: nothing else is asked that has to be of the same moment, so SQLite is spared
+        the transaction around it, which takes longer than a short answer."""
         if connection.dialect.name != "sqlite":
             return [tuple[Any, ...](row) for row in connection.execute(self._statement, values)]
-        cursor = self._run(connection, values)
+        cursor = self._run(connection, values, alone=alone)
         try:
             return cursor.fetchall()
         except sqlite3.Error as error:
@@ -57,11 +60,13 @@ class Prepared:
             return connection.execute(self._statement, values).rowcount
         return self._run(connection, values).rowcount
 
-    def _run(self, connection: sa.Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
+    def _run(
+        self, connection: sa.Connection, values: Mapping[str, Any], *, alone: bool = False
+    ) -> sqlite3.Cursor:
         text = self._text
         if text is None:
             text = self._text = _compiled(self._statement, self._columns)
-        if not connection.in_transaction():
+        if not alone and not connection.in_transaction():
             connection.begin()
         return at_driver(connection, text.sql, {**text.own, **values})
 

@@ -49,14 +49,17 @@ def record(
     sha256: str,
     source: Source,
     received: Form | None = None,
+    *,
+    was_stored: bool = False,
 ) -> Outcome:
     """Enter an object: its patient, study and series where they are new, and itself. `sha256` is of what is kept, and
-    `received` says what came in, where that was something else."""
+    `received` says what came in, where that was something else. With `was_stored` only what has its UID is in its way:
+    what it was stored beside may be gone by now."""
     kept = Form(sha256, instance.transfer_syntax_uid)
     rejections.share(connection, instance.StudyInstanceUID)
     place = _find_place(connection, instance)
     found = _in_the_way(connection, place, instance, received or kept)
-    if found is not None:
+    if found is not None and not (was_stored and place.instance_id is None and found in _PASSING):
         return found
     study_id = _complete_study(connection, place, instance)
     series_id = _complete_series(connection, place, instance, study_id)
@@ -152,6 +155,8 @@ def _in_the_way(connection: Connection, place: _Place, instance: Instance, recei
     return _STANCES[rejections.stance(connection, instance)] if place.referred_to else None
 
 
+_PASSING = (Outcome.OTHER_PATIENT, Outcome.REJECTED, Outcome.AWAITED)
+"""What may have come, or have been decided, after an object was stored."""
 _STANCES = {None: None, Fate.HELD: Outcome.REJECTED, Fate.AWAITED: Outcome.AWAITED}
 
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from archive.dicom.instance import Instance, Scope, Source, StoredInstance
 from archive.dicom.receiving.commitment import Reference
 from archive.dicom.rejection_notes import Reason
-from archive.index import deletions, rows
+from archive.index import deletions, rows, standing
 from archive.index.database import Connection, Raced
 from archive.index.rejections_schema import rejected, rejected_copy, rejection
 from archive.index.schema import instance as instance_table
@@ -193,6 +193,7 @@ def hand_over(connection: Connection, copy: HeldCopy) -> bool:
         return False
     mine = rejected_copy.c.id == copy.id
     connection.execute(sa.update(rejected_copy).where(mine).values(rejection_id=other))
+    standing.changed(connection, [copy.kept.stored.blob_key])
     return True
 
 
@@ -203,6 +204,7 @@ def release(connection: Connection, copy: HeldCopy, fate: Fate | None = None) ->
     mine = sa.and_(rejected_copy.c.id == copy.id, rejected_copy.c.rejection_id == copy.rejection_id)
     if not connection.execute(sa.delete(rejected_copy).where(mine)).rowcount:
         raise Raced
+    standing.changed(connection, [copy.kept.stored.blob_key, standing.of_rejection(copy.rejection_id)])
     uid = rejected_copy.c.SOPInstanceUID == rows.uid(copy.kept.stored.SOPInstanceUID)
     others = connection.execute(sa.select(rejected_copy.c.id).where(uid).limit(1)).first()
     if fate is not None and others is None:
@@ -220,6 +222,7 @@ def _hold(connection: Connection, number: int, taken: Sequence[Kept]) -> None:
     now = time.time()
     held = [{"rejection_id": number, "held_at": now, **values(one)} for one in taken]
     connection.execute(sa.insert(rejected_copy), held)
+    standing.changed(connection, [standing.of_rejection(number), *(one.stored.blob_key for one in taken)])
 
 
 def _among(sop_instance_uids: Sequence[str]) -> sa.ColumnElement[bool]:

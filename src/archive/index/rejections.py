@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from archive.dicom.instance import Instance
 from archive.dicom.receiving.commitment import Reference
 from archive.dicom.rejection_notes import Reason
-from archive.index import rows
+from archive.index import rows, standing
 from archive.index.database import Connection, Raced
 from archive.index.rejected_copies import BLOCKING, OBJECT, Fate, Kept, here, kept, set_fate, values
 from archive.index.rejections_schema import rejected, rejection
@@ -94,12 +94,14 @@ def begin(connection: Connection, note: Kept, reason: Reason) -> int:
     key = insert_unless_there(connection, rejection, entered)
     if key is None:
         raise Raced
+    standing.changed(connection, [note.stored.blob_key])
     return int(key)
 
 
 def renew(connection: Connection, number: int, note: Kept) -> None:
     """The same note has come again: the bytes that it has from now on."""
     connection.execute(sa.update(rejection).where(rejection.c.id == number).values(values(note)))
+    standing.changed(connection, [note.stored.blob_key])
 
 
 def refer(connection: Connection, number: int, references: Sequence[Reference], held: set[str]) -> None:
@@ -153,6 +155,7 @@ def settle(connection: Connection, number: int, settled_by: str) -> None:
     taken_back = {"state": State.RESTORED.value, "settled_at": time.time(), "settled_by": settled_by}
     connection.execute(sa.update(rejection).where(rejection.c.id == number).values(taken_back))
     set_fate(connection, rejected.c.rejection_id == number, Fate.RESTORED)
+    standing.changed(connection, [standing.of_rejection(number)])
 
 
 def references(connection: Connection, number: int, limit: int | None = None) -> list[Rejected]:
@@ -193,6 +196,7 @@ def forgive(connection: Connection, number: int, sop_instance_uid: str) -> None:
         rejected.c.rejection_id == number, rejected.c.SOPInstanceUID == rows.uid(sop_instance_uid)
     )
     set_fate(connection, which, Fate.RESTORED)
+    standing.changed(connection, [standing.of_rejection(number)])
 
 
 _REFERENCE = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "SOPClassUID", "state")

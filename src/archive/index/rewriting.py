@@ -18,7 +18,7 @@ from archive.dicom.attributes import BY_TAG, Attribute
 from archive.dicom.demographics import ISSUER, PATIENT_ID, tag_of
 from archive.dicom.instance import Element, Instance, Level, StoredInstance
 from archive.dicom.patient_key import PatientKey
-from archive.index import corrected_objects, deletions, instances, rows
+from archive.index import corrected_objects, deletions, instances, rows, standing
 from archive.index.corrections_schema import rewritten
 from archive.index.database import Connection, Raced
 from archive.index.schema import instance as instance_table
@@ -45,6 +45,8 @@ def stage(connection: Connection, number: int, found: Iterable[Anew], keywords: 
     """Keep objects that were written anew until their study is changed over; the keys of earlier attempts, which nobody
     points to then."""
     replaced: list[str] = []
+    found = list(found)
+    standing.changed(connection, [one.blob_key for one in found])
     for one in found:
         uid = rows.uid(one.former.SOPInstanceUID)
         mine = sa.and_(rewritten.c.correction_id == number, rewritten.c.SOPInstanceUID == uid)

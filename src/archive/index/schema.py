@@ -18,10 +18,13 @@ import sqlalchemy as sa
 from archive.dicom.attributes import ATTRIBUTES, Attribute
 from archive.dicom.instance import Level
 from archive.index import (  # whose tables are of the same metadata
+    audit_schema,  # noqa: F401
     corrections_schema,  # noqa: F401
     follow_up_schema,  # noqa: F401
+    people_schema,  # noqa: F401
     rejections_schema,  # noqa: F401
     tables,
+    verification_schema,  # noqa: F401
     workitems_schema,  # noqa: F401
     worklist_schema,  # noqa: F401
 )

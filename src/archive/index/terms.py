@@ -72,6 +72,8 @@ def words(values: Sequence[str]) -> list[dict[str, Any]]:
 def clean(value: str) -> str:
     """Without what a database cannot hold as text: a NUL is shown as the symbol for it, half a surrogate pair by its
     digits, as `dicom.charsets` does with what cannot be decoded."""
+    if value.isascii() and "\0" not in value:
+        return value
     return _NOT_TEXT.sub(_shown, value)
 
 

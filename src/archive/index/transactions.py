@@ -13,6 +13,16 @@ from archive.dicom.errors import OutcomeUnknown, OutOfResources
 
 _log = structlog.get_logger()
 
+_DAMAGED = "it is damaged: end the archive, and make it anew from the files with `archive reindex`"
+_REMEDIES = {
+    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_NOTADB": _DAMAGED,
+    "SQLITE_FULL": "make room on its disk",
+    "SQLITE_READONLY": "its disk is read-only: see the system's log",
+    "SQLITE_IOERR": "its disk fails: see the system's log",
+    "SQLITE_BUSY": "another program keeps it locked",
+}
+
 
 class Raced(Exception):
     """A change found that another was faster between its look and its write: run it again, it will see."""
@@ -43,7 +53,7 @@ def adapted() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        raise OutOfResources(f"the index cannot be used now ({_described(error)})") from None
+        raise OutOfResources(f"the index cannot be used now ({_described(error)}){_remedy(error)}") from None
     except OSError as error:
         raise OutOfResources(f"the index cannot be used now ({error.strerror})") from None
 
@@ -56,7 +66,7 @@ def adapted_unless_operational() -> Iterator[None]:
     except OperationalError:
         raise
     except SQLAlchemyError as error:
-        raise OutOfResources(f"the index refused a change ({_described(error)})") from None
+        raise OutOfResources(f"the index refused a change ({_described(error)}){_remedy(error)}") from None
 
 
 def sqlstate(error: SQLAlchemyError) -> str:
@@ -69,3 +79,9 @@ def _described(error: SQLAlchemyError) -> str:
     original = getattr(error, "orig", None)
     code = sqlstate(error) or getattr(original, "sqlite_errorname", "")
     return " ".join(filter(None, (type(original or error).__name__, code)))
+
+
+def _remedy(error: SQLAlchemyError) -> str:
+    """What to do about it, where that is known."""
+    name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    return next((f"; {remedy}" for prefix, remedy in _REMEDIES.items() if name.startswith(prefix)), "")

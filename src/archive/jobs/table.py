@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from archive.bootstrap import Archive
+from archive.jobs import metrics
 from archive.services.commitment import COMMITMENT_REQUESTED
 from archive.services.corrections import CORRECTION_DUE
 from archive.services.delete import BLOBS_DELETED
 from archive.services.duplicates import BLOB_ABANDONED
+from archive.services.noting import STANDING_CHANGED
 
 Job = Callable[[Archive, Mapping[str, Any]], Iterable[None] | None]
 """A long one comes in steps, between which the worker shows that it lives."""
@@ -42,11 +44,17 @@ def carry_out_correction(archive: Archive, payload: Mapping[str, Any]) -> Iterab
     return archive.corrections.work(payload["id"])
 
 
+def note_standing(archive: Archive, payload: Mapping[str, Any]) -> None:
+    """Blobs that are not simply what is stored, or are so again."""
+    archive.noting.note(payload["subjects"])
+
+
 JOBS: Mapping[str, Job] = {
     BLOB_ABANDONED: discard_abandoned,
     BLOBS_DELETED: discard_deleted,
     COMMITMENT_REQUESTED: check_commitment,
     CORRECTION_DUE: carry_out_correction,
+    STANDING_CHANGED: note_standing,
 }
 
 
@@ -57,6 +65,8 @@ class Recurring:
     name: str
     every_seconds: float
     run: Callable[[Archive], object]
+    by_age: bool = False
+    """Whether something goes for good because it is old: only while the clock can be believed (`clock`)."""
 
 
 SPOOL_AGE_SECONDS = 60.0
@@ -120,16 +130,52 @@ def expire_notifications(archive: Archive) -> None:
     archive.notifications.expire()
 
 
+def scrub(archive: Archive) -> None:
+    """Some of what is stored, read to see whether it is what it was."""
+    metrics.VERIFIED.inc(archive.scrubbing.step())
+
+
+def tell_of_damage(archive: Archive) -> None:
+    """What is known to be damaged, whoever has found it."""
+    metrics.tell(archive.scrubbing.state())
+
+
+def tidy_notes(archive: Archive) -> None:
+    """Notes about blobs that are not there any more."""
+    archive.noting.tidy()
+
+
+def record_received(archive: Archive) -> None:
+    """What was received by processes that were killed."""
+    archive.auditing.sweep()
+
+
+def anchor_audit(archive: Archive) -> None:
+    """Where the audit trail's chain is."""
+    archive.audit_log.anchor()
+
+
+def export_audit(archive: Archive) -> None:
+    """What is new in the audit trail, for the syslog receiver."""
+    archive.audit_export.begin()
+
+
 RECURRING: tuple[Recurring, ...] = (
+    Recurring("record what was received", 60.0, record_received, by_age=True),
+    Recurring("anchor the audit trail", 600.0, anchor_audit),
+    Recurring("export the audit trail", 2.0, export_audit),
+    Recurring("tidy notes", 3600.0, tidy_notes),
     Recurring("take over reports", 15.0, take_over_reports),
     Recurring("notice studies", 5.0, notice_studies),
-    Recurring("expire notifications", 3600.0, expire_notifications),
+    Recurring("expire notifications", 3600.0, expire_notifications, by_age=True),
     Recurring("sweep spool", 60.0, sweep_spool),
-    Recurring("expire commitments", 3600.0, expire_commitments),
-    Recurring("expire copies", 3600.0, expire_copies),
-    Recurring("expire rejected", 3600.0, expire_rejected),
+    Recurring("expire commitments", 3600.0, expire_commitments, by_age=True),
+    Recurring("expire copies", 3600.0, expire_copies, by_age=True),
+    Recurring("expire rejected", 3600.0, expire_rejected, by_age=True),
     Recurring("resume corrections", 600.0, resume_corrections),
-    Recurring("expire corrected", 3600.0, expire_corrected),
-    Recurring("expire worklist", 3600.0, expire_worklist),
-    Recurring("expire workitems", 3600.0, expire_workitems),
+    Recurring("expire corrected", 3600.0, expire_corrected, by_age=True),
+    Recurring("expire worklist", 3600.0, expire_worklist, by_age=True),
+    Recurring("expire workitems", 3600.0, expire_workitems, by_age=True),
+    Recurring("scrub", 1.0, scrub),
+    Recurring("tell of damage", 60.0, tell_of_damage),
 )

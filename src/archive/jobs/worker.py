@@ -21,6 +21,7 @@ from archive.bootstrap import Archive
 from archive.dicom.errors import ArchiveError
 from archive.index import outbox
 from archive.jobs import remote, retry
+from archive.jobs.clock import Clock
 from archive.jobs.destinations import FULL_SECONDS, Destinations, Waiting
 from archive.jobs.remote import REMOTE, RemoteJob
 from archive.jobs.retry import RetryPolicy
@@ -44,12 +45,13 @@ log = structlog.get_logger()
 def run(archive: Archive, heartbeat: Callable[[], None], stop: threading.Event) -> None:
     """Work until `stop`, and end after the job at hand."""
     recurring_due = dict.fromkeys(RECURRING, 0.0)
+    clock = Clock(archive.settings.run_folder / "clock")
     talks = Talks(archive)
     threading.Thread(target=talks.run, args=(stop,), name="talks", daemon=True).start()
     while not stop.is_set():
         heartbeat()
-        _recur(archive, recurring_due, time.monotonic())
-        if not work(archive, heartbeat=heartbeat, stop=stop):
+        _recur(archive, recurring_due, time.monotonic(), clock.is_trusted())
+        if not work(archive, heartbeat=heartbeat, stop=stop, now=clock.now):
             stop.wait(IDLE_SECONDS)
     talks.part()
 
@@ -260,10 +262,10 @@ def _fail(archive: Archive, entry: outbox.Job, reason: str, wait: float | None, 
     )
 
 
-def _recur(archive: Archive, due: dict[Recurring, float], now: float) -> None:
+def _recur(archive: Archive, due: dict[Recurring, float], now: float, clock_is_trusted: bool) -> None:
     """Run what recurs and is due; a failure is for the next time."""
     for each, at in due.items():
-        if at > now:
+        if at > now or (each.by_age and not clock_is_trusted):
             continue
         due[each] = now + each.every_seconds
         try:

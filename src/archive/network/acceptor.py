@@ -317,6 +317,8 @@ def _request(wire: Wire, visitor: _Visitor, policy: AcceptorPolicy) -> Associate
         stranger = Caller("", "", visitor.address, secured=visitor.secure is not None)
         _tell(policy, stranger, failure)
         raise
+    if wire.is_left():  # in a flood most have gone before it is their turn
+        raise AssociationAborted("the peer closed the connection without waiting for the answer")
     return negotiation.decode_request(body)
 
 

@@ -5,13 +5,17 @@ These are read here, not by pynetdicom's `pdu`, because they come from strangers
 on an item it does not know (PS3.8 9.3.1 says to skip those), refuses blank or non-ASCII AE titles where we
 want to answer with the right A-ASSOCIATE-RJ, and makes an object of each of the 100,000 transfer syntaxes
 that fit into one PDU. Its encoders are the oracle in the tests.
+
+Who asks is not known while this is read, so reading must stay cheap: each list of transfer syntaxes and each UID
+is made once for a request, however often it is named in it, and a list is taken apart by one `split`.
 """
 
 from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from struct import Struct
 from typing import Protocol
 
@@ -33,6 +37,12 @@ _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 
 _APPLICATION_CONTEXT, _CONTEXT_RQ, _CONTEXT_AC, _USER_INFORMATION = 0x10, 0x20, 0x21, 0x50
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
+_ITEM_HEADER = 4
+_MOST_ITEMS = 128
+"""Of one presentation context, behind its abstract syntax; what comes after them is not looked at. PS3.6 registers half
+as many transfer syntaxes."""
+_TRANSFER_SYNTAX_ITEM = bytes((_TRANSFER_SYNTAX, 0, 0))
+"""How it begins, before the low byte of its length."""
 
 
 class Result(enum.IntEnum):
@@ -116,11 +126,12 @@ def decode_request(body: memoryview) -> AssociateRequest:
     """Reads the body of an A-ASSOCIATE-RQ. Raises AssociationAborted if a length does not fit."""
     version, called, calling = _fixed(body)
     application_context, contexts, information = "", [], UserInformation()
+    read = _Read()
     for kind, value in items(body[_FIXED.size :]):
         if kind == _APPLICATION_CONTEXT:
             application_context = text(value)
         elif kind == _CONTEXT_RQ:
-            contexts.append(_proposed_context(value))
+            contexts.append(_proposed_context(value, read))
         elif kind == _USER_INFORMATION:
             information = user_information.decode(value)
     return AssociateRequest(
@@ -231,7 +242,7 @@ def _fixed(body: memoryview) -> tuple[int, bytes, bytes]:
     return version, called, calling
 
 
-def _uid(value: memoryview) -> str:
+def _uid(value: memoryview | bytes) -> str:
     """The UID, or nothing where there is none that PS3.8 annex F allows."""
     uid = text(value)
     return uid if _UID.fullmatch(uid) else ""
@@ -244,11 +255,60 @@ def _numbered(body: memoryview) -> tuple[int, int, memoryview]:
     return id_, result, body[_CONTEXT.size :]
 
 
-def _proposed_context(body: memoryview) -> ProposedContext:
+class _UIDs(dict[bytes, str]):
+    """UIDs by the low byte of their length and their bytes, made when first asked for. Raises LookupError where
+    the length is another."""
+
+    def __missing__(self, counted: bytes) -> str:
+        if counted[0] != len(counted) - 1:
+            raise LookupError
+        uid = self[counted] = _uid(counted[1:])
+        return uid
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What has been read of one request: lists of transfer syntaxes by their bytes, and single ones."""
+
+    lists: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
+    uids: _UIDs = field(default_factory=_UIDs)
+
+
+def _proposed_context(body: memoryview, read: _Read) -> ProposedContext:
     id_, _, rest = _numbered(body)
+    for kind, value in items(rest):
+        syntaxes = (
+            _listed(bytes(rest[_ITEM_HEADER + len(value) :]), read) if kind == _ABSTRACT_SYNTAX else None
+        )
+        return _odd_context(id_, rest) if syntaxes is None else ProposedContext(id_, _uid(value), syntaxes)
+    return ProposedContext(id_, "", ())
+
+
+def _listed(data: bytes, read: _Read) -> tuple[str, ...] | None:
+    """The transfer syntaxes in `data`, which are items of these and nothing else; None if they are not.
+
+    No UID that is allowed holds the three bytes at which they are split, and where every length is that up to the next
+    three, these are the items."""
+    known = read.lists.get(data)
+    if known is not None:
+        return known
+    before, *counted = data.split(_TRANSFER_SYNTAX_ITEM, _MOST_ITEMS + 1)
+    if before:
+        return None
+    try:
+        found = dict.fromkeys(map(read.uids.__getitem__, counted[:_MOST_ITEMS]))
+    except LookupError:
+        return None
+    found.pop("", None)  # what is no UID
+    syntaxes = read.lists[data] = tuple(found)
+    return syntaxes
+
+
+def _odd_context(id_: int, data: memoryview) -> ProposedContext:
+    """The same where items come in another order, or are none of those that belong there."""
     abstract_syntax = ""
     transfer_syntaxes: dict[str, None] = {}  # ordered, without repetitions
-    for kind, value in items(rest):
+    for kind, value in islice(items(data), _MOST_ITEMS + 1):
         if kind == _ABSTRACT_SYNTAX:
             abstract_syntax = _uid(value)
         elif kind == _TRANSFER_SYNTAX and (uid := _uid(value)):

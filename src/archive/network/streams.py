@@ -29,6 +29,7 @@ _GATHERED = 512
 _AT_ONCE = 1 << 16
 """Most bytes that are read from the socket for TLS at one time."""
 _NOT_BLOCKING = getattr(socket, "MSG_DONTWAIT", 0)
+_LEFT = getattr(select, "POLLRDHUP", 0)
 _TCP_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _TURN = 5
 """Seconds after which the system gives up a read by itself, so that one which may take longer is one call."""
@@ -77,6 +78,13 @@ class Plain:
     def discard(self, room: memoryview, seconds: float) -> bool:
         """Throws away what comes, decoded or not; False when the peer has closed."""
         return bool(self._read(room, seconds))
+
+    def is_left(self) -> bool:
+        """Whether the peer has closed its side, even if bytes that it sent before have not been read; False where
+        the system does not tell."""
+        poll = select.poll()
+        poll.register(self._socket, _LEFT)
+        return bool(_LEFT and poll.poll(0))
 
     def cut(self) -> None:
         """Ends it from any thread: who waits in it sees it closed."""

@@ -110,6 +110,10 @@ class Wire:
                 self._receive(remaining)
         return True
 
+    def is_left(self) -> bool:
+        """Whether the peer has closed its side already, so that nothing that is answered will be used."""
+        return self._stream.is_left()
+
     def arrived(self) -> tuple[int, memoryview] | None:
         """The next PDU if all of it is here already, without blocking; it stays in the buffer until
         `skip`."""

@@ -27,14 +27,11 @@ from archive.security.admission import (
     TRANSIENT,
 )
 from archive.security.ae_titles import AETitle
+from archive.security.attempts import WAIT_SECONDS, Attempts
 from archive.security.remedies import command
 from archive.security.tokens import TokenRefused, Tokens
 
-FAILURES = 5
-"""In a row, until an AE title at an address has to wait."""
-WAIT_SECONDS = 60.0
-MOST_REMEMBERED = 10_000
-_AT_A_TIME = 2
+AT_A_TIME = 2
 """Each check takes 64 MiB and some ten milliseconds of every core."""
 
 _HASHER = PasswordHasher()
@@ -54,10 +51,8 @@ class Identities:
 
     def __init__(self, tokens: Tokens, clock: Callable[[], float] = time.monotonic) -> None:
         self._tokens = tokens
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._failed: dict[_Who, tuple[int, float]] = {}
-        self._room = threading.Semaphore(_AT_A_TIME)
+        self._attempts = Attempts(clock)
+        self._room = threading.Semaphore(AT_A_TIME)
 
     def check(self, caller: Caller, entry: AETitle) -> bytes | None:
         """The server response for an identity that was asked for and is right: empty, as PS3.7 D.3.3.7.2 has it for a
@@ -71,10 +66,9 @@ class Identities:
             try:
                 self._check(caller.identity, entry)
             except CallerRefused:
-                self._remember(who)
+                self._attempts.failed(who)
                 raise
-        with self._lock:
-            self._failed.pop(who, None)
+        self._attempts.succeeded(who)
         return b""
 
     def _check(self, identity: UserIdentity | None, entry: AETitle) -> None:
@@ -87,7 +81,7 @@ class Identities:
         if identity is None or identity.kind != USER_AND_PASSCODE:
             raise _refused("the AE has to give a user name and password", "let it give user identity type 2")
         user = hmac.compare_digest(identity.primary, entry.rules.user.encode())
-        right = _verifies(entry.rules.password_hash, identity.secondary)
+        right = verifies(entry.rules.password_hash, identity.secondary)
         if not (user and right):
             remedy = command("set", entry.title, "--user", "NAME", "--set-password")
             remedy = f"correct them at the sender, or {remedy}"
@@ -104,23 +98,15 @@ class Identities:
             raise _refused("the token is of another user", command("set", entry.title, "--user", "NAME"))
 
     def _check_patience(self, who: _Who) -> None:
-        with self._lock:
-            failures, last = self._failed.get(who, (0, 0.0))
-        if failures >= FAILURES and self._clock() - last < WAIT_SECONDS:
+        if self._attempts.must_wait(who):
             raise CallerRefused(
                 "too many wrong user identities", TRANSIENT, PRESENTATION, TEMPORARY_CONGESTION,
                 f"it may try again {WAIT_SECONDS:.0f} seconds after the last one",
             )  # fmt: skip
 
-    def _remember(self, who: _Who) -> None:
-        with self._lock:
-            failures, _ = self._failed.pop(who, (0, 0.0))
-            self._failed[who] = (failures + 1, self._clock())
-            if len(self._failed) > MOST_REMEMBERED:
-                del self._failed[next(iter(self._failed))]
 
-
-def _verifies(kept: str, password: bytes) -> bool:
+def verifies(kept: str, password: bytes) -> bool:
+    """Whether this is the password of which so much was kept."""
     try:
         return _HASHER.verify(kept, password)
     except (Argon2Error, InvalidHashError):

@@ -16,9 +16,9 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from archive.dicom.errors import NotFound, OutcomeUnknown, OutOfResources
+from archive.dicom.errors import NotFound, OutcomeUnknown
 from archive.dicom.instance import Form, Instance, Source, StoredInstance
-from archive.index import conflicts, instances, recording
+from archive.index import audit, conflicts, instances, recording, verification
 from archive.index.conflicts import Conflict
 from archive.index.correction_rules import Outdated
 from archive.index.recording import Outcome
@@ -49,6 +49,7 @@ class Arrival:
         self._note: Note | None = None
         self._stored: StoredInstance | None = None
         self._settled = False
+        self._mends = ""
         self.received = first.instance
         """What it was as it came."""
         self.shaped_tags: tuple[int, ...] = ()
@@ -89,19 +90,29 @@ class Arrival:
         stored = self._stored = self._find(instance)
         note = self._note = self._ingest.note_of(instance)
         if note is None and stored is not None and instances.is_same(stored, instance, self._form):
-            self._check_bytes(stored)
+            self._mends = "" if self._is_sound(stored) else stored.blob_key
             # Deleted in the meantime, and perhaps stored anew with other content: then these bytes are asked after all.
-            if instances.is_same(self._find(instance), instance, self._form):
+            if not self._mends and instances.is_same(self._find(instance), instance, self._form):
                 return Fate(Outcome.ALREADY_THERE)
         self._shape()
         self._policy = self._ingest.policy_of(self._source)
-        return None if stored is None or note is not None else self._meet()
+        return None if stored is None or note is not None or self._mends else self._meet()
 
     def enter(self, connection: Any) -> Fate:
         """The change that records it, in which nobody is left to point to its bytes where it is not taken."""
-        if self._note is not None:
-            return rejecting.enter(connection, self._incoming, self._note)
-        return duplicates.enter(connection, self._incoming, self._policy)
+        receptions, study = self._ingest.receptions, self._latest.instance.StudyInstanceUID
+        if self._note is None:
+            fate = duplicates.enter(connection, self._incoming, self._policy, self._mends)
+            if receptions is not None:
+                receptions.enter(connection, self._source, study)
+            return fate
+        patients = audit.patients_of(connection, self._note.studies)
+        fate = rejecting.enter(connection, self._incoming, self._note)
+        if receptions is not None:
+            receptions.enter(connection, self._source, study)
+            if fate.outcome is Outcome.STORED:
+                receptions.rejected(connection, self._source, patients, self._note.reason.value)
+        return fate
 
     def entered(self, entering: Callable[[], Fate]) -> Fate:
         """Its fate, when `entering` says what came of the change. What a correction has overtaken is corrected, and
@@ -176,7 +187,7 @@ class Arrival:
 
     def _find(self, instance: Instance) -> StoredInstance | None:
         with self._ingest.database.read() as connection:
-            return instances.find_instance(connection, instance.SOPInstanceUID)
+            return instances.find_instance(connection, instance.SOPInstanceUID, alone=True)
 
     def _meet(self) -> Fate | None:
         """The UID is known, of something else. Nothing is published for an object that is refused, or whose bytes are
@@ -205,10 +216,12 @@ class Arrival:
         is_held = self._ingest.database.write(change)
         return Fate(outcome, held=True, conflict_id=copy.id) if is_held else None
 
-    def _check_bytes(self, stored: StoredInstance) -> None:
-        """Never say Success for bytes that are gone."""
+    def _is_sound(self, stored: StoredInstance) -> bool:
+        """Never say Success for bytes that are gone, or were found altered: those that came take their place."""
         if not self._is_whole(stored):
-            raise OutOfResources("the stored bytes of this instance are missing or cut: restore them first")
+            return False
+        with self._ingest.database.read() as connection:
+            return not verification.known(connection, [stored.blob_key])
 
     def _is_whole(self, kept: StoredInstance | Conflict) -> bool:
         try:

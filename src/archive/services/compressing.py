@@ -21,6 +21,7 @@ from archive.dicom.errors import NotAcceptable
 from archive.dicom.instance import Instance, StoredInstance
 from archive.dicom.metadata_values import integer
 from archive.dicom.pixels import encoders
+from archive.dicom.pixels.decoder import HERE
 from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.pixels.pixel_description import DESCRIBING, PixelDescription, describe
 from archive.dicom.rules.compressions import CompressionRule
@@ -80,8 +81,9 @@ def _pieces(received: Received, transfer_syntax_uid: str) -> Iterator[bytes]:
 
 
 def _conversion(stored: StoredInstance, instance: Instance, opened: Any) -> Conversion:
+    """Decoded is what was encoded here, so it needs no process that may die of it."""
     metadata = _describing(instance)
-    return Conversion(stored, opened, FrameTable.unpack(instance.frames), lambda: metadata)
+    return Conversion(stored, opened, FrameTable.unpack(instance.frames), lambda: metadata, HERE)
 
 
 def _check_plain(conversion: Conversion) -> None:

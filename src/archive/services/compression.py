@@ -17,6 +17,7 @@ from archive.dicom.errors import NotAcceptable
 from archive.dicom.instance import StoredInstance
 from archive.dicom.metadata_values import Metadata
 from archive.dicom.pixels import encoders
+from archive.dicom.pixels.decoder import Decoder
 from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.pixels.native import NativeFrame
 from archive.dicom.pixels.pixel_description import PixelDescription, describe
@@ -35,18 +36,19 @@ _ITEM = struct.Struct("<HHI")
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """An object that is to be said in another way: how it is opened, its frame table (None without pixel data), and
-    how its metadata is read."""
+    """An object that is to be said in another way: how it is opened, its frame table (None without pixel data), how its
+    metadata is read, and who decodes its frames."""
 
     instance: StoredInstance
     opened: Callable[[], Blob]
     table: FrameTable | None
     metadata: Callable[[], Metadata]
+    decoder: Decoder
 
     def decoded(self) -> DecodedPixels:
         """The pixel data of a compressed object. Raises CannotRender, NotAcceptable."""
         assert self.table is not None
-        return DecodedPixels(self.instance, self.opened, self.table, self.metadata())
+        return DecodedPixels(self.instance, self.opened, self.table, self.metadata(), self.decoder)
 
     def source(self, blob: Blob, pixel_bytes: int) -> tuple[Read, Source]:
         """How the plain data set of the opened object is read, and what the recoder has to know of it."""
@@ -76,23 +78,24 @@ def compressed(conversion: Conversion, transfer_syntax_uid: str) -> Generator[by
         encoded = map(encode, itertools.chain((first,), frames))
         ahead = _ahead(encoded)
         read, source = conversion.source(blob, stored_frames.pixel_bytes(table))
-        picture = _picture(conversion.instance, table, first, transfer_syntax_uid)
+        picture = _picture(conversion, table, first, transfer_syntax_uid)
         recoded = Recoded(b"", source, picture)
         yield from recoded.encapsulated(read, lambda: _items(itertools.chain(ahead, encoded)))
 
 
 def _picture(
-    instance: StoredInstance, table: FrameTable, first: NativeFrame, transfer_syntax_uid: str
+    conversion: Conversion, table: FrameTable, first: NativeFrame, transfer_syntax_uid: str
 ) -> Picture:
     colours, planar = encoders.colours(first, transfer_syntax_uid)
     return Picture(
-        transfer_syntax_uid=instance.transfer_syntax_uid,
+        transfer_syntax_uid=conversion.instance.transfer_syntax_uid,
         offset=table.offset,
         end=table.offset + table.length,
         length=UNDEFINED,
         bits_allocated=table.description.BitsAllocated,
         PhotometricInterpretation=colours,
         PlanarConfiguration=planar if table.description.SamplesPerPixel > 1 else None,
+        decoder=conversion.decoder,
         encapsulated=table.encapsulated,
     )
 

@@ -21,10 +21,12 @@ import structlog
 from archive.dicom.demographics import OF_PATIENT, OF_STUDY, checked, checked_key
 from archive.dicom.errors import ArchiveError, InstanceConflict
 from archive.dicom.patient_key import PatientKey
-from archive.index import correction_rules, corrections
+from archive.index import audit, correction_rules, corrections
 from archive.index.corrections import CORRECTION_DUE, Correction, Kind, State
 from archive.index.database import Connection, Database
+from archive.security.actor import Actor
 from archive.services import correction_orders as orders
+from archive.services.auditing import Auditing
 from archive.services.correction_work import CorrectionWork
 
 __all__ = ["CORRECTION_DUE", "Correction", "Corrections", "Kind", "PatientKey", "State"]
@@ -39,9 +41,10 @@ AT_ONCE_BYTES = 1 << 26
 class Corrections:
     """The corrections, for command line, API and HL7."""
 
-    def __init__(self, database: Database, work: CorrectionWork) -> None:
+    def __init__(self, database: Database, work: CorrectionWork, auditing: Auditing | None = None) -> None:
         self._database = database
         self._work = work
+        self._auditing = auditing
 
     def knows(self, key: PatientKey) -> bool:
         """Whether something is stored of this patient, or is about to be by a correction."""
@@ -208,9 +211,25 @@ class Corrections:
     def _enter(self, change: Callable[[Connection], list[int]]) -> list[int]:
         def alone(connection: Connection) -> list[int]:
             correction_rules.enter_alone(connection)
-            return change(connection)
+            numbers = change(connection)
+            self._record(connection, numbers)
+            return numbers
 
         return self._entered(self._database.write(alone))
+
+    def _record(self, connection: Connection, numbers: list[int]) -> None:
+        """In the audit trail: of each patient, who corrects it."""
+        if self._auditing is None:
+            return
+        for number in numbers:
+            one = orders.known(corrections.find(connection, number))
+            whom = [
+                audit.patient_of(one.PatientID, one.IssuerOfPatientID),
+                audit.patient_of(one.to_PatientID, one.to_IssuerOfPatientID),
+            ]
+            details = (("Correction", str(number)), ("Kind", str(one.kind)))
+            actor = Actor("", user=one.made_by)
+            self._auditing.patients_changed(connection, actor, filter(None, whom), details=details)
 
     def _entered(self, numbers: list[int]) -> list[int]:
         for number in numbers:

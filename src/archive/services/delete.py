@@ -17,8 +17,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from archive.dicom.instance import Scope
-from archive.index import conflicts, corrected_objects, deletions, outbox
+from archive.index import audit, conflicts, corrected_objects, deletions, outbox, standing
 from archive.index.database import Database
+from archive.security.actor import Actor, operator
+from archive.services.auditing import Auditing
 from archive.storage.base import BlobStore
 
 BLOBS_DELETED = "BlobsDeleted"
@@ -32,17 +34,19 @@ GRACE_SECONDS = 60.0
 class Deletion:
     """The one way of taking objects out of the archive."""
 
-    def __init__(self, store: BlobStore, database: Database) -> None:
+    def __init__(self, store: BlobStore, database: Database, auditing: Auditing | None = None) -> None:
         self._store = store
         self._database = database
+        self._auditing = auditing
 
-    def delete(self, scope: Scope) -> int:
+    def delete(self, scope: Scope, actor: Actor | None = None) -> int:
         """Delete a study, a series or an instance, named from the study down; how many instances that were.
 
         Raises Gone when it was deleted before, NotFound when nothing is known of it, OutOfResources (nothing done),
         OutcomeUnknown (done or not: ask again)."""
 
         def change(connection: Any) -> int:
+            patients = audit.patients_of(connection, scope.study_instance_uids)
             deleted = deletions.delete(connection, scope)
             if deleted:
                 keys = [
@@ -52,9 +56,15 @@ class Deletion:
                 ]
             else:
                 keys = []
+            standing.changed(connection, keys)
             for start in range(0, len(keys), KEYS_PER_JOB):
                 payload = {"keys": keys[start : start + KEYS_PER_JOB]}
                 outbox.put(connection, BLOBS_DELETED, payload, after_seconds=GRACE_SECONDS)
+            if deleted and self._auditing is not None:
+                study = scope.study_instance_uids[0]
+                whole = not audit.patients_of(connection, (study,))
+                who, patient = actor or operator(), patients.get(study, "")
+                self._auditing.deleted(connection, who, study, patient, len(deleted), whole=whole)
             return len(deleted)
 
         number = self._database.write(change)
@@ -65,5 +75,4 @@ class Deletion:
 
     def discard(self, keys: Sequence[str]) -> None:
         """Remove the bytes of what was deleted; done by the jobs, any number of times."""
-        for key in keys:
-            self._store.delete(key)
+        self._store.delete_all(keys)

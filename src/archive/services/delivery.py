@@ -13,6 +13,7 @@ from functools import partial
 
 from archive.dicom.errors import NotAcceptable
 from archive.dicom.instance import BulkValue, StoredInstance
+from archive.dicom.pixels.decoder import Decoder
 from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services import explicit, stored_frames
@@ -31,8 +32,9 @@ ReadValue = Callable[[BulkValue], Iterator[bytes]]
 class Delivery:
     """What is behind it stays closed until it is read."""
 
-    def __init__(self, retrieve: Retrieve) -> None:
+    def __init__(self, retrieve: Retrieve, decoder: Decoder) -> None:
         self._retrieve = retrieve
+        self._decoder = decoder
 
     def stored(self, instance: StoredInstance) -> Readable:
         """The PS3.10 file as it is stored."""
@@ -63,7 +65,8 @@ class Delivery:
             return
         (table,) = self._retrieve.frame_tables((instance,))
         opened = partial(self._retrieve.open, instance)
-        conversion = Conversion(instance, opened, table, partial(self._retrieve.attributes, instance))
+        metadata = partial(self._retrieve.attributes, instance)
+        conversion = Conversion(instance, opened, table, metadata, self._decoder)
         with closing(converted(conversion, transfer_syntax_uid)) as pieces:
             yield itertools.chain((next(pieces, b""),), pieces)
 
@@ -88,7 +91,8 @@ class Delivery:
         """The pixel data of a compressed object. Raises NotFound, NotAcceptable, CannotRender."""
         table = self._retrieve.frame_table(instance)
         opened = partial(self._retrieve.open, instance)
-        return DecodedPixels(instance, opened, table, self._retrieve.attributes(instance))
+        metadata = self._retrieve.attributes(instance)
+        return DecodedPixels(instance, opened, table, metadata, self._decoder)
 
     def stored_frames(
         self, instance: StoredInstance, table: FrameTable, numbers: Sequence[int]

@@ -20,7 +20,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archive.dicom.instance import Form, Instance, Source, StoredInstance
-from archive.index import conflicts, correction_rules, outbox, recording, rejected_copies
+from archive.index import (
+    conflicts,
+    correction_rules,
+    outbox,
+    recording,
+    rejected_copies,
+    standing,
+    verification,
+)
 from archive.index.conflicts import Copy, State
 from archive.index.database import Connection, Raced
 from archive.index.recording import Former, Outcome
@@ -140,13 +148,16 @@ class Fate:
         return self.outcome in REASONS and not self.held
 
 
-def enter(connection: Connection, one: Incoming, policy: Policy) -> Fate:
+def enter(connection: Connection, one: Incoming, policy: Policy, mends: str = "") -> Fate:
     """Enter an object into the index, or what the policy says where something is in its way. Bytes that nobody points
-    to afterwards are left to the jobs in the same transaction."""
+    to afterwards are left to the jobs in the same transaction. `mends` is the key of damaged bytes of the same object,
+    whose place it takes; these are left where they are, and go to the quarantine."""
     outcome = record(connection, one)
     if outcome is Outcome.STORED:
         return Fate(outcome)
     if outcome is Outcome.ALREADY_THERE:
+        if mends and _mend(connection, one, mends):
+            return Fate(Outcome.STORED)
         abandon(connection, one.blob_key)
         return Fate(outcome)
     if outcome is Outcome.AWAITED:
@@ -162,6 +173,17 @@ def enter(connection: Connection, one: Incoming, policy: Policy) -> Fate:
     number, freed = conflicts.hold(connection, Copy(one.stored, one.source), REASONS[outcome], state, by)
     abandon(connection, freed, GRACE_SECONDS)
     return Fate(outcome, held=True, conflict_id=number)
+
+
+def _mend(connection: Connection, one: Incoming, damaged: str) -> bool:
+    """Put an object in the place of the same one, whose bytes are damaged; False where somebody has done so."""
+    if recording.find_former(connection, one.instance.SOPInstanceUID).stored.blob_key != damaged:
+        return False
+    if take_place(connection, one, Outcome.ALREADY_THERE).stored.blob_key != damaged:
+        raise Raced  # somebody has done so since
+    verification.note(connection, (), [damaged])
+    standing.changed(connection, [damaged, one.blob_key])
+    return True
 
 
 def refuse(connection: Connection, one: Incoming, outcome: Outcome) -> int:
@@ -199,6 +221,8 @@ def abandon(connection: Connection, key: str, after_seconds: float = 0.0) -> Non
     GRACE_SECONDS where somebody may be about to read them."""
     if key:
         outbox.put(connection, BLOB_ABANDONED, {"key": key}, after_seconds=after_seconds)
+        if after_seconds:
+            standing.changed(connection, [key])
 
 
 def record(connection: Connection, one: Incoming) -> Outcome:

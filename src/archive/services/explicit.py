@@ -21,6 +21,7 @@ from archive.dicom.instance import StoredInstance
 from archive.dicom.metadata_values import Metadata
 from archive.dicom.pixels import native
 from archive.dicom.pixels.codecs import DECODERS
+from archive.dicom.pixels.decoder import Decoder
 from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.pixels.native import NativeFrame, NativeSize
 from archive.dicom.pixels.pixel_description import PixelDescription, describe
@@ -151,13 +152,19 @@ class DecodedPixels:
     """The native pixel data of one compressed object. Raises CannotRender, NotAcceptable."""
 
     def __init__(
-        self, instance: StoredInstance, opened: Callable[[], Blob], table: FrameTable, metadata: Metadata
+        self,
+        instance: StoredInstance,
+        opened: Callable[[], Blob],
+        table: FrameTable,
+        metadata: Metadata,
+        decoder: Decoder,
     ) -> None:
         self.size: NativeSize = native.check(table, instance.transfer_syntax_uid)
         self._description: PixelDescription = describe(metadata)
         self._instance = instance
         self._opened = opened
         self._table = table
+        self._decoder = decoder
         self._most = max(1, min(FRAMES_AHEAD, AHEAD // max(self.size.bytes_per_frame, 1)))
         self._first: NativeFrame | None = None
         self._is_sure = False
@@ -175,6 +182,7 @@ class DecodedPixels:
             bits_allocated=self._description.BitsAllocated,
             PhotometricInterpretation=first.PhotometricInterpretation,
             PlanarConfiguration=first.PlanarConfiguration if colour else None,
+            decoder=self._decoder,
         )
 
     def first(self) -> NativeFrame:
@@ -256,7 +264,7 @@ class DecodedPixels:
         start = self._instance.data_set_offset
         stored = b"".join(blob.read(start + offset, length) for offset, length in ranges)
         with DECODING:
-            return native.native_frame(stored, self._description, self._instance.transfer_syntax_uid)
+            return self._decoder.native(stored, self._description, self._instance.transfer_syntax_uid)
 
 
 def _reader(blob: Blob, instance: StoredInstance) -> Callable[[int, int], bytes]:

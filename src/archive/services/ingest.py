@@ -22,6 +22,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import structlog
+
 from archive.dicom import part10
 from archive.dicom.errors import InstanceConflict, ObjectTooLarge
 from archive.dicom.instance import Form, Instance, Source
@@ -43,11 +45,14 @@ from archive.services.receipts import (
     Receipt,
     kept_aside_remark,
 )
+from archive.services.receiving import Receptions
 from archive.services.rejecting import Note
 from archive.services.shaping import Shaper, Written
 from archive.storage.base import BlobStore, BlobWriter, Spool
 
 Piece = bytes | bytearray | memoryview
+
+_log = structlog.get_logger()
 
 MOST_BUFFERED = 256 * 1024
 """Of the bytes of an object that has come whole: a store keeps no more of them in memory."""
@@ -67,6 +72,8 @@ class Ingest:
         note_of: Callable[[Instance], Note | None] = rejecting.note_of,
         late_arrivals: LateArrivals | None = None,
         wanted: frozenset[int] = WANTED,
+        preamble: str = "zero",
+        receptions: Receptions | None = None,
     ) -> None:
         self.store = store
         self.database = database
@@ -75,6 +82,8 @@ class Ingest:
         self.policy_of = policy_of
         self.shapers = shapers
         self.wanted = wanted
+        self.preamble = preamble
+        self.receptions = receptions
         self.note_of = note_of
         self.late_arrivals = late_arrivals or LateArrivals(database, coercions.modifying_system)
 
@@ -116,10 +125,15 @@ class Ingest:
         alone would raise."""
         whole = [Settled.of(one.whole) for one in receptions]
         fates = iter(arrivals.fates(self, [one.result() for one in whole if one.error is None]))
-        return [
+        settled = [
             Settled.of(partial(one.receipt, next(fates))) if found.error is None else Settled((), found.error)
             for one, found in zip(receptions, whole, strict=True)
         ]
+        if self.receptions is not None:
+            for reception, one in zip(receptions, settled, strict=True):
+                for receipt in one.results:
+                    self.receptions.note(reception.source, receipt)
+        return settled
 
     def spool(self) -> Spool:
         """Room for parts of objects that are put together later. Raises OutOfResources."""
@@ -136,7 +150,7 @@ class Reception:
     def __init__(self, ingest: Ingest, expected: Expected, source: Source) -> None:
         self._ingest = ingest
         self._expected = expected
-        self._source = source
+        self.source = source
         self._identity = expected.SOPClassUID, expected.SOPInstanceUID
         self._meta: part10.FileMetaReader | None = part10.FileMetaReader()
         self._reader: DataSetReader | None = None
@@ -174,7 +188,7 @@ class Reception:
         self._data_set_offset = len(header)
         self._writer.write(header)
         self._reader = DataSetReader(transfer_syntax_uid, wanted=self._ingest.wanted)
-        self._coercer = self._ingest.coercions.coercer(transfer_syntax_uid, self._source)
+        self._coercer = self._ingest.coercions.coercer(transfer_syntax_uid, self.source)
         if self._coercer is not None:
             self._kept = hashlib.sha256()
 
@@ -220,7 +234,7 @@ class Reception:
             self._identity, self._reader = self.identity, None
             written = Written(self._writer, instance, self._data_set_offset, self._kept.hexdigest())
             received = Form(self._received.hexdigest(), instance.transfer_syntax_uid)
-            self._arrival = Arrival(self._ingest, self._source, written, received)
+            self._arrival = Arrival(self._ingest, self.source, written, received)
         return self._arrival
 
     def finish(self) -> Receipt:
@@ -277,5 +291,10 @@ class Reception:
             return None
         meta, rest = self._meta.meta, self._meta.rest
         self._identity = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-        self.begin(meta.header, meta.transfer_syntax_uid)
+        header = meta.header_under(self._ingest.preamble)
+        if contents := part10.preamble_contents(meta.preamble):
+            _log.info(
+                "preamble", holds=contents, kept=header != meta.header, SOPInstanceUID=self._identity[1]
+            )
+        self.begin(header, meta.transfer_syntax_uid)
         return rest

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from archive.audit import messages
+from archive.audit.events import Details
 from archive.dicom.errors import InvalidValue, MissingValue, NoLongerChangeable, NotFound, OtherPatient
 from archive.dicom.receiving.received import DataSet
 from archive.dicom.worklist import entries as rules
@@ -25,10 +27,12 @@ from archive.dicom.worklist.entries import (
     Facts,
     text,
 )
-from archive.index import worklist
+from archive.index import audit, worklist
 from archive.index.database import Database
 from archive.index.worklist import Entry
+from archive.security.actor import Actor
 from archive.services import patient_entries
+from archive.services.auditing import Auditing
 from archive.services.worklist import Worklist, check_same_patient
 
 _ORDER_NUMBERS = ("FillerOrderNumberImagingServiceRequest", "PlacerOrderNumberImagingServiceRequest")
@@ -41,6 +45,13 @@ class Control(enum.Enum):
     CANCEL = "cancel"
     DISCONTINUE = "discontinue"
     STATE = "set the state"
+
+
+_ACTIONS = {
+    Control.ENTER: messages.CREATE,
+    Control.CANCEL: messages.DELETE,
+    Control.DISCONTINUE: messages.DELETE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +67,10 @@ class Order:
 class Orders:
     """What becomes of the worklist by orders."""
 
-    def __init__(self, database: Database, worklist: Worklist) -> None:
+    def __init__(self, database: Database, worklist: Worklist, auditing: Auditing | None = None) -> None:
         self._database = database
         self._worklist = worklist
+        self._auditing = auditing
 
     def apply(self, orders: Sequence[Order], source: str) -> list[int]:
         """Carry them out, all or none; the keys of the entries. Raises OtherPatient, NotFound, NoLongerChangeable,
@@ -68,6 +80,8 @@ class Orders:
             touched: list[int] = []
             for order in orders:
                 touched += self._apply(connection, order, _Beside(orders, touched), source)
+            if self._auditing is not None:
+                self._auditing.ordered(connection, Actor("HL7", user=source), map(_told, orders))
             return touched
 
         return self._database.write(change)
@@ -95,6 +109,14 @@ class Orders:
         for entry in named:
             worklist.plan(connection, entry.id, _next_state(order, entry), source)
         return [entry.id for entry in named]
+
+
+def _told(order: Order) -> tuple[str, str, Details]:
+    """Of the audit trail: whose order, what is done about it, and which it is."""
+    asked = rules.facts(order.data_set)
+    action = _ACTIONS.get(order.control, messages.UPDATE)
+    number = asked.AccessionNumber or asked.FillerOrderNumberImagingServiceRequest
+    return audit.patient_of(asked.PatientID, asked.IssuerOfPatientID), action, (("Order", number),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,16 @@ from archive.index import refusals
 from archive.index.database import Database
 from archive.index.refusals import RefusedAssociation, RefusedObject
 from archive.network.caller import Caller
+from archive.security.actor import Actor
+from archive.services.auditing import Auditing
 from archive.services.remedies import remedy
 
 K = TypeVar("K")
 
 REFUSALS_PER_SECOND = 10
 """Different refusals that a process writes in a second."""
+ALERT_SECONDS = 60.0
+"""The audit trail has as many in a minute, as nothing of it is ever forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,11 @@ class Refusals:
         database: Database,
         clock: Callable[[], float] = time.monotonic,
         is_known: Callable[[str], bool] = lambda _: True,
+        auditing: Auditing | None = None,
     ) -> None:
         self._database = database
+        self._auditing = auditing
+        self._alerts: _Brake[RefusedAssociation] = _Brake(clock, ALERT_SECONDS)
         self._is_known = is_known
         self._associations: _Brake[RefusedAssociation] = _Brake(clock)
         self._objects: _Brake[RefusedObject] = _Brake(clock)
@@ -56,6 +63,9 @@ class Refusals:
         refused = RefusedAssociation(
             caller.calling_ae_title, caller.called_ae_title, caller.address, reason, remedy
         )
+        if self._auditing is not None and (alerts := self._alerts.take(refused)):
+            actor = Actor("DIMSE", caller.address, caller.calling_ae_title)
+            self._auditing.refused(actor, f"called {caller.called_ae_title}: {reason}", alerts)
         times = self._associations.take(refused)
         if times:
             with suppress(ArchiveError):
@@ -99,8 +109,9 @@ class _Brake(Generic[K]):
     """How often refusals are written: the same one once a second, and no more than a few different ones. Those in
     between are counted with the next of the same, as far as they can be remembered."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], seconds: float = 1.0) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._second = -math.inf
         self._written: set[K] = set()
@@ -110,7 +121,7 @@ class _Brake(Generic[K]):
         """How many of them to write now; 0: none."""
         with self._lock:
             now = self._clock()
-            if now - self._second >= 1:
+            if now - self._second >= self._seconds:
                 self._second, self._written = now, set()
             if refused not in self._written and len(self._written) < REFUSALS_PER_SECOND:
                 self._written.add(refused)

@@ -16,6 +16,7 @@ import orjson
 from archive.dicom.errors import ArchiveError, CannotRender, InvalidQuery, NotAcceptable, NotFound
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.metadata_values import Metadata, binary, integer, is_elsewhere
+from archive.dicom.pixels.decoder import Decoder
 from archive.dicom.pixels.pixel_description import describe
 from archive.dicom.rendering import (
     colour_profiles,
@@ -95,10 +96,13 @@ class _Image:
 class Rendering:
     """Pictures and text of what is stored, for every door."""
 
-    def __init__(self, retrieve: Retrieve, delivery: Delivery, lettering: Callable[[], Lettering]) -> None:
+    def __init__(
+        self, retrieve: Retrieve, delivery: Delivery, lettering: Callable[[], Lettering], decoder: Decoder
+    ) -> None:
         self._retrieve = retrieve
         self._delivery = delivery
         self._lettering = lettering
+        self._decoder = decoder
 
     def subjects(self, found: Sequence[StoredInstance], annotations: Sequence[str] = ()) -> Iterator[Subject]:
         """These instances; `annotations` are the keywords that are asked for. Raises NotFound when one has gone."""
@@ -247,7 +251,8 @@ class Rendering:
     ) -> Picture:
         if not stored.data:
             raise CannotRender("The frame is empty, or too large to be rendered here: retrieve it as stored.")
-        return pixel_data.picture(stored, appearance, self._lettering(), image.presentation(stored.number))
+        presentation, lettering = image.presentation(stored.number), self._lettering()
+        return pixel_data.picture(stored, appearance, lettering, self._decoder, presentation)
 
     def _all_made(
         self, shown: Shown, numbers: Sequence[int], appearance: Appearance, first_must: bool

@@ -28,6 +28,8 @@ from archive.services.stretches import Piece
 from archive.storage.base import Blob, BlobStore
 
 _BATCH = 200
+_LOOKS = 5
+_DAMAGED = "the stored bytes of this instance were damaged: restore them from a backup"
 _LONGEST_REMEMBERED = 4096
 """Bytes of a frame table, unpacked."""
 _MARK = b'"BulkDataURI":"'
@@ -51,6 +53,14 @@ class Frames:
     frames: Generator[Frame]
 
 
+@dataclass(frozen=True, slots=True)
+class Intact:
+    """What a request means: instances whose bytes are there, and those whose bytes are missing or of another length."""
+
+    instances: list[StoredInstance]
+    damaged: list[StoredInstance]
+
+
 class Retrieve:
     """The one way out of the archive, for every door."""
 
@@ -62,6 +72,28 @@ class Retrieve:
         """The instances that the scope means, ordered by study, series and instance number."""
         with self._database.read() as connection:
             return instances.instances(connection, scope)
+
+    def intact(self, scope: Scope) -> Intact:
+        """The same instances, looked at before the first byte of any goes out: later nothing can be said any more.
+        Raises NotFound when nothing is there, also when all of it is damaged, Gone, OutOfResources."""
+        found = self.instances(scope)
+        damaged = self.damaged(found)
+        for _ in range(_LOOKS):
+            listed = self.instances(scope) if damaged else found
+            if damaged.issubset(listed):
+                break
+            found, damaged = listed, self.damaged(listed)  # what was not there had been deleted or replaced
+        if not found:
+            raise self.missing(scope)
+        if len(damaged) == len(found):
+            self.open(found[0]).close()
+            raise NotFound(_DAMAGED)
+        return Intact([one for one in found if one not in damaged], [one for one in found if one in damaged])
+
+    def damaged(self, found: Sequence[StoredInstance]) -> set[StoredInstance]:
+        """Those of which the bytes are not there, or have another length."""
+        lengths = self._store.lengths([one.blob_key for one in found])
+        return {one for one, length in zip(found, lengths, strict=True) if length != one.blob_length}
 
     def instance(self, scope: Scope) -> StoredInstance:
         """The one instance that the scope means. Raises NotFound, Gone."""
@@ -90,7 +122,7 @@ class Retrieve:
         blob = self._store.open(instance.blob_key)
         if blob.length != instance.blob_length:
             blob.close()
-            raise NotFound("the stored bytes of this instance were damaged: restore them from a backup")
+            raise NotFound(_DAMAGED)
         return blob
 
     def as_stored(self, instance: StoredInstance, offset: int, length: int) -> Iterator[Piece]:

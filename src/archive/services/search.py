@@ -7,14 +7,17 @@ receiver may take as long as it likes: it keeps no connection from those who sto
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from archive.dicom.errors import TooBroad
 from archive.dicom.query import Match, Query
 from archive.index import matching
-from archive.index.database import Database
+from archive.index.database import Connection, Database
 from archive.index.examining import BATCH, Examination, examination
+from archive.index.time_limit import limited
+from archive.settings import Limits
 
 STREAMED = 10
 """Candidates that are examined before what matches is handed on: some metadata are megabytes, and who asked may have
@@ -39,15 +42,16 @@ class Search:
     maximum_examined = 20_000
     """Instances whose metadata one search may read for keys that the index has no column for."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seconds: float = Limits.search_seconds) -> None:
         self._database = database
+        self._seconds = seconds
 
     def find(self, query: Query) -> Found:
         """What matches, to be streamed. Raises InvalidQuery, TooBroad, OutOfResources."""
         examined = examination(query)
         if examined is not None:
             return self._examined(query, examined)
-        with self._database.read() as connection:
+        with self._looking() as connection:
             page = matching.page(connection, query)
         return Found(len(page.keys), self._matches(query, page.keys), page.remaining)
 
@@ -56,7 +60,7 @@ class Search:
         they are still wanted. Raises as `find` does, at whatever place; TooBroad at the end when there are candidates
         with metadata too long to be examined."""
         examined = examination(query)
-        with self._database.read() as connection:
+        with self._looking() as connection:
             if examined is None:
                 keys = matching.keys(connection, query)
             else:
@@ -66,6 +70,13 @@ class Search:
             yield from self._matches(query, keys)
         else:
             yield from self._as_examined(query, examined, keys)
+
+    @contextmanager
+    def _looking(self) -> Iterator[Connection]:
+        """A connection for finding out what matches, which takes as long as the question is wide. To read answers by
+        their keys, or to examine a few candidates, takes no longer than they are."""
+        with self._database.read() as connection, limited(connection, self._seconds):
+            yield connection
 
     def _as_examined(
         self, query: Query, examined: Examination, candidates: Sequence[int]
@@ -93,7 +104,7 @@ class Search:
         examined = examination(query)
         if examined is not None:
             return len(self._kept(query, examined))
-        with self._database.read() as connection:
+        with self._looking() as connection:
             return matching.count(connection, query)
 
     def _examined(self, query: Query, examined: Examination) -> Found:
@@ -103,7 +114,7 @@ class Search:
 
     def _kept(self, query: Query, examined: Examination) -> list[int]:
         """The candidates that match, examined a few at a time."""
-        with self._database.read() as connection:
+        with self._looking() as connection:
             left = matching.candidates(connection, query, examined, self.maximum_examined)
         found: list[int] = []
         for start in range(0, len(left), BATCH):

@@ -7,9 +7,30 @@ A key is made by the store, is never reused and never comes from a value in an o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from archive.dicom.errors import OutOfResources
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What is known of a blob without reading it. `changed_at` is when it was published, or set in its place later;
+    `written_at` when its last byte was written, also where it is a copy of that since."""
+
+    length: int
+    changed_at: float
+    written_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A blob that was set aside: under which name a person finds it in the quarantine, why, and when."""
+
+    key: str
+    name: str
+    reason: str
+    at: float
 
 
 class BlobWriter(Protocol):
@@ -107,14 +128,40 @@ class BlobStore(Protocol):
     def open(self, key: str) -> Blob:
         """Raises NotFound."""
 
+    def stat(self, key: str) -> Stat:
+        """Without reading it. Raises NotFound when it is not there, OutOfResources when that cannot be told."""
+
+    def lengths(self, keys: Sequence[str]) -> list[int]:
+        """Of each blob, without reading it; -1 for one that is not there, or of which that cannot be told now. For
+        thousands at a time, so in less time than `stat`."""
+
+    def examine(self, key: str) -> Iterator[bytes]:
+        """All bytes in pieces of bounded size, from the medium itself and not from a cache, where there is a choice.
+        Raises NotFound, OutOfResources."""
+
     def spool(self) -> Spool:
         """An empty spool. Raises OutOfResources."""
 
     def delete(self, key: str) -> None:
-        """Remove for good; a key that is not there is no error."""
+        """Remove for good: when this returns no power cut brings it back. A key that is not there is no error, as
+        whoever removed it may not have come to the end of it. Raises OutOfResources."""
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """The same for several in less time."""
 
     def keys(self) -> Iterator[str]:
         """Every published key, in no order: for verification only."""
+
+    def set_aside(self, key: str, reason: str) -> None:
+        """Take a blob out of the way, into the quarantine, and keep its bytes: it is no published key any more.
+        `reason` is for a person. Raises NotFound, OutOfResources; done again after a crash it is done."""
+
+    def put_back(self, key: str) -> None:
+        """Undo the last `set_aside` of this key. Raises NotFound when nothing is set aside under it, OutOfResources,
+        also where something has the key."""
+
+    def aside(self) -> Iterator[SetAside]:
+        """All that is set aside. Raises OutOfResources."""
 
     def sweep(self, older_than_seconds: float) -> int:
         """Remove what interrupted writers left in the spool for longer than this; returns how many. A writer that

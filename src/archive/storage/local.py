@@ -1,5 +1,5 @@
 """Blobs as local files: spool/<random>.part while they come in, objects/<aa>/<bb>/<random> once they are
-safe.
+safe, quarantine/… when they are set aside.
 
 The order is the one that survives a power cut: bytes, fsync of the file, link under its final name, fsync of
 the folder. `link` and not `rename`, because it never replaces what is there. A failed fsync is never tried
@@ -25,52 +25,85 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from archive.dicom.errors import NotFound, OutOfResources
+from archive.dicom.errors import ConfigurationError, NotFound, OutOfResources
 from archive.storage import syncing
-from archive.storage.local_blob import OPEN_FILE, PIECE_SIZE, LocalBlob, opened, reading
+from archive.storage.base import SetAside, Stat
+from archive.storage.folders import make_folder as _make_folder
+from archive.storage.folders import sync_folder as _sync_folder
+from archive.storage.local_blob import OPEN_FILE, LocalBlob, examined, length, opened, reading
+from archive.storage.local_quarantine import Quarantine
+from archive.storage.local_room import ROOM_CHECK_INTERVAL, Room, why_no_links, writing
+from archive.storage.local_spool import LocalSpool, Piece
 
 BLOBS_PER_FOLDER = 1024
 WRITE_SIZE = 256 * 1024
-ROOM_CHECK_INTERVAL = 4 * 1024 * 1024
-"""So much comes in until the room is looked at again: a hundred senders at a time stay within a reserve of 1 GiB."""
-
 WRITE_BEHIND = 32 * 1024 * 1024
 """So much of a blob is in memory alone until the disk begins with it."""
 
+CHECKED_BYTES = 4096
+"""Written and synced to see whether a blob could be."""
+
+_FOLDER = re.compile(r"[0-9a-f]{2}")
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-Piece = bytes | bytearray | memoryview
 
 
 class LocalStore:
     """A BlobStore in a folder of this machine; see storage/base for what it promises.
 
     Several processes may share the folder. `minimum_free_bytes` is the low-water mark: below it nothing new
-    is taken in, so that the index beside it can still write. Raises OutOfResources if the folder cannot be
-    made.
+    is taken in, so that the index beside it can still write; `index_folder` is where that is, if it may be on another
+    disk. Raises OutOfResources if the folder cannot be made, ConfigurationError if what is in the spool cannot go to
+    the objects. Without `make` it must be there: where a disk was not mounted, or is gone, what is stored beneath its
+    mount point would be lost to it.
     """
 
-    def __init__(self, root: Path, *, minimum_free_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        minimum_free_bytes: int = 0,
+        index_folder: Path | None = None,
+        make: bool = True,
+    ) -> None:
         self._objects = root / "objects"
         self._spool = root / "spool"
-        self._minimum_free_bytes = minimum_free_bytes
+        self._quarantine = Quarantine(root / "quarantine", _make_folder, _sync_folder)
         self._lock = threading.Lock()
         self._folder = ""
         self._places_left = 0
-        with _writing("the store's folder cannot be made"):
-            for folder in (root, self._objects, self._spool):
+        if make:
+            self._make(root)
+        self._room = Room(minimum_free_bytes, self._spool, index_folder)
+
+    def _make(self, root: Path) -> None:
+        """Durably, also where whoever made some of it did not come to the end."""
+        with writing("the store's folder cannot be made"):
+            if not self._objects.is_dir():
+                _make_folder(root)
+                for parent in root.resolve().parents:
+                    with contextlib.suppress(OSError):  # not ours, and not to be read by all
+                        _sync_folder(parent)
+            for folder in (self._objects, self._spool):
                 _make_folder(folder)
+            _sync_folder(root)
+        if reason := self._why_no_links():
+            raise ConfigurationError(reason)
 
     def create(self) -> LocalBlobWriter:
-        self._check_room()
-        with _writing("no new file can be opened in the store"):
+        self._room.check()
+        with writing("no new file can be opened in the store"):
             folder, name = self._take_place(), secrets.token_hex(16)
             spooled = f"{self._spool}/{name}.part"
             descriptor = os.open(spooled, _NEW_FILE, 0o600)
-            # Held until the writer ends, however it ends: `sweep` sees by it whether anybody is still writing.
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return LocalBlobWriter(self, f"{folder}/{name}", descriptor, spooled)
+            writer = LocalBlobWriter(self, f"{folder}/{name}", descriptor, spooled)
+            try:
+                # Held until the writer ends, however it ends: `sweep` sees by it whether anybody is still writing.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                writer.discard()
+                raise
+        return writer
 
     def publish_all(self, writers: Sequence[Any]) -> list[OutOfResources | None]:
         if len(writers) < 2:
@@ -92,45 +125,95 @@ class LocalStore:
         self._check(key)
         return opened(f"{self._objects}/{key}")
 
+    def stat(self, key: str) -> Stat:
+        self._check(key)
+        with reading("a blob cannot be looked at"):
+            found = os.lstat(f"{self._objects}/{key}")
+        return Stat(found.st_size, max(found.st_mtime, found.st_ctime), found.st_mtime)
+
+    def lengths(self, keys: Sequence[str]) -> list[int]:
+        for key in keys:
+            self._check(key)
+        return [length(f"{self._objects}/{key}") for key in keys]
+
+    def examine(self, key: str) -> Iterator[bytes]:
+        self._check(key)
+        return examined(f"{self._objects}/{key}")
+
     def spool(self) -> LocalSpool:
-        self._check_room()
-        with _writing("no spool can be opened in the store"):
+        self._room.check()
+        with writing("no spool can be opened in the store"):
             path = self._spool / f"{secrets.token_hex(16)}.part"
             descriptor = os.open(path, _NEW_FILE & ~os.O_WRONLY | os.O_RDWR, 0o600)
-            path.unlink()
-        return LocalSpool(self, descriptor)
+            spool = LocalSpool(self._room, descriptor)
+            try:
+                path.unlink()
+            except OSError:
+                spool.close()
+                raise
+        return spool
 
     def delete(self, key: str) -> None:
+        self.delete_all((key,))
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        with writing("a blob cannot be removed"):
+            for folder in {self._remove(key) for key in keys}:
+                with contextlib.suppress(FileNotFoundError):
+                    _sync_folder(folder)
+
+    def _remove(self, key: str) -> Path:
+        """Where it was, which is to be synced: also when it is not there, as whoever removed it may have died then."""
         path = self._path(key)
-        with _writing("a blob cannot be removed"):
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        return path.parent
 
     def keys(self) -> Iterator[str]:
         with reading("the store cannot be read"):
-            for path in self._objects.glob("*/*/*"):
-                key = path.relative_to(self._objects).as_posix()
-                if _KEY.fullmatch(key):
-                    yield key
+            for outer in _names(self._objects):
+                for inner in _names(self._objects / outer) if _FOLDER.fullmatch(outer) else ():
+                    for name in _names(self._objects / outer / inner) if _FOLDER.fullmatch(inner) else ():
+                        if _KEY.fullmatch(key := f"{outer}/{inner}/{name}"):
+                            yield key
+
+    def set_aside(self, key: str, reason: str) -> None:
+        path = self._path(key)
+        with writing("a blob cannot be set aside"), _missing("there is no such blob"):
+            self._quarantine.take(key, path, reason)
+
+    def put_back(self, key: str) -> None:
+        path = self._path(key)
+        with writing("a blob cannot be put back"), _missing("nothing is set aside under this key"):
+            self._quarantine.give_back(key, path)
+
+    def aside(self) -> Iterator[SetAside]:
+        return self._quarantine.all()
 
     def sweep(self, older_than_seconds: float) -> int:
         limit = time.time() - older_than_seconds
         removed = 0
-        with _writing("the spool cannot be swept"):
+        with writing("the spool cannot be swept"):
             for path in self._spool.glob("*.part"):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # gone meanwhile, or not ours: the others are swept
                     if path.lstat().st_mtime <= limit and _is_abandoned(path):
                         path.unlink()
                         removed += 1
         return removed
 
     def check(self) -> None:
-        self.create().discard()
+        writer = self.create()
+        try:
+            writer.write(bytes(CHECKED_BYTES))
+            writer._flush()
+            with writing("a blob cannot be made durable"):
+                writer._sync()
+        finally:
+            writer.discard()
+        if reason := self._why_no_links():
+            raise OutOfResources(reason)
 
-    def _check_room(self) -> None:
-        with _writing("the free space of the store is unknown"):
-            room = os.statvfs(self._spool)
-        if room.f_bavail * room.f_frsize < self._minimum_free_bytes:
-            raise OutOfResources("the store is below its minimum of free space")
+    def _why_no_links(self) -> str:
+        return why_no_links(self._spool, self._objects, self._quarantine.folder)
 
     def _path(self, key: str) -> Path:
         self._check(key)
@@ -196,7 +279,7 @@ class LocalBlobWriter:
     def publish(self) -> None:
         self._flush()
         try:
-            with _writing("a blob cannot be made durable"):
+            with writing("a blob cannot be made durable"):
                 self._sync()
                 self._link()
                 _sync_folder(self._folder)
@@ -236,8 +319,8 @@ class LocalBlobWriter:
         self._until_room_check -= len(piece)
         if self._until_room_check < 0:
             self._until_room_check = ROOM_CHECK_INTERVAL
-            self._store._check_room()
-        with _writing("a blob cannot be written"), memoryview(piece) as view:
+            self._store._room.check()
+        with writing("a blob cannot be written"), memoryview(piece) as view:
             written = 0
             while written < len(view):
                 written += os.write(self._descriptor, view[written:])
@@ -259,44 +342,12 @@ class LocalBlobWriter:
             os.close(descriptor)
 
 
-class LocalSpool:
-    """A file without a name: however this process ends, the system takes it back."""
-
-    def __init__(self, store: LocalStore, descriptor: int) -> None:
-        self._store = store
-        self._descriptor = descriptor
-        self._length = 0
-        self._until_room_check = ROOM_CHECK_INTERVAL
-
-    @property
-    def length(self) -> int:
-        return self._length
-
-    def write(self, piece: Piece) -> None:
-        self._until_room_check -= len(piece)
-        if self._until_room_check < 0:
-            self._until_room_check = ROOM_CHECK_INTERVAL
-            self._store._check_room()
-        with _writing("the spool cannot be written"), memoryview(piece) as view:
-            written = 0
-            while written < len(view):
-                written += os.pwrite(self._descriptor, view[written:], self._length + written)
-        self._length += len(piece)
-
-    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
-        end = offset + length
-        while offset < end:
-            with _writing("the spool cannot be read"):
-                piece = os.pread(self._descriptor, min(PIECE_SIZE, end - offset), offset)
-            if not piece:
-                raise OutOfResources("the spool is shorter than what was written to it")
-            yield piece
-            offset += len(piece)
-
-    def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+def _names(folder: Path) -> list[str]:
+    """In a folder; in what is none, or is not there, nothing. One that cannot be read is no empty one."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _is_abandoned(spooled: Path) -> bool:
@@ -310,27 +361,10 @@ def _is_abandoned(spooled: Path) -> bool:
     return True
 
 
-def _make_folder(folder: Path) -> None:
-    """With its parents, each durable."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path | str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _fault(step: Callable[..., None], *given: Any) -> OutOfResources | None:
     """What goes wrong in a step of publishing."""
     try:
-        with _writing("a blob cannot be made durable"):
+        with writing("a blob cannot be made durable"):
             step(*given)
     except OutOfResources as error:
         return error
@@ -338,9 +372,8 @@ def _fault(step: Callable[..., None], *given: Any) -> OutOfResources | None:
 
 
 @contextlib.contextmanager
-def _writing(reason: str) -> Iterator[None]:
-    """The operating system's errors become ours; the path stays out of the sentence."""
+def _missing(reason: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise OutOfResources(f"{reason}: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise NotFound(reason) from error

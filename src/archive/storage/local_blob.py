@@ -130,6 +130,28 @@ def opened(path: Path | str) -> LocalBlob:
         return LocalBlob(file, os.fstat(file.descriptor).st_size)
 
 
+def length(path: str) -> int:
+    """-1 where that cannot be told."""
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return -1
+
+
+def examined(path: Path | str) -> Iterator[bytes]:
+    """All bytes, as the disk has them: what the system has in memory is dropped before, and what is read here does not
+    displace what others need. Raises NotFound, OutOfResources."""
+    with opened(path) as blob:
+        _forget(blob)
+        yield from blob.pieces(0, blob.length)
+        _forget(blob)
+
+
+def _forget(blob: LocalBlob) -> None:
+    with contextlib.suppress(OSError):  # it is advice, which not every file system takes
+        os.posix_fadvise(blob._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 @contextlib.contextmanager
 def reading(reason: str) -> Iterator[None]:
     """The operating system's errors become ours, the path stays out of the sentence; a file that is missing is news

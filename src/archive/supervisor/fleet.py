@@ -21,7 +21,7 @@ from multiprocessing.context import ForkProcess
 import structlog
 
 from archive.network.spreading import Place, alone
-from archive.supervisor.forking import forked
+from archive.supervisor.forking import forked, let_be
 
 log = structlog.get_logger()
 
@@ -38,6 +38,10 @@ class Patience:
     """A worker that lived this long has its earlier deaths forgiven."""
     clean_up: float = 5.0
     """After the drain's deadline a worker aborts what is left, and needs this long to leave nothing behind."""
+    killed: float = 5.0
+    """So long a worker that was killed is waited for. One that waits for a disk that hangs ends when that goes on."""
+    look: float = 2.0
+    """Between looks whether what a fleet runs for is over."""
     attempts: int = 3
     """Deaths of one worker before all were ready, after which the start has failed."""
 
@@ -73,6 +77,9 @@ class _Worker:
 
     post: Post
     process: ForkProcess | None = None
+    undying: ForkProcess | None = None
+    """Who filled it before, was killed, and has not ended: nobody else is started meanwhile, or they would be more and
+    more."""
     pipe: int = -1
     ready: bool = False
     started: float = 0.0
@@ -85,6 +92,7 @@ class End(enum.Enum):
     """How it ended."""
 
     DRAINED = "every worker ended by itself"
+    OVER = "what it ran for is over"
     KILLED = "a worker had to be killed"
     NEVER_READY = "a worker died again and again before the archive was ready"
 
@@ -101,6 +109,7 @@ class Fleet:
         on_ready: Callable[[], None],
         on_death: Callable[[int], None] = lambda _pid: None,
         on_fork: Callable[[], None] = lambda: None,
+        is_over: Callable[[], bool] | None = None,
         patience: Patience = Patience(),
     ) -> None:
         self._workers = [_Worker(post) for post in posts]
@@ -110,6 +119,9 @@ class Fleet:
         self._on_death = on_death
         self._on_fork = on_fork
         self._patience = patience
+        self._is_over = is_over
+        self._look_at = 0.0 if is_over else float("inf")
+        self._over = False
         self._greeted = False
         self._signals = 0
         self._selector = selectors.DefaultSelector()
@@ -117,16 +129,19 @@ class Fleet:
         self._closed_by_workers: list[Callable[[], None]] = [partial(os.close, self._ours)]
 
     def run(self) -> End:
-        """Keep every post filled until SIGTERM or SIGINT, then drain. Nobody is left running."""
+        """Keep every post filled until SIGTERM or SIGINT, or until it is over, then drain. Nobody is left running."""
         with self._noting_signals():
             try:
-                while not self._signals and not self._hopeless():
+                while not self._signals and not self._hopeless() and not self._over:
                     self._start_due()
                     self._listen(self._next_due())
                     self._kill_silent()
                     self._greet()
+                    self._look()
                 hopeless = self._hopeless()
                 drained = self._drain()
+                if self._over and not self._signals:
+                    return End.OVER
                 return End.NEVER_READY if hopeless else End.DRAINED if drained else End.KILLED
             finally:
                 self._end_all()
@@ -158,7 +173,12 @@ class Fleet:
     def _start_due(self) -> None:
         now = time.monotonic()
         for worker in self._workers:
-            if worker.process is None and worker.start_at <= now:
+            if worker.process is not None or worker.start_at > now:
+                continue
+            if worker.undying is not None and worker.undying.is_alive():
+                worker.start_at = now + self._patience.first_delay
+            else:
+                worker.undying = None
                 self._start(worker)
 
     def _start(self, worker: _Worker) -> None:
@@ -184,7 +204,14 @@ class Fleet:
 
     def _next_due(self) -> float:
         """Seconds until something must be done although nobody said anything."""
-        return max(0.0, min(self._due(worker) for worker in self._workers) - time.monotonic())
+        due = min(self._look_at, *(self._due(worker) for worker in self._workers))
+        return max(0.0, due - time.monotonic())
+
+    def _look(self) -> None:
+        """Whether it is over, now and then."""
+        if self._is_over is not None and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + self._patience.look
+            self._over = self._is_over()
 
     def _due(self, worker: _Worker) -> float:
         if worker.process is None:
@@ -221,19 +248,25 @@ class Fleet:
         if self._signals:
             return
         log.error("worker ended", post=worker.post.name, pid=pid, exit_code=code, failures=worker.failures)
-        self._on_death(pid)
+        if worker.undying is None:
+            self._on_death(pid)
 
-    def _leave(self, worker: _Worker) -> int | None:
-        """Its exit code."""
+    def _leave(self, worker: _Worker, seconds: float | None = None) -> int | None:
+        """Its exit code. It is given so long to end by itself, and once more so long when it is killed."""
         process, worker.process = worker.process, None
         assert process is not None
         self._selector.unregister(worker.pipe)
         os.close(worker.pipe)
         worker.pipe = -1
-        process.join(5)
+        patience = self._patience.killed if seconds is None else seconds
+        process.join(patience)
         if process.is_alive():
             process.kill()
-            process.join()
+            process.join(patience)
+        if process.is_alive():
+            log.error("worker does not end: it waits for a disk", post=worker.post.name, pid=process.pid)
+            worker.undying = process
+            let_be(process)
         worker.post.place.leave()
         return process.exitcode
 
@@ -266,7 +299,10 @@ class Fleet:
         return [worker for worker in self._workers if worker.process is not None]
 
     def _end_all(self) -> None:
-        for worker in self._running():
+        left = self._running()
+        for worker in left:
             log.warning("worker killed", post=worker.post.name)
             worker.process.kill()  # type: ignore[union-attr]
-            self._leave(worker)
+        until = time.monotonic() + self._patience.killed
+        for worker in left:
+            self._leave(worker, max(until - time.monotonic(), 0.1))

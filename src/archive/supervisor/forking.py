@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import sys
@@ -36,6 +37,12 @@ def forked(name: str, work: Callable[[], None]) -> ForkProcess:
         return process
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _OF_THE_SUPERVISOR)
+
+
+def let_be(process: ForkProcess) -> None:
+    """Do not wait for it when this process ends, as multiprocessing does for all that it has begun."""
+    of_this_process: set[object] = getattr(multiprocessing.process, "_children", set())
+    of_this_process.discard(process)
 
 
 def _begin(name: str, work: Callable[[], None]) -> None:

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import os
 import resource
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -35,7 +34,7 @@ def make_data_folder(data: Path) -> None:
     """The data folder, for this user alone (0700) when it is made now. Raises ConfigurationError."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(data, os.W_OK | os.X_OK):
+        if not os.access(data, os.W_OK | os.X_OK) and not _is_read_only(data):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise ConfigurationError(
@@ -51,7 +50,7 @@ def sole_supervisor(settings: Settings) -> Iterator[Callable[[], None]]:
     make_data_folder(settings.data)
     try:
         settings.run_folder.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(settings.run_folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = _opened(settings.run_folder / "lock")
     except OSError as error:
         raise ConfigurationError(
             f"data folder {settings.data} cannot be written: {error.strerror}; choose another with --data"
@@ -63,6 +62,20 @@ def sole_supervisor(settings: Settings) -> Iterator[Callable[[], None]]:
         os.close(lock)
 
 
+def _is_read_only(folder: Path) -> bool:
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def _opened(path: Path) -> int:
+    """The file of a lock, which also one who may only read can hold."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        if not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
 def _lock(lock: int, data: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,12 +83,6 @@ def _lock(lock: int, data: Path) -> None:
         raise ConfigurationError(
             f"data folder {data} is served by another archive already; stop it, or choose another with --data"
         ) from None
-
-
-def fresh_metrics_folder(folder: Path) -> None:
-    """Empty the folder in which workers share their metrics; an earlier run would be counted again."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def allow_many_files() -> None:

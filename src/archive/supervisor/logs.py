@@ -2,7 +2,8 @@
 
 The text of an unforeseen exception may quote a value of a data set, so an exception is logged as its type
 and the places it passed through; only our own errors, whose `reason` is made for logs, keep their words.
-For the same reason the warnings and log records of the DICOM libraries are not passed on.
+For the same reason the warnings and log records of the DICOM libraries are not passed on. What steers a terminal is
+written as its number.
 """
 
 from __future__ import annotations
@@ -58,11 +59,23 @@ def configure(level: str, door: str, stream: TextIO = sys.stderr) -> None:
 
 
 def _formatter(steps: list[Any], *, pretty: bool) -> logging.Formatter:
-    renderer: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    rendering: list[Any] = [structlog.processors.JSONRenderer()]
+    if pretty:
+        rendering = [_without_control_characters, structlog.dev.ConsoleRenderer()]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=steps,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
     )
+
+
+def _without_control_characters(_logger: Any, _method: str, event: Any) -> Any:
+    """Strangers choose AE titles and more: nothing of theirs may steer a terminal or begin a line of its own. JSON has
+    its own way to write such characters."""
+    return {name: _printable(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def _naming(door: str) -> Callable[[Any, str, Any], Any]:

@@ -13,18 +13,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
 from archive.bootstrap import Archive, build
+from archive.decoding import nursery
 from archive.dimse import server as dimse_server
 from archive.hl7 import server as hl7_server
 from archive.jobs import worker as jobs_worker
 from archive.network.acceptor import Listener
 from archive.security import tls
 from archive.settings import Settings
-from archive.supervisor import heap, logs
+from archive.supervisor import heap, logs, room
 from archive.supervisor.fleet import Post
+from archive.web.http import metrics as counted
 from archive.web.http import server as http_server
 
 ORPHAN_SECONDS = 5.0
@@ -80,15 +83,20 @@ def heartbeat(pipe: int, clock: Callable[[], float] = time.monotonic) -> Heartbe
     return beat
 
 
-def work(settings: Settings, post: Post, heartbeat_pipe: int, alive: int) -> None:
-    """Serve one door until told to stop."""
+def work(
+    settings: Settings, metrics: Path, read_only: bool, post: Post, heartbeat_pipe: int, alive: int
+) -> None:
+    """Serve one door until told to stop; `metrics`: the folder in which all workers share theirs."""
     logs.configure(settings.log.level, post.door)
+    room.share_metrics(metrics)
+    counted.begin()
     heap.keep_freed_memory()
+    nursery.OF_THIS_PROCESS.fork()  # before there are threads
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_await_supervisor, args=(alive, stop), name="supervisor", daemon=True).start()
-    archive = build(settings)
+    archive = build(settings, read_only=read_only)
     structlog.get_logger().debug("worker started", pid=os.getpid())
     try:
         DOORS[post.door](archive, post, heartbeat(heartbeat_pipe), stop)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from archive.web import admission
 from archive.web.description import capabilities
 from archive.web.http.cors import CORS
 from archive.web.http.crossing import Crossing
 from archive.web.http.endpoint import Endpoint
 from archive.web.http.exchange import Answer, text
 from archive.web.http.middleware import Surroundings, send_answer
+from archive.web.http.protections import Protections
 from archive.web.http.routing import Paths
 from archive.web.http.urls import ROOT
 from archive.web.routes import ROUTES, Route
@@ -34,9 +36,9 @@ def create_app(archive: Archive) -> ASGIApp:
     resources = {
         path: Resource(Endpoint(archive, lane, methods), methods) for path, methods in by_path().items()
     }
-    alone = http.listen.is_loopback and not http.public_url and not http.behind_proxy
     cors = CORS(http.cors_origins, (route.method for route in ROUTES))
-    return Surroundings(Resources(resources, Connections(archive, lane)), cors, loopback_only=alone)
+    served = Resources(resources, Connections(archive, lane))
+    return Surroundings(served, cors, Protections(http), loopback_only=admission.is_private(http))
 
 
 def by_path() -> dict[str, dict[str, Route]]:
@@ -46,7 +48,7 @@ def by_path() -> dict[str, dict[str, Route]]:
         table.setdefault(route.path, {})[route.method] = route
     for path, methods in table.items():
         handler = capabilities.handler(ROUTES, path)
-        methods["OPTIONS"] = Route("OPTIONS", path, "RetrieveCapabilities", "8.9", handler)
+        methods["OPTIONS"] = Route("OPTIONS", path, "RetrieveCapabilities", "8.9", handler, right=None)
     return table
 
 

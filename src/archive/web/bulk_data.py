@@ -20,14 +20,14 @@ from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services.explicit import DecodedPixels
 from archive.services.stored_frames import PIXEL_DATA
-from archive.web import pixel_forms
+from archive.web import incomplete, pixel_forms, targets
 from archive.web.http import media_types
 from archive.web.http.conditional import tag
 from archive.web.http.exchange import Answer, Asked, Sliced
 from archive.web.http.media_types import OCTET_STREAM, Offer
 from archive.web.http.multipart_body import Part, SlicedPart, related, related_sliced, with_syntax
 from archive.web.pixel_forms import PixelForm
-from archive.web.targets import found, scope_of, url_of
+from archive.web.targets import intact, url_of
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
@@ -49,7 +49,7 @@ class _Value:
 
 def bulk_data(archive: Archive, asked: Asked) -> Answer:
     """What a BulkDataURI names. Raises NotFound, NotAcceptable, InvalidUID."""
-    instance = archive.retrieve.instance(scope_of(asked))
+    instance = targets.one(archive, asked)
     path = asked.path["path"]
     value = next((one for one in archive.retrieve.bulk_values(instance) if one.path == path), None)
     if value is None:
@@ -88,7 +88,8 @@ def _is_pixel_data(value: BulkValue) -> bool:
 def _of_target(archive: Archive, asked: Asked, wanted: Callable[[BulkValue], bool]) -> Answer:
     """How each part goes out is settled before the first one does; which ones there are is read again then, as there
     may be very many."""
-    stored = found(archive, asked)
+    had = intact(archive, asked)
+    stored = had.instances
     forms = [_settled(archive, asked, instance, wanted) for instance in stored]
     first = next((of_instance[0] for of_instance in forms if of_instance), None)
     if first is None:
@@ -107,7 +108,8 @@ def _of_target(archive: Archive, asked: Asked, wanted: Callable[[BulkValue], boo
         for one, of_instance in zip(stored, forms, strict=True)
     ]
     etag = tag(IMPLEMENTATION_VERSION_NAME, asked.base_url, str(wanted is _is_pixel_data), *states)
-    return replace(related(first.offer.media_type, parts()), etag=etag)
+    answer = replace(related(first.offer.media_type, parts()), etag=etag)
+    return incomplete.told(answer, asked, had.damaged)
 
 
 def _check_codestreams(

@@ -19,5 +19,5 @@ def delete(archive: Archive, asked: Asked) -> Answer:
     """Delete what the path means. Raises RequestRefused (403), Gone, NotFound, InvalidUID."""
     if not archive.settings.http.deletion:
         raise RequestRefused("nothing is deleted here: the administrator has set http.deletion to false", 403)
-    archive.deletion.delete(scope_of(asked))
+    archive.deletion.delete(scope_of(asked), asked.actor)
     return Answer(204)

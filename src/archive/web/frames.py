@@ -52,6 +52,7 @@ def frames(archive: Archive, asked: Asked) -> Answer:
     """These frames, in this order. Raises NotFound, NotAcceptable, InvalidQuery, InvalidUID."""
     numbers = frame_numbers(asked.path["frames"])
     instance, table = archive.retrieve.framed(scope_of(asked))
+    archive.auditing.out.viewed(asked.actor, (instance,))
     _check(numbers, table)
     kinds = (True, False) if len(numbers) == 1 else (True,)
     form = pixel_forms.choose(archive, asked, instance, table, kinds, kinds)

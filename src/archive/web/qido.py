@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from archive.bootstrap import Archive
 
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+"""Of which a search over DICOMweb is the like, for the audit trail."""
+_RESOURCES = (("study", "studies"), ("series", "series"))
+_SEARCHED = {Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "instances"}
 _ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
 
 
@@ -49,6 +53,7 @@ def _search(archive: Archive, asked: Asked, level: Level) -> Answer:
     maximum = archive.settings.limits.maximum_query_results
     search = parse(asked.parameters, level, maximum, strict=asked.strict)
     query = replace(search.query, keys=_path_keys(asked) + search.query.keys)
+    archive.auditing.out.asked(asked.actor, STUDY_ROOT_FIND, _as_asked(asked, level))
     found = archive.search.find(query)
     warnings = _warnings(asked, search, found)
     if not found.number:
@@ -58,6 +63,13 @@ def _search(archive: Archive, asked: Asked, level: Level) -> Answer:
         spoken = charset.chosen(asked, DICOM_XML, multipart=True)
         return related(DICOM_XML, xml_parts(data_sets, spoken), warnings)
     return Answer(200, chosen.media_type, json_array(map(orjson.dumps, data_sets)), warnings)
+
+
+def _as_asked(asked: Asked, level: Level) -> bytes:
+    """The question as PS3.18 10.6 words it, for the audit trail."""
+    below = [f"/{resource}/{asked.path[name]}" for name, resource in _RESOURCES if name in asked.path]
+    question = f"?{asked.query_string}" if asked.query_string else ""
+    return f"{''.join(below)}/{_SEARCHED[level]}{question}".encode()
 
 
 def _path_keys(asked: Asked) -> tuple[Key, ...]:

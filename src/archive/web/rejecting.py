@@ -29,7 +29,8 @@ def reject(archive: Archive, asked: Asked) -> Answer:
     if not archive.settings.http.deletion:
         raise RequestRefused("nothing is deleted here: the administrator has set http.deletion to false", 403)
     guard.check_page(archive.settings.http, asked)
-    archive.rejections.reject(scope_of(asked), _reason(asked), Source(DOOR, asked.peer_address))
+    source = Source(DOOR, asked.peer_address, user=asked.principal.name)
+    archive.rejections.reject(scope_of(asked), _reason(asked), source)
     return Answer(204)
 
 

@@ -3,7 +3,7 @@
 One instance or frame is a body of its own unless the client takes multipart only; a study, a series or several frames
 are multipart, however few they are (10.4.4). Instances that cannot be rendered in an acceptable media type are left out
 of an answer for many, which says so; in strict mode they make it 406. A frame whose bytes turn out to be broken is a
-picture that says so, as the answer has begun by then.
+picture that says so, as the answer has begun by then; where stored bytes are missing, the status says so too (206).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from archive.dicom.errors import CannotRender, InvalidQuery
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.rendering.appearance import Appearance
+from archive.dicom.rendering.encapsulated import DOCUMENT_TYPES
 from archive.dicom.rendering.rendition import ANIMATION, STILLS, Category, representative_frame
 from archive.services.rendering import Rendering, Shown, Subject
-from archive.web import renditions
+from archive.web import incomplete, renditions, targets
 from archive.web.frames import frame_numbers
 from archive.web.http import conditional, media_types, urls
 from archive.web.http.exchange import Answer, Asked, Sliced
@@ -27,16 +28,12 @@ from archive.web.http.multipart_body import related
 from archive.web.rendering_parameters import NAMES, annotation_values, appearance, thumbnail_viewport
 from archive.web.renditions import STORED, Rendition, types_of
 from archive.web.wado import found, url_of
-from archive.web.wado import scope_of as scope_of_path
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
 
 REVISION = "1"
 """Part of every entity tag: to be counted up when pictures of the same object change."""
-
-ONLY_TEXT = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
-"""For what a browser shows as a page: a stranger's document must not act in our name."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -55,8 +52,9 @@ def instances(archive: Archive, asked: Asked) -> Answer:
             f"{left_out} of {len(subjects)} instances cannot be had in an acceptable media type: left out"
         )
         warnings += (("Warning", f"299 {asked.base_url}: {sentence}"),)
+    damaged = renditions.damaged(archive, chosen)
     parts = itertools.chain.from_iterable(renditions.parts(archive, asked, one, wanted) for one in chosen)
-    return related(chosen[0].media_type, parts, warnings)
+    return incomplete.told(related(chosen[0].media_type, parts, warnings), asked, damaged)
 
 
 def instance(archive: Archive, asked: Asked) -> Answer:
@@ -118,9 +116,7 @@ def thumbnail(archive: Archive, asked: Asked) -> Answer:
 
 
 def _subject(archive: Archive, asked: Asked) -> Subject:
-    return archive.rendering.subject(
-        archive.retrieve.instance(scope_of_path(asked)), annotation_values(asked)
-    )
+    return archive.rendering.subject(targets.one(archive, asked), annotation_values(asked))
 
 
 def _state(
@@ -209,7 +205,7 @@ def _whole(archive: Archive, asked: Asked, subject: Subject, wanted: Appearance)
         return _stored(archive, subject, etag, headers)
     if subject.category is Category.REPORT:
         text = (piece.encode() for piece in archive.rendering.report(subject.instance, chosen.media_type))
-        return Answer(200, f"{chosen.media_type}; charset=utf-8", text, (*headers, ONLY_TEXT), etag=etag)
+        return Answer(200, f"{chosen.media_type}; charset=utf-8", text, headers, etag=etag)
     if chosen.media_type == ANIMATION:
         return _answer(chosen, archive.rendering.animation(subject, wanted, first_must=True), etag, headers)
     frame = representative_frame(archive.rendering.metadata(subject.instance), subject.number_of_frames)
@@ -219,9 +215,15 @@ def _whole(archive: Archive, asked: Asked, subject: Subject, wanted: Appearance)
 
 def _stored(archive: Archive, subject: Subject, etag: str, headers: Headers) -> Answer:
     whole = renditions.stored(archive, subject)
-    if subject.document_type.startswith("text/"):
-        headers = (*headers, ONLY_TEXT)
+    if subject.category is Category.DOCUMENT:
+        headers = (*headers, _as_a_file(subject))
     return Answer(200, subject.document_type, Sliced(whole.length, whole.read), headers, whole.length, etag)
+
+
+def _as_a_file(subject: Subject) -> tuple[str, str]:
+    """A document is a stranger's: a browser saves it and opens none of it in our name."""
+    name = f"{subject.instance.SOPInstanceUID}.{DOCUMENT_TYPES[subject.document_type]}"
+    return ("Content-Disposition", f'attachment; filename="{name}"')
 
 
 def _answer(chosen: Offer, pieces: Iterator[bytes], etag: str, headers: Headers) -> Answer:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import CannotRender, NotAcceptable, NotFound
+from archive.dicom.instance import StoredInstance
 from archive.dicom.rendering.appearance import Appearance
 from archive.dicom.rendering.rendition import ANIMATION, MEDIA_TYPES, Category
 from archive.dicom.rendering.viewport import MOST_PIXELS
@@ -37,6 +38,8 @@ _HELD = 64 << 20
 
 STORED = (Category.VIDEO, Category.DOCUMENT)
 """Go out as they are stored."""
+_OF_METADATA = (Category.REPORT, Category.PRESENTATION_STATE)
+"""What is shown of them is in the index, or in other instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,16 @@ def chosen(
     if not found:
         chooser.refuse()
     return found, left_out
+
+
+def damaged(archive: Archive, found: Sequence[Rendition]) -> list[StoredInstance]:
+    """Instances that need bytes which are not there. Raises NotFound when all do."""
+    instances = [one.subject.instance for one in found if one.subject.category not in _OF_METADATA]
+    lost = archive.retrieve.damaged(instances)
+    named = [one for one in instances if one in lost]
+    if named and len(named) == len(found):
+        archive.retrieve.open(named[0]).close()
+    return named
 
 
 def cost(subject: Subject, shown: Sequence[Shown], pictures: int, appearance: Appearance) -> int:

@@ -10,7 +10,7 @@ without a Retrieve URL, under which there is none or another one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,17 @@ _OFFERS = (Offer(DICOM_JSON), Offer(_SECOND_CHOICE), Offer(DICOM_XML))
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One part that was not stored, with its identity as far as it is known."""
+    """One part that was not stored, with its identity as far as it is known.
+
+    A body may have very many. Where the error came from would keep what was being read there, the whole of the body in
+    the end, in memory until it is answered."""
 
     error: ArchiveError
     SOPClassUID: str = ""
     SOPInstanceUID: str = ""
+
+    def __post_init__(self) -> None:
+        self.error.__traceback__ = self.error.__context__ = self.error.__cause__ = None
 
     @property
     def reason(self) -> int:
@@ -108,7 +114,8 @@ class StoreResponse:
         if self.receipts:
             module["00081199"] = _value("SQ", *(self._referenced_item(receipt) for receipt in self.receipts))
         if others:
-            module["0008119A"] = _value("SQ", *({"00081197": _value("US", other.reason)} for other in others))
+            items = {reason: {"00081197": _value("US", reason)} for reason in {one.reason for one in others}}
+            module["0008119A"] = _value("SQ", *(items[one.reason] for one in others))
         return module
 
     def _studies(self) -> list[str]:
@@ -128,13 +135,19 @@ class StoreResponse:
 
     def _warnings(self) -> list[tuple[str, str]]:
         """One Warning for each kind of failure and of warning, the first few kinds."""
-        texts = [f"{fail.reason:04X} {self.base_url}: {fail.error.reason}" for fail in self.failures]
-        texts += [
-            f"{receipt.warning:04X} {self.base_url}: {_said_of(receipt)}"
-            for receipt in self.receipts
-            if receipt.warning
-        ]
-        return [("Warning", warning[:1000]) for warning in list(dict.fromkeys(texts))[:MAXIMUM_WARNINGS]]
+        texts: dict[str, None] = {}
+        for text in self._remarks():
+            texts[text[:1000]] = None
+            if len(texts) == MAXIMUM_WARNINGS:
+                break
+        return [("Warning", text) for text in texts]
+
+    def _remarks(self) -> Iterator[str]:
+        for failure in self.failures:
+            yield f"{failure.reason:04X} {self.base_url}: {failure.error.reason}"
+        for receipt in self.receipts:
+            if receipt.warning:
+                yield f"{receipt.warning:04X} {self.base_url}: {_said_of(receipt)}"
 
     def _locations(self) -> list[tuple[str, str]]:
         if self._status() == 503:

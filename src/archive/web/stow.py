@@ -61,7 +61,7 @@ def store(archive: Archive, asked: Asked) -> Store:
         check_uid(study, _STUDY_INSTANCE_UID)
     media_type = answer_type(asked.accept)
     root, parser = _parser(asked)
-    source = Source(door=DOOR, address=asked.peer_address)
+    source = Source(door=DOOR, address=asked.peer_address, user=asked.principal.name)
     target = f"{asked.base_url}/studies/" + (f"{study}/" if study else "")
     composition = Composition(archive.ingest, source, study, target)
     return Store(asked, media_type, parser, Request(archive, source, study, root, composition))

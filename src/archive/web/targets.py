@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope, StoredInstance
+from archive.services.retrieve import Intact
 from archive.web.http import urls
 from archive.web.http.exchange import Asked
 
@@ -22,12 +23,27 @@ def scope_of(asked: Asked) -> Scope:
 
 
 def found(archive: Archive, asked: Asked) -> list[StoredInstance]:
-    """The instances that the path means. Raises NotFound when there are none, Gone, InvalidUID."""
+    """The instances that the path means, to be looked at. Raises NotFound when there are none, Gone, InvalidUID."""
     scope = scope_of(asked)
     stored = archive.retrieve.instances(scope)
     if not stored:
         raise archive.retrieve.missing(scope)
+    archive.auditing.out.viewed(asked.actor, stored)
     return stored
+
+
+def intact(archive: Archive, asked: Asked) -> Intact:
+    """The same to be fetched, of which each has its bytes. Raises NotFound also when none has."""
+    had = archive.retrieve.intact(scope_of(asked))
+    archive.auditing.out.fetched(asked.actor, had.instances)
+    return had
+
+
+def one(archive: Archive, asked: Asked) -> StoredInstance:
+    """The one instance that the path means, to be looked at. Raises as `found`."""
+    instance = archive.retrieve.instance(scope_of(asked))
+    archive.auditing.out.viewed(asked.actor, (instance,))
+    return instance
 
 
 def url_of(asked: Asked, instance: StoredInstance) -> str:

@@ -9,12 +9,14 @@ strict mode all is decoded once before the first byte, which takes twice the tim
 `transfer-syntax=*` gets what is stored, untouched; also implicit VR and big endian, which 8.7.3 does not want in
 payloads, because who asks so wants the very bytes. In strict mode these two are re-encoded.
 
-Whether there is a decoder is known before the first byte. No instance is ever left out of an answer that says 200.
+Whether there is a decoder is known before the first byte. No instance is ever left out of an answer that says 200:
+where stored bytes are missing or of another length, the others come with 206 and a Warning (`incomplete`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,13 +25,13 @@ from archive.dicom.identifiers import IMPLEMENTATION_VERSION_NAME
 from archive.dicom.instance import StoredInstance
 from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from archive.services.readable import Readable
-from archive.web import bulk_data
+from archive.web import bulk_data, incomplete
 from archive.web.http import media_types
 from archive.web.http.conditional import tag
 from archive.web.http.exchange import Answer, Asked, Sliced
 from archive.web.http.media_types import DICOM, OCTET_STREAM, Offer
 from archive.web.http.multipart_body import Part, SlicedPart, related, related_sliced, with_syntax
-from archive.web.targets import found, scope_of, url_of
+from archive.web.targets import found, intact, scope_of, url_of
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
@@ -42,7 +44,8 @@ Forms = list[tuple[StoredInstance, str]]
 
 def instances(archive: Archive, asked: Asked) -> Answer:
     """Every instance of a study or series, or one. Raises NotFound, NotAcceptable, InvalidUID."""
-    stored = found(archive, asked)
+    had = intact(archive, asked)
+    stored = had.instances
     if _chosen(asked, stored[0], explicit=True).media_type == OCTET_STREAM:
         return bulk_data.all_of_target(archive, asked)  # Table 10.4.4-1, note 2
     chosen = {uid: _chosen(asked, of_uid, explicit=True) for uid, of_uid in _one_of_each(stored).items()}
@@ -57,9 +60,9 @@ def instances(archive: Archive, asked: Asked) -> Answer:
             SlicedPart(with_syntax(DICOM, uid), _sliced(archive, instance, uid), url_of(asked, instance))
             for instance, uid in forms
         ]
-        return related_sliced(DICOM, parts, etag)
-    answer = related(DICOM, _parts(archive, asked, forms))
-    return Answer(answer.status, answer.media_type, answer.body, etag=etag)
+        return incomplete.told(related_sliced(DICOM, parts, etag), asked, had.damaged)
+    answer = replace(related(DICOM, _parts(archive, asked, forms)), etag=etag)
+    return incomplete.told(answer, asked, had.damaged)
 
 
 def _one_of_each(stored: Sequence[StoredInstance]) -> dict[str, StoredInstance]:

@@ -2,7 +2,9 @@
 
 `application/zip` is no media type of PS3.18 yet (supplement 211 is a draft), so it has to be asked for by name, in
 the Accept header or as `?accept=application/zip`. Inside is a file-set of PS3.10 (`services.file_sets`) with its
-directory at the top. Every instance of the scope is in it, or the request fails before the first byte.
+directory at the top. Every instance of the scope is in it whose stored bytes are there, or the request fails before the
+first byte. Where some are damaged, MISSING.TXT names them, and so do the name of the file and a Warning; the status
+stays 200, as browsers give up a download that is answered with 206 (Chromium 156 does) and people would get nothing.
 
 What is native is in Explicit VR Little Endian, as PS3.18 wants everything and readers of media know it; what is
 compressed stays as it is. `application/zip; transfer-syntax=` asks for something else: `*` for all as stored, or one
@@ -11,6 +13,7 @@ transfer syntax for all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import NotAcceptable
@@ -20,14 +23,17 @@ from archive.dicom.writing.dicomdir import FILE_NAME, ReferencedFile
 from archive.services import file_sets
 from archive.services.explicit import NATIVE
 from archive.services.file_sets import FileID, FileIDs
-from archive.web import wado
+from archive.web import incomplete, wado
 from archive.web.http import media_types
 from archive.web.http.exchange import Answer, Asked
 from archive.web.http.media_types import ANY_SYNTAX, DICOM, ZIP, Offer
+from archive.web.targets import intact
 from archive.web.zip_stream import Member, length_of, zipped
 
 if TYPE_CHECKING:
     from archive.bootstrap import Archive
+
+MISSING = "MISSING.TXT"
 
 _OFFERS = (Offer(DICOM, multipart=True), Offer(DICOM), Offer(ZIP))
 
@@ -38,7 +44,8 @@ def instances(archive: Archive, asked: Asked) -> Answer:
     if not _wanted(asked):
         return wado.instances(archive, asked)
     syntax = _transfer_syntax(asked)
-    stored = wado.found(archive, asked)
+    had = intact(archive, asked)
+    stored = had.instances
     names = FileIDs()
     files = [_file(instance, names.of(instance), syntax) for instance in stored]
     if any(map(_is_decoded, stored, files)):
@@ -46,9 +53,22 @@ def instances(archive: Archive, asked: Asked) -> Answer:
     members = [_member(archive, *each) for each in zip(stored, files, strict=True)]
     length, directory = file_sets.directory(archive.retrieve, stored, files).encoded()
     members.insert(0, Member(FILE_NAME, length, lambda: directory))
-    file_name = f"{stored[0].StudyInstanceUID}.zip"
+    if had.damaged:
+        members.insert(1, _missing(had.damaged))
+    file_name = f"{stored[0].StudyInstanceUID}{'-incomplete' if had.damaged else ''}.zip"
     disposition = ("Content-Disposition", f'attachment; filename="{file_name}"')
-    return Answer(200, ZIP, zipped(members), (disposition,), length=length_of(members))
+    headers = (disposition, *incomplete.warning(asked, had.damaged))
+    return Answer(200, ZIP, zipped(members), headers, length=length_of(members))
+
+
+def _missing(damaged: Sequence[StoredInstance]) -> Member:
+    lines = [
+        f"NOT COMPLETE: {len(damaged)} instances are damaged where they are stored, and are missing here."
+    ]
+    text = "".join(f"{line}\r\n" for line in (*lines, *(one.SOPInstanceUID for one in damaged))).encode(
+        "ascii"
+    )
+    return Member(MISSING, len(text), lambda: iter((text,)))
 
 
 def _wanted(asked: Asked) -> bool:
@@ -86,13 +106,11 @@ def _is_decoded(instance: StoredInstance, file: ReferencedFile) -> bool:
 
 
 def _member(archive: Archive, instance: StoredInstance, file: ReferencedFile) -> Member:
-    """Raises NotFound when the bytes are missing or cut short, NotAcceptable, CannotRender. How an object is
-    re-encoded is worked out again when its turn comes, as that of all of them would fill the memory."""
+    """Raises NotFound when an instance went away meanwhile, NotAcceptable, CannotRender. How an object is re-encoded is
+    worked out again when its turn comes, as that of all of them would fill the memory."""
     as_stored = file.transfer_syntax_uid == instance.transfer_syntax_uid
     form = archive.delivery.stored if as_stored else archive.delivery.explicit
     readable = form(instance)
-    if as_stored:
-        archive.retrieve.open(instance).close()
     readable.make_sure()
     length = readable.length
     return Member("/".join(file.file_id), length, lambda: form(instance).read(0, length))

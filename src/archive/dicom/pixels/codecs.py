@@ -248,3 +248,12 @@ DECODERS: dict[str, Callable[[bytes, PixelDescription], Decoded]] = {
     f"{_PREFIX}.4.112": _jpeg_xl,
 }
 """No row: the video syntaxes (a frame needs its neighbours) and JPIP (the pixels are elsewhere)."""
+
+PLAIN = frozenset(uid for uid, decoder in DECODERS.items() if decoder in (_native, _deflated))
+"""Those whose frames no codec reads, but zlib perhaps, which makes no more of them than a frame is long."""
+
+
+def load() -> None:
+    """Have the codecs in memory, each of which imagecodecs loads when it is first used."""
+    for name in ("dicomrle_decode", "jpeg8_decode", "jpegls_decode", "jpeg2k_decode", "jpegxl_decode"):
+        getattr(imagecodecs, name)

@@ -8,6 +8,7 @@ held against a budget before anything is decoded.
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ MAXIMUM_ANIMATION_SAMPLES = 1 << 30
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _FAILURES = (
+    Image.DecompressionBombError,
     ArithmeticError,
     LookupError,
     RuntimeError,
@@ -36,6 +38,7 @@ _FAILURES = (
     ValueError,
     OSError,
     SyntaxError,
+    struct.error,
     zlib.error,
 )
 
@@ -102,6 +105,9 @@ def _native(raw: bytes, samples: int) -> Iterator[bytes]:
 def _gif_frames(raw: bytes) -> Iterator[NDArray[Any]]:
     with Image.open(io.BytesIO(raw), formats=["GIF"]) as animation:
         for frame in ImageSequence.Iterator(animation):
+            _check_size(
+                frame.height, frame.width, 4
+            )  # a frame may reach past the screen that the header claims
             yield np.asarray(frame.convert("RGBA"))[:, :, :3]
 
 

@@ -27,8 +27,14 @@ _SYNONYMS = {
     "application/x-pdf": "application/pdf",
     "application/sla": "model/stl",
 }
-DOCUMENT_TYPES = frozenset(_BY_SOP_CLASS.values())
-"""All media types of documents that go out."""
+DOCUMENT_TYPES = {
+    "application/pdf": "pdf",
+    "text/xml": "xml",
+    "model/stl": "stl",
+    "model/obj": "obj",
+    "model/mtl": "mtl",
+}
+"""All media types of documents that go out, and how the names of their files end."""
 
 SNIFFED = 4096
 """So many of a video's first bytes decide what it is."""

@@ -8,6 +8,7 @@ without the dictionary at hand, and given back changed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from archive.dicom.receiving.received import DataSet
 
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _MAXIMUM_DEPTH = 8
+_LIKE_A_KEYWORD = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 
 
 def data_set(written: object) -> DataSet:
@@ -56,8 +58,8 @@ def _by_tag(written: object, depth: int) -> dict[str, Any]:
 
 
 def _quoted(name: object) -> str:
-    """A name may be a slip of anything: it is shown in part, and in ASCII."""
-    return repr(str(name)[:40]).encode("ascii", "backslashreplace").decode()
+    """A name that might be meant for a keyword; anything else is a slip, perhaps a patient's, and is not shown."""
+    return repr(name) if _LIKE_A_KEYWORD.fullmatch(str(name)) else "what stands where a keyword belongs"
 
 
 def _element(tag: int, value: object, depth: int) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from archive.dicom.errors import CannotRender
-from archive.dicom.pixels.native import native_frame, unshared
+from archive.dicom.pixels.decoder import Decoder
+from archive.dicom.pixels.native import unshared
 from archive.dicom.pixels.pixel_description import describe
 from archive.dicom.writing.byte_order import Read
 
@@ -44,13 +45,13 @@ class Icon:
         decoded = _DECODED.get(name, unshared(name))
         return raw if decoded == name else decoded.encode("ascii") + b" " * (len(decoded) % 2)
 
-    def decoded(self, read: Read, transfer_syntax_uid: str) -> tuple[str, bytes]:
+    def decoded(self, read: Read, decoder: Decoder, transfer_syntax_uid: str) -> tuple[str, bytes]:
         """VR and value of the native pixel data. Raises CannotRender."""
         if sum(length for _, length in self.fragments) > LONGEST:
             raise CannotRender("an icon in the object is too large to be decoded")
         description = describe(self.said)
         codestream = b"".join(read(offset, length) for offset, length in self.fragments)
-        frame = native_frame(codestream, description, transfer_syntax_uid)
+        frame = decoder.native(codestream, description, transfer_syntax_uid)
         said = description.PhotometricInterpretation
         if frame.PhotometricInterpretation != _DECODED.get(said, unshared(said)):
             raise CannotRender("an icon in the object has other colours than it says")

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 
 from archive.dicom.errors import NotAcceptable
 from archive.dicom.identifiers import tag_text
+from archive.dicom.pixels.decoder import Decoder
 from archive.dicom.reading.clues import Clues
 from archive.dicom.reading.elements import WORD_BYTES
-from archive.dicom.reading.structure import Structure
+from archive.dicom.reading.structure import SMALL, Structure
 from archive.dicom.writing.byte_order import Read, turned_round
 from archive.dicom.writing.encoder import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, header
 from archive.dicom.writing.icons import Icon
@@ -64,6 +65,8 @@ class Picture:
     bits_allocated: int
     PhotometricInterpretation: str
     PlanarConfiguration: int | None
+    decoder: Decoder
+    """Of icons within items."""
     encapsulated: bool = True
     """Whether it is so in the source."""
 
@@ -171,11 +174,17 @@ class _Recoder:
     # --- what the structure tells ---
 
     def resolve(self, tag: int, vr: str, /) -> str:
-        return vr if vr and not self._source.big_endian else self._clues.vr(tag)
+        """UN stays UN, but not where everybody will take it for a sequence: in implicit VR no VR says otherwise, and
+        some senders have explicit VR in it."""
+        if not vr or self._source.big_endian:
+            return self._clues.vr(tag)
+        return "SQ" if self._implicit and self._clues.vr(tag) == "SQ" else vr
 
     def element(self, tag: int, vr: str, raw: bytes, big_endian: bool) -> None:
         if not tag & 0xFFFF:
             return
+        if raw:
+            self._check_meaning(tag, vr)
         if tag & 0x10000 or tag in _CLUES:
             self._clues.note(tag, raw, big_endian)
         if big_endian:
@@ -191,6 +200,8 @@ class _Recoder:
     def skipped(self, tag: int, vr: str, offset: int, length: int) -> None:
         if not tag & 0xFFFF:
             return
+        if vr != "UN" or length <= SMALL:
+            self._check_meaning(tag, vr)
         offset += self.base
         self.passed = offset + length
         word, vr = self._word(tag, vr), _fitting(vr, length)
@@ -230,8 +241,24 @@ class _Recoder:
 
     def end_fragments(self, _end: int) -> None:
         assert self._picture is not None
-        vr, value = self._icon.decoded(self._source.read, self._picture.transfer_syntax_uid)
+        picture = self._picture
+        vr, value = self._icon.decoded(self._source.read, picture.decoder, picture.transfer_syntax_uid)
         self._write(_PIXEL_DATA, vr, value)
+
+    def _check_meaning(self, tag: int, vr: str) -> None:
+        """A value that is no sequence would be taken for one without its VR; UN has been looked into, if not long. A
+        number would be taken for a UID."""
+        if not self._implicit or tag & 0x10000:
+            return
+        meant = self._clues.vr(tag)
+        if vr != "SQ" and meant == "SQ":
+            raise NotAcceptable(
+                f"{tag_text(tag)} is stored as {vr} and is no sequence, which implicit VR cannot say"
+            )
+        if vr in WORD_BYTES and meant == "UI":
+            raise NotAcceptable(
+                f"{tag_text(tag)} is stored as {vr} and is no UID, which implicit VR cannot say"
+            )
 
     # --- what is written ---
 

@@ -1,8 +1,9 @@
 """Who may use the API for administrators: asked before every one of its handlers.
 
-There is no sign-in yet, so out of the box only this machine may: whoever is let through by a proxy may look at
-studies, which does not make an administrator. A page of another origin may change nothing, also where it may read
-answers (`http.cors_origins`): any program of this machine can serve a page, and a browser sends its requests.
+Who has signed in was asked for the right before (`web.admission`). Where nobody signs in, only this machine may:
+whoever is let through by a proxy may look at studies, which does not make an administrator. A page of another origin
+may change nothing, also where it may read answers (`http.cors_origins`): any program of this machine can serve a page,
+and a browser sends its requests.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def check(http: Http, asked: Asked) -> None:
     """Raises RequestRefused (403) unless this request may use the API."""
     if http.administration == "off":
         raise RequestRefused("the administrator has set http.administration to off", 403)
-    if http.administration == "local" and not _from_this_machine(http, asked):
+    signed_in = bool(asked.principal.name)
+    if http.administration == "local" and not signed_in and not _from_this_machine(http, asked):
         raise RequestRefused(
-            "administration is for this machine only, without a proxy; http.administration = "
+            "administration without sign-in is for this machine only, without a proxy; http.administration = "
             '"on" opens it to everybody whom the proxy lets in',
             403,
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from archive.web.admission import SECURE_COOKIE
 from archive.web.description import (
     api,
     api_ae_titles,
@@ -19,6 +20,7 @@ from archive.web.description import (
     api_conflicts,
     api_corrections,
     api_rejections,
+    api_session,
     api_worklist,
 )
 from archive.web.description.parameters import VARIABLES
@@ -89,8 +91,18 @@ _SCHEMAS = {
     **api_conflicts.SCHEMAS,
     **api_corrections.SCHEMAS,
     **api_rejections.SCHEMAS,
+    **api_session.SCHEMAS,
     **api_worklist.SCHEMAS,
 }
+_SECURITY_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer"},
+    "tokenAsPassword": {"type": "http", "scheme": "basic"},
+    "session": {"type": "apiKey", "in": "cookie", "name": SECURE_COOKIE},
+}
+_SIGNED_IN = (
+    Status(401, "Nobody has signed in, where that has to be; or the session or token has ended."),
+    Status(403, "Who has signed in has no right to this, or a page of another origin asks."),
+)
 _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
 }
@@ -111,7 +123,7 @@ def document(routes: Sequence[Route], public_root: str) -> bytes:
         },
         "servers": [{"url": public_root}],
         "paths": paths,
-        "components": {"schemas": _SCHEMAS},
+        "components": {"schemas": _SCHEMAS, "securitySchemes": _SECURITY_SCHEMES},
     }
     return orjson.dumps(described)
 
@@ -142,7 +154,7 @@ def _operation(route: Route) -> dict[str, Any]:
             )
         ],
         "parameters": [_parameter(one) | {"in": "query"} for one in about.parameters],
-        "responses": {str(status.code): _response(route, status) for status in about.statuses},
+        "responses": {str(status.code): _response(route, status) for status in _statuses(route)},
     }
     if route.clause:
         url = (
@@ -151,10 +163,20 @@ def _operation(route: Route) -> dict[str, Any]:
             else f"{_STANDARD}/chapter_{route.clause}.html"
         )
         made["externalDocs"] = {"description": f"PS3.18 {route.clause}", "url": url}
+    if route.right is not None:
+        made["security"] = [{}, *({name: []} for name in _SECURITY_SCHEMES)]
     if about.takes:
         content = {name: _referred(about.takes_schema) or _binary(name) for name in about.takes}
         made["requestBody"] = {"required": True, "content": content}
     return made
+
+
+def _statuses(route: Route) -> list[Status]:
+    """All that this transaction may answer, by number."""
+    known = {status.code: status for status in (*_SIGNED_IN, *route.about.statuses)}
+    if route.right is None:
+        return list(route.about.statuses)
+    return [known[code] for code in sorted(known)]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

@@ -48,6 +48,10 @@ VARIABLES: Mapping[str, Parameter] = {
         Parameter(
             "workitem", "Workitem UID; to subscribe, also one of the worklists'.", "11.1.1", pattern=_UID
         ),
+        Parameter("file", "Name of a file of the built-in viewer.", pattern=r"^[a-z-]{1,40}\.[a-z]{2,4}$"),
+        Parameter(
+            "name", "Name of a file of OHIF, or an address within it.", pattern=r"^[A-Za-z0-9._/-]{0,200}$"
+        ),
         Parameter("subscriber", "AE title of a subscriber.", "11.1.1", pattern=r"^[!-\[\]-~]{1,16}$"),
     )
 }

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from archive.security.roles import Right
 
 _VARIABLE = re.compile(r"\{(\w+)(?::\w+)?\}")
 
@@ -76,6 +78,8 @@ class Route:
     takes_body: bool = False
     renders: bool | Callable[[Any], bool] = False
     about: About = UNDESCRIBED
+    right: Right | None = field(kw_only=True)
+    """What who asks has to have; None where nobody has to sign in."""
 
     def makes_pictures(self, asked: Any) -> bool:
         """Whether this request is for a picture."""

@@ -18,7 +18,9 @@ from archive.web.http.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, MUL
 
 OK = Status(200, "Here it is.")
 NOT_MODIFIED = Status(304, "The representation that If-None-Match names is up to date.", empty=True)
-PARTIAL = Status(206, "The part that Range names, and only for a request with Range.")
+PARTIAL = Status(
+    206, "The part that Range names; or the instances whose stored bytes are whole, Warning names others."
+)
 PRECONDITION_FAILED = Status(412, "What is stored is not what If-Match names.")
 NOT_SATISFIABLE = Status(416, "Range names nothing that is there.")
 BAD_REQUEST = Status(400, "A parameter, UID or header that cannot be.")

@@ -1,7 +1,8 @@
 """A request body on its way in: batches of about a megabyte, with a limit on size and on patience.
 
 uvicorn has no deadline for bodies. Here a body may not stand still for `idle_deadline` seconds, and while we wait
-for it, it has to make some progress; otherwise the answer is 408 (RFC 9110 15.5.9).
+for it, it has to make some progress; otherwise the answer is 408 (RFC 9110 15.5.9). What has come of a slow one goes on
+its way to the disk: many of them would else hold a megabyte of memory each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from archive.web.http.crossing import BATCH_BYTES
 from archive.web.http.errors import RequestRefused
 
 SLOWEST_BYTES_PER_SECOND = 1000
+HELD_SECONDS = 1.0
+"""So long a part of a batch waits for the rest of it."""
 
 
 class ClientGone(Exception):
@@ -39,7 +42,12 @@ async def batches(receive: Receive, maximum: int, idle_deadline: float) -> Async
     patience = _Patience(idle_deadline)
     more = True
     while more:
-        piece, more = await _next(receive, patience)
+        found = await _next(receive, patience, HELD_SECONDS if held else idle_deadline)
+        if found is None:
+            yield b"".join(pieces), False
+            pieces, held = [], 0
+            continue
+        piece, more = found
         held += len(piece)
         total += len(piece)
         if total > maximum:
@@ -68,13 +76,19 @@ class _Patience:
             self._waited, self._received = 0.0, 0
 
 
-async def _next(receive: Receive, patience: _Patience) -> tuple[bytes, bool]:
+async def _next(receive: Receive, patience: _Patience, seconds: float) -> tuple[bytes, bool] | None:
+    """The next piece, and whether there are more; None when it does not come within so many seconds."""
     begun = monotonic()
     try:
-        async with asyncio.timeout(patience.idle_deadline):  # anyio's looks for its event loop each time
+        async with asyncio.timeout(
+            min(seconds, patience.idle_deadline)
+        ):  # anyio's looks for its loop each time
             message = await receive()
     except TimeoutError:
-        raise _too_slow() from None
+        if seconds >= patience.idle_deadline:
+            raise _too_slow() from None
+        patience.spend(monotonic() - begun, 0)
+        return None
     if message["type"] == "http.disconnect":
         raise ClientGone
     piece: bytes = message.get("body", b"")

@@ -33,6 +33,8 @@ RENDERINGS = 2
 """Pictures made at a time."""
 DECODINGS = 4
 """Batches of decoded pixel data made at a time; some of them are reading meanwhile."""
+PROBES = 2
+"""Probes answered at a time: also when all other threads wait for a disk that hangs."""
 
 
 class Lane(enum.Enum):
@@ -41,9 +43,10 @@ class Lane(enum.Enum):
     COMMON = enum.auto()
     PICTURES = enum.auto()
     DECODING = enum.auto()
+    HEALTH = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """An answer with the first batch of its body; `rest` is None when that is all of it. `ahead`: pieces of the first
     batch that follow `first`, some of them stretches of files, fetched, to be passed on."""
@@ -53,12 +56,22 @@ class Prepared:
     rest: Iterator[Piece] | None
     ahead: tuple[Piece, ...] = ()
 
+    def taken(self) -> bytes:
+        """The first batch, which is not kept: the rest may take a slow client an hour."""
+        first, self.first = self.first, b""
+        return first
+
 
 class Crossing:
     """The threads of one process."""
 
     def __init__(self, threads: int = THREADS, renderings: int = RENDERINGS) -> None:
-        places = {Lane.COMMON: threads, Lane.PICTURES: renderings, Lane.DECODING: DECODINGS}
+        places = {
+            Lane.COMMON: threads,
+            Lane.PICTURES: renderings,
+            Lane.DECODING: DECODINGS,
+            Lane.HEALTH: PROBES,
+        }
         self._threads = {lane: Threads(number) for lane, number in places.items()}
 
     async def call(self, function: Callable[[], T], lane: Lane = Lane.COMMON) -> T:

@@ -13,6 +13,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 from starlette.types import Message, Receive, Scope, Send
 
+from archive.web import admission
 from archive.web.http import bodies, compression, crossing, errors, representation, urls
 from archive.web.http.bodies import ClientGone
 from archive.web.http.crossing import Crossing, Lane, Prepared
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Batch = tuple[bytes, bool]
 """Bytes of a body, and whether they are the last."""
+
+HEALTH = "/health/"
+"""Where probes ask, which have threads of their own."""
 
 
 class Endpoint:
@@ -81,7 +85,7 @@ class Endpoint:
     async def _prepared(self, route: Route, asked: Asked) -> tuple[Prepared, Lane]:
         """The answer, and the threads that go on with it. That pixel data has to be decoded for it shows when the
         handler knows what is stored; it then begins anew."""
-        lane = Lane.PICTURES if route.makes_pictures(asked) else Lane.COMMON
+        lane = _lane_of(route, asked)
         try:
             return await self._lane.call(self._making(route, asked), lane), lane
         except Decodes:
@@ -89,12 +93,18 @@ class Endpoint:
             return await self._lane.call(make, Lane.DECODING), Lane.DECODING
 
     def _making(self, route: Route, asked: Asked) -> Callable[[], Prepared]:
-        return partial(representation.prepared, partial(route.handler, self._archive, asked), asked)
+        return partial(representation.prepared, partial(self._handled, route, asked), asked)
+
+    def _handled(self, route: Route, asked: Asked) -> Answer:
+        answer: Answer = route.handler(self._archive, admission.admitted(self._archive, asked, route.right))
+        return answer
 
     async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
         """Feed the body to the handler's taker."""
         http = self._archive.settings.http
         bodies.check_declared_length(asked.headers.get("content-length", ""), http.maximum_body_bytes)
+        if route.right is not None and admission.is_required(self._archive.settings):
+            asked = await self._lane.call(partial(admission.admitted, self._archive, asked, route.right))
         taker: Taker = route.handler(self._archive, asked)
         incoming = bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline)
         batch, last = await anext(incoming)
@@ -126,11 +136,20 @@ class Endpoint:
         async with self._lane.closing(partial(crossing.close, ready.rest)):
             await _start(ready, send)
             if not head:
-                await send(_piece(ready.first))
+                await send(_piece(ready.taken()))
+                passing: Passing = scope["extensions"][PASSING]
+                await passing.room()  # or a client that stalls would have several batches made for it
                 async with aclosing(self._lane.batches(ready.rest, lane)) as batches:
                     async for batch in batches:
                         await send(_piece(batch))
+                        await passing.room()
             await send({"type": "http.response.body", "body": b""})
+
+
+def _lane_of(route: Route, asked: Asked) -> Lane:
+    if route.path.startswith(HEALTH):
+        return Lane.HEALTH
+    return Lane.PICTURES if route.makes_pictures(asked) else Lane.COMMON
 
 
 def asked_of(scope: Scope, http: Any) -> Asked:
@@ -145,7 +164,7 @@ def asked_of(scope: Scope, http: Any) -> Asked:
         query_string=scope["query_string"].decode("latin-1"),
         headers=headers,
         base_url=urls.public_base(http, headers, scope["scheme"], scope.get("server")),
-        peer_address=client[0] if client else "",
+        peer_address=urls.client_address(http, headers, client[0] if client else ""),
         strict=http.strict,
         method=scope["method"],
         passing=PASSING in scope.get("extensions", ()),

@@ -13,6 +13,8 @@ from archive.dicom import errors
 from archive.web.http.exchange import Answer, text
 
 RETRY_AFTER_SECONDS = 30
+CHALLENGE = 'Bearer realm="archive"'
+"""Not Basic, although it is taken (RFC 7617): browsers would ask for it in a window of their own."""
 IDENTITY = "identity"
 """The one content coding of request bodies (RFC 9110 8.4.1)."""
 
@@ -66,6 +68,7 @@ STATUSES: Mapping[type[errors.ArchiveError], int] = {
     errors.UnknownDestination: 404,
     errors.CallerRefused: 403,
     errors.NotAuthorized: 403,
+    errors.NotSignedIn: 401,
     errors.PeerFailure: 502,
     errors.PeerUnreachable: 504,
     errors.AssociationRejected: 502,
@@ -89,6 +92,7 @@ def worded(error: errors.ArchiveError) -> Answer:
     if status == 500:
         return unexpected()
     headers = {
+        401: (("WWW-Authenticate", CHALLENGE),),
         408: (("Connection", "close"),),
         413: (("Connection", "close"),),
         415: (("Accept-Encoding", IDENTITY),),

@@ -13,6 +13,8 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from archive.dicom.errors import InvalidQuery
+from archive.security.actor import Actor
+from archive.security.people import NOBODY, Principal
 from archive.services.stretches import Piece
 from archive.web.http import media_types
 from archive.web.http.media_types import Accept, MediaType
@@ -29,7 +31,8 @@ class Decodes(Exception):
 class Asked:
     """A request without its body. `base_url` is where the public sees our DICOMweb root, without a slash at the end;
     header names are in lower case. `strict`: the letter of PS3.18 counts, not what clients get away with. `may_decode`:
-    it is served by the threads that decode pixel data. `passing`: its answer may be passed on from files unread."""
+    it is served by the threads that decode pixel data. `passing`: its answer may be passed on from files unread.
+    `principal`: who asks, where that had to be asked (`admission`)."""
 
     path: Mapping[str, str]
     query_string: str
@@ -40,6 +43,12 @@ class Asked:
     method: str = "GET"
     may_decode: bool = False
     passing: bool = False
+    principal: Principal = NOBODY
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks, for the audit trail."""
+        return Actor("HTTP", self.peer_address, user=self.principal.name)
 
     def decodes(self) -> None:
         """To be called before pixel data is decoded for an answer. Raises Decodes, which is for the endpoint alone."""

@@ -29,6 +29,15 @@ OBJECTS = Counter("archive_stow_objects", "Objects received by STOW-RS", ("outco
 FAULTS = Counter("archive_http_faults", "Requests that failed by a fault of ours", ("route",))
 
 
+def begin() -> None:
+    """Open the files of this process's numbers, which the library opens when something is first counted: by then there
+    may be no disk for them, and no request may fail of that."""
+    OBJECTS.labels("stored")
+    SECONDS.labels("/health/live")
+    for _ in REGISTRY.collect():
+        pass
+
+
 def exposition() -> Answer:
     """All metrics in Prometheus' text format."""
     return Answer(media_type=CONTENT_TYPE_LATEST, body=generate_latest(_registry()))

@@ -1,4 +1,4 @@
-"""What stands around every handler: the guard against foreign Host names, CORS, counting, logging, errors.
+"""What stands around every handler: the guard against foreign Host names, CORS, protections, counting, logging, errors.
 
 All of it is one layer of plain ASGI, as each layer costs several calls for each message of an answer. Logs carry the
 route's template, the status and the time, never the URL: the query string of a search holds names (PS3.18 10.6), so
@@ -21,6 +21,7 @@ from archive.web.http.bodies import ClientGone
 from archive.web.http.cors import CORS
 from archive.web.http.errors import unexpected, worded
 from archive.web.http.exchange import Answer, text
+from archive.web.http.protections import Fields, Protections, added
 from archive.web.http.urls import is_host, is_loopback_host
 
 UNMATCHED = "unmatched"
@@ -30,13 +31,8 @@ CLIENT_GONE = 499
 SWITCHING = 101
 """From here on a connection speaks WebSocket."""
 
-NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-"""On everything: stored bytes are data, whatever a browser thinks they look like."""
-
 _STARTS = ("http.response.start", "websocket.http.response.start")
 _INTERNAL_ERROR = 1011
-
-Fields = tuple[tuple[bytes, bytes], ...]
 
 log = structlog.get_logger()
 
@@ -49,16 +45,17 @@ class Surroundings:
     """The outermost layer of this door, and its outermost `except`. With `loopback_only` it answers to the names of
     this machine alone."""
 
-    def __init__(self, app: ASGIApp, cors: CORS, *, loopback_only: bool) -> None:
+    def __init__(self, app: ASGIApp, cors: CORS, protections: Protections, *, loopback_only: bool) -> None:
         self._app = app
         self._cors = cors
+        self._protections = protections
         self._loopback_only = loopback_only
         self._told = structlog.get_logger().bind()  # at each call it would be made anew
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = perf_counter()
         hosts = _values(scope, b"host")
-        marks: Fields = (NO_SNIFFING,)
+        marks = self._protections.of(scope)
         if scope["type"] == "http":
             marks += self._cors.marks(scope)
         sending = _Sending(send, marks)
@@ -103,7 +100,8 @@ class _Sending:
     async def __call__(self, message: Message) -> None:
         if message["type"] in _STARTS:
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._marks]
+            headers = message.get("headers", ())
+            message["headers"] = [*headers, *added(headers, self._marks)]
         elif message["type"] == "websocket.accept":
             self.status = SWITCHING
         await self._send(message)

@@ -189,6 +189,11 @@ class Passing:
         """Whether nothing else waits to be sent."""
         return not (self._transport.is_closing() or self._transport.get_write_buffer_size())
 
+    async def room(self) -> None:
+        """Wait until the transport takes more. uvicorn waits only when there is more to be sent, with that in hand."""
+        if self._cycle.flow.write_paused and not self._cycle.disconnected:
+            await self._cycle.flow.drain()
+
     async def send(self, outgoing: Outgoing, call: Call) -> None:
         """All of a body of known length, behind the head that was written before. Raises ClientGone, NotFound."""
         if self._transport.is_closing():  # its descriptor may be that of another connection by now

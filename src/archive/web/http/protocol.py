@@ -3,7 +3,10 @@
 - Heads, chunk extensions and trailers have a size: httptools joins a line that does not end at every read, and keeps
   every trailer. Trailers are dropped (RFC 9110 6.5.1 allows it); merged, they would pass for headers.
 - Heads, and readers that stall, have a deadline.
-- No more than a few requests wait behind the one that is answered: uvicorn keeps any number.
+- What still comes of a body after its answer has a least speed.
+- There is room for so many connections (`room`).
+- No more than a few requests wait behind the one that is answered: uvicorn keeps any number. When the client leaves,
+  all of them learn it: uvicorn tells the last one, and the others fail at a connection that is closed.
 - Offers to upgrade are taken out, as httptools stops at the body of a request that makes one. For that a head is held
   until it is whole. Only who wants a Notification Connection (PS3.18 8.10.4) gets a WebSocket, and only while no other
   answer is under way.
@@ -20,14 +23,16 @@ import contextlib
 import os
 import re
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from archive.web.http.joining import Joined
 from archive.web.http.passing import PASSING, Passing
-from archive.web.http.stalling import Watch
+from archive.web.http.room import Room
+from archive.web.http.stalling import Leftover, Watch
 from archive.web.http.urls import SUBSCRIBERS
 
 HEAD_SECONDS = 10.0
@@ -49,10 +54,29 @@ _NOTIFICATIONS = re.compile(rb"GET %b/[^ ]+ HTTP/1\.1" % SUBSCRIBERS.encode("asc
 _SENTENCE = (
     f"the URL and the header fields of a request are over {HEAD_BYTES} bytes: ask for less at a time\n"
 )
-_TOO_LARGE = (
-    "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
-    f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(_SENTENCE)}\r\n\r\n{_SENTENCE}"
-).encode()
+
+
+def _raw(status: str, sentence: str, *fields: str) -> bytes:
+    """An answer that no application makes."""
+    headers = (
+        *fields,
+        "Connection: close",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(sentence)}",
+        "X-Content-Type-Options: nosniff",
+        "Content-Security-Policy: default-src 'none'; sandbox",
+    )
+    lines = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status}", *headers))
+    return f"{lines}\r\n{sentence}".encode("ascii")
+
+
+_TOO_LARGE = _raw("431 Request Header Fields Too Large", _SENTENCE)
+_MALFORMED = _raw("400 Bad Request", "this is no HTTP request\n")
+_FULL = _raw(
+    "503 Service Unavailable",
+    "all connections of the archive are in use (http.maximum_connections): try again later\n",
+    "Retry-After: 5",
+)
 
 
 class _UntilClosed(int):
@@ -73,10 +97,13 @@ class _UntilClosed(int):
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, *args: Any, idle_seconds: float, **keywords: Any) -> None:
+    def __init__(self, *args: Any, idle_seconds: float, room: Room, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._stalled_seconds = idle_seconds
+        self._room = room
+        self._unanswered: deque[RequestResponseCycle] = deque()
         self._watch: Watch | None = None
+        self._leftover: Leftover | None = None
         self._own_socket: socket.socket | None = None
         self._may_upgrade = False
         self._is_web_socket = False
@@ -91,14 +118,36 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch = Watch(transport, self.loop, self._stalled_seconds)
-        self._abort_after("head", self._head_seconds)
+        self._leftover = Leftover(transport, self.loop, self._stalled_seconds)
+        if self._room.enter(self):
+            self._abort_after("head", self._head_seconds)
+        else:
+            transport.write(_FULL)
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._room.leave(self)
         self._forget_deadlines()
         self._close_own_socket()
+        for cycle in self._unanswered:
+            cycle.disconnected = True
         super().connection_lost(exc)
         for leave in tuple(self._leaving):
             leave()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has not asked for anything yet."""
+        return self.cycle is None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._unanswered and not self._is_web_socket
+
+    def give_way(self) -> None:
+        """Be cut, for another connection."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._between_requests:
@@ -157,6 +206,7 @@ class Protocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """From here on the connection belongs to `web_socket.EventProtocol`."""
         self._is_web_socket = True
+        self._room.leave(self)
         self._forget_deadlines()
         self._close_own_socket()
         super().handle_websocket_upgrade()
@@ -166,6 +216,8 @@ class Protocol(HttpToolsProtocol):
             self._cancel(name)
         if self._watch is not None:
             self._watch.end()
+        if self._leftover is not None:
+            self._leftover.end()
 
     def _feed(self, data: bytes) -> None:
         self._outside += len(data)
@@ -188,21 +240,22 @@ class Protocol(HttpToolsProtocol):
         cycle = self.cycle
         return bool(self.pipeline or (cycle and cycle.response_started and not cycle.response_complete))
 
-    def send_400_response(self, msg: str) -> None:
-        if self.url and len(self.url) >= HEAD_BYTES - 1:
-            self._refuse(_TOO_LARGE)  # of a target this long the parser only says that it is none
-        elif self._is_answering():
-            self.transport.close()
-        else:
-            super().send_400_response(msg)
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        # Of a target that is too long the parser says that it is none.
+        too_long = self.url and len(self.url) >= HEAD_BYTES - 1
+        self._refuse(_TOO_LARGE if too_long else _MALFORMED)
 
     def _outlive_answer(self) -> None:
         """A body that goes on after its answer does not keep the connection longer than silence would."""
         answered = self.cycle is not None and self.cycle.response_complete and not self.pipeline
-        if answered and self.timeout_keep_alive_task is None:
+        if not answered:
+            return
+        if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+        if self._leftover is not None and not self._between_requests:
+            self._leftover.begin()
 
     def on_message_begin(self) -> None:
         self._between_requests = False
@@ -223,7 +276,8 @@ class Protocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
-            joined = Joined(self.transport, self.on_response_complete)
+            self._unanswered.append(self.cycle)
+            joined = Joined(self.transport, self._answered)
             self.cycle.transport, self.cycle.on_response = joined, joined.end  # type: ignore[assignment]
             passing = Passing(
                 self.transport, self._socket, joined, self.cycle, self.loop, self._stalled_seconds
@@ -233,12 +287,21 @@ class Protocol(HttpToolsProtocol):
             self.cycle.chunked_encoding = False
             self.cycle.expected_content_length = _UntilClosed()
 
+    def _answered(self) -> None:
+        """Answers go out in the order of their requests."""
+        self._unanswered.popleft()
+        self.on_response_complete()
+
     def on_body(self, body: bytes) -> None:
         self._outside = 0
+        if self._leftover is not None:
+            self._leftover.came(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._between_requests = True
+        if self._leftover is not None:
+            self._leftover.end()
         super().on_message_complete()
 
     def pause_writing(self) -> None:

@@ -1,7 +1,7 @@
 """Long texts that have been sent, kept encoded in memory for who asks for them again, as the viewers of one study do.
 
 The metadata of a series are put together from hundreds of rows, which takes milliseconds. Its instances say nearly the
-same, so that all of it shrinks to some kilobytes: thousands of series have room, and to send one again costs little.
+same, so that all of it shrinks to some kilobytes: a thousand series have room, and to send one again costs little.
 
 A text is found by its entity tag alone, which each request makes anew from the digests of all that the text is made of,
 as the index has them at that moment. What a store or a deletion has changed has another tag, so nothing here is stale.
@@ -21,7 +21,9 @@ from archive.web.http.compression import IDENTITY, ZSTD
 from archive.web.http.crossing import BATCH_BYTES, close, in_bytes
 from archive.web.http.exchange import Answer, Asked, Sliced
 
-MAXIMUM_BYTES = 16 << 20
+MAXIMUM_BYTES = 4 << 20
+"""Of all texts of a worker. More would hold what nobody looks at any more: it filled for the better part of an hour."""
+
 LONGEST = 1 << 20
 """Of one text, encoded. A study of ten thousand instances has about as much."""
 

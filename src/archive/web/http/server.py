@@ -22,6 +22,7 @@ from archive.network.spreading import Place, alone
 from archive.web.app import create_app
 from archive.web.http.intake import Intake
 from archive.web.http.protocol import Protocol
+from archive.web.http.room import Room
 from archive.web.http.web_socket import LONGEST_MESSAGE, EventProtocol
 
 if TYPE_CHECKING:
@@ -49,9 +50,10 @@ def run(
         logging.getLogger("uvicorn.error").addFilter(silence)
     listener.setblocking(False)
     idle_seconds = float(settings.http.idle_deadline)
+    room = Room(settings.http.maximum_connections)
     config = uvicorn.Config(
         create_app(archive),
-        http=partial(Protocol, idle_seconds=idle_seconds),  # type: ignore[arg-type]
+        http=partial(Protocol, idle_seconds=idle_seconds, room=room),  # type: ignore[arg-type]
         ws=partial(EventProtocol, idle_seconds=idle_seconds),  # type: ignore[arg-type]
         ws_max_size=LONGEST_MESSAGE,
         ws_ping_interval=None,

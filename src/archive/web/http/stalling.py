@@ -1,10 +1,13 @@
-"""Readers that stall: a connection whose client takes nothing any more is cut, and what waits for it is dropped."""
+"""Clients that stall: a connection whose client takes nothing any more is cut, and what waits for it is dropped; so is
+one that still drips a body after its answer."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import struct
+
+from archive.web.http.bodies import SLOWEST_BYTES_PER_SECOND
 
 
 class Watch:
@@ -33,6 +36,40 @@ class Watch:
             self.begin()
         else:
             reset(self._transport)
+
+
+class Leftover:
+    """What still comes of a body after its answer: dropped, and waited for only as long as it comes at some speed."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._came = 0
+
+    def begin(self) -> None:
+        """There is more to come; may be called for each piece of it."""
+        if self._timer is None:
+            self._came = 0
+            self._timer = self._loop.call_later(self._seconds, self._check)
+
+    def came(self, length: int) -> None:
+        """Count it."""
+        self._came += length
+
+    def end(self) -> None:
+        """That was all, or the client is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check(self) -> None:
+        self._timer = None
+        if self._came < self._seconds * SLOWEST_BYTES_PER_SECOND:
+            reset(self._transport)
+        else:
+            self.begin()
 
 
 def reset(transport: asyncio.Transport) -> None:

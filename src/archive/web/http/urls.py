@@ -9,9 +9,13 @@ is this machine: dicomweb-client leaves the port out, and no proxy stands in bet
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from archive.settings import Http
 from archive.web.http import media_types
@@ -56,6 +60,27 @@ def public_base(
     return f"{scheme}://{host}{prefix}{ROOT}"
 
 
+def came_by_tls(http: Http, scope: Scope) -> bool:
+    """Whether the public reaches us by https, as far as that is known."""
+    if http.public_url:
+        return http.public_url.lower().startswith("https://")
+    return http.behind_proxy and _forwarded_scheme(Headers(scope=scope)) == "https"
+
+
+def client_address(http: Http, headers: Mapping[str, str], peer_address: str) -> str:
+    """Where a request comes from: behind a proxy, the address that it has added last, if it is one."""
+    said = _last(headers, "x-forwarded-for").strip("[]") if http.behind_proxy else ""
+    try:
+        return str(ipaddress.ip_address(said)) if said else peer_address
+    except ValueError:
+        return peer_address
+
+
+def is_loopback_base(base: str) -> bool:
+    """Whether a public URL names this machine."""
+    return is_loopback_host(base.partition("://")[2].partition("/")[0])
+
+
 def resource_url(base: str, *uids: str) -> str:
     """RetrieveURL of a study, of a series or of an instance, by its UIDs from the study down."""
     levels = ("studies", "series", "instances")
@@ -77,7 +102,7 @@ def notification_url(base: str, ae_title: str) -> str:
 def _forwarded(headers: Mapping[str, str], scheme: str, host: str) -> tuple[str, str, str]:
     """Scheme, host and path prefix as the proxy saw them."""
     forwarded = _forwarded_element(_last(headers, "forwarded"))
-    proto = _agreed(forwarded.get("proto", ""), _last(headers, "x-forwarded-proto")).lower()
+    proto = _forwarded_scheme(headers)
     named = _agreed(forwarded.get("host", ""), _last(headers, "x-forwarded-host"))
     port = _last(headers, "x-forwarded-port")
     prefix = _last(headers, "x-forwarded-prefix")
@@ -86,6 +111,11 @@ def _forwarded(headers: Mapping[str, str], scheme: str, host: str) -> tuple[str,
     if _PORT.fullmatch(port) and not re.search(r":\d+$", host) and port != _DEFAULT_PORTS[proto]:
         host = f"{host}:{port}"
     return proto, host, prefix.rstrip("/") if _PREFIX.fullmatch(prefix) else ""
+
+
+def _forwarded_scheme(headers: Mapping[str, str]) -> str:
+    forwarded = _forwarded_element(_last(headers, "forwarded"))
+    return _agreed(forwarded.get("proto", ""), _last(headers, "x-forwarded-proto")).lower()
 
 
 def _agreed(one: str, other: str) -> str:

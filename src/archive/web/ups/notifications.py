@@ -25,6 +25,8 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from archive.dicom.errors import OutOfResources
+from archive.security.roles import Right
+from archive.web import admission
 from archive.web.api import guard
 from archive.web.http import cors
 from archive.web.http.bodies import ClientGone
@@ -67,7 +69,7 @@ class Connections:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["archive.route"] = NOTIFICATIONS
-        title = self._admitted(scope)
+        title = await self._lane.call(partial(self._admitted, scope))
         await receive()  # websocket.connect
         self._open += 1
         try:
@@ -77,7 +79,8 @@ class Connections:
             self._open -= 1
 
     def _admitted(self, scope: Scope) -> str:
-        """The AE title of who listens. Raises InvalidQuery, RequestRefused."""
+        """The AE title of who listens. Raises InvalidQuery, RequestRefused, NotSignedIn,
+        NotAuthorized, OutOfResources."""
         http = self._archive.settings.http
         scheme = {"ws": "http", "wss": "https"}[scope["scheme"]]
         asked = asked_of({**scope, "method": "GET", "scheme": scheme}, http)
@@ -86,6 +89,7 @@ class Connections:
             raise RequestRefused("a page of another origin may not listen here; see http.cors_origins", 403)
         if self._open >= MAXIMUM_CONNECTIONS:
             raise OutOfResources(f"this process has {MAXIMUM_CONNECTIONS} Notification Connections already")
+        admission.admitted(self._archive, asked, Right.WORK)
         return requests.ae_title(asked.path["subscriber"])
 
     async def _serve(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import NotFound
+from archive.security.actor import Actor
 from archive.web.http import media_types
 from archive.web.http.errors import IDENTITY, RequestRefused
 from archive.web.http.exchange import Answer, Asked
@@ -33,17 +34,18 @@ def retrieve(archive: Archive, asked: Asked) -> Envelope:
     if content.name == MULTIPART:
         if content.parameters.get("type", "").lower() != XOP:
             raise RequestRefused(f'a multipart body has to be an MTOM package: type="{XOP}"', 415)
-        return Envelope(archive, _root(content))
+        return Envelope(archive, asked.actor, _root(content))
     if content.name != SOAP_XML:
         raise RequestRefused(f"a SOAP 1.2 envelope is wanted, with Content-Type: {SOAP_XML}", 415)
-    return Envelope(archive, None)
+    return Envelope(archive, asked.actor, None)
 
 
 class Envelope:
     """The receiving end of the request (`exchange.Taker`)."""
 
-    def __init__(self, archive: Archive, parser: Parser | None) -> None:
+    def __init__(self, archive: Archive, actor: Actor, parser: Parser | None) -> None:
         self._archive = archive
+        self._actor = actor
         self._parser = parser
         self._parts = 0
         self._xml = bytearray()
@@ -74,6 +76,7 @@ class Envelope:
         found, failed = documents.sorted_out(self._archive, request)
         if not found:
             return responses.alone(request.message_id, failed)
+        self._archive.auditing.out.fetched(self._actor, [one.instance for one in found])
         contents = ((one, documents.content(self._archive, one)) for one in found)
         return responses.with_documents(request.message_id, contents, failed)
 

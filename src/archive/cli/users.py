@@ -1,0 +1,158 @@
+"""`archive user …` and `archive token …`: the people who may sign in, and the tokens that programs use in their name.
+In effect at once in a running server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from archive.cli import opening, tables
+from archive.cli.opening import ConfigOption, DataOption
+from archive.dicom.errors import InvalidEntry
+from archive.security.people import Kind, Person
+from archive.security.roles import Role
+
+app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
+tokens_app = typer.Typer(
+    no_args_is_help=True, help="Tokens by which programs sign in, and sessions of browsers."
+)
+
+Name = Annotated[str, typer.Argument(help="Name to sign in with.", show_default=False)]
+RolesOption = Annotated[
+    list[Role] | None, typer.Option("--role", help="What they may do; may be given more than once.")
+]
+FullNameOption = Annotated[str | None, typer.Option("--full-name", help="As others know them.")]
+StdinOption = Annotated[
+    bool, typer.Option("--password-stdin", help="The password is a line of standard input.")
+]
+
+
+@app.command()
+def add(
+    name: Name,
+    role: RolesOption = None,
+    full_name: FullNameOption = None,
+    password_stdin: StdinOption = False,
+    no_password: Annotated[bool, typer.Option(help="For programs that use tokens alone.")] = False,
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Make somebody known; the password is asked for."""
+    if not role:
+        raise InvalidEntry(f"role: give --role, once or more: {_named(Role)}")
+    password = "" if no_password else _password(from_stdin=password_stdin)
+    with opening.archive(opening.settings(config_file, data=data), make=True) as archive:
+        one = archive.people.add(name, full_name or "", role, password)
+    typer.echo(f"{one.name} may sign in as {_named(one.roles)}.")
+
+
+@app.command("set")
+def change(
+    name: Name,
+    role: RolesOption = None,
+    full_name: FullNameOption = None,
+    enable: Annotated[
+        bool | None,
+        typer.Option("--enable/--disable", help="Whether they may sign in; --disable ends it at once."),
+    ] = None,
+    password: Annotated[bool, typer.Option("--set-password", help="Ask for another password.")] = False,
+    password_stdin: StdinOption = False,
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Change roles, name or password of somebody. With another password all their sessions end; tokens stay."""
+    new = _password(from_stdin=password_stdin) if password or password_stdin else ""
+    with opening.archive(opening.settings(config_file, data=data)) as archive:
+        disabled = None if enable is None else not enable
+        one = archive.people.change(name, full_name=full_name, roles=role, disabled=disabled)
+        if new:
+            archive.people.set_password(name, new)
+    typer.echo(f"{one.name} is changed: {_named(one.roles)}{', disabled' if one.disabled else ''}.")
+
+
+@app.command("list")
+def list_people(config_file: ConfigOption = None, data: DataOption = None) -> None:
+    """Show everybody who is known."""
+    with opening.archive(opening.settings(config_file, data=data)) as archive:
+        known = archive.people.all()
+    rows = [[one.name, one.full_name, _named(one.roles), _state(one)] for one in known]
+    tables.show(["Name", "Full name", "Roles", ""], rows)
+
+
+@app.command()
+def remove(name: Name, config_file: ConfigOption = None, data: DataOption = None) -> None:
+    """Forget somebody: all sessions and tokens of theirs end at once."""
+    with opening.archive(opening.settings(config_file, data=data)) as archive:
+        archive.people.remove(name)
+    typer.echo(f"{name} is forgotten.")
+
+
+@tokens_app.command("add")
+def issue(
+    name: Name,
+    label: Annotated[str, typer.Option(help="What it is for, for the list.")],
+    days: Annotated[float, typer.Option(help="Days until it ends.", min=0.01)] = 90,
+    role: Annotated[
+        list[Role] | None, typer.Option("--role", help="Only what this role allows as well; more than once.")
+    ] = None,
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Make a token in somebody's name, and show it: this once, as only its digest is kept."""
+    with opening.archive(opening.settings(config_file, data=data)) as archive:
+        secret, made = archive.people.issue(name, label, days, role or ())
+    typer.echo(secret)
+    typer.echo(
+        f"Until {tables.when(made.expires_at)}, as Authorization: Bearer, or as password of {name}.", err=True
+    )
+
+
+@tokens_app.command("list")
+def list_tokens(
+    name: Annotated[str | None, typer.Argument(help="Of whom; of everybody.", show_default=False)] = None,
+    sessions: Annotated[bool, typer.Option("--sessions", help="Sessions of browsers as well.")] = False,
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show tokens that are in force, and when each was used last."""
+    with opening.archive(opening.settings(config_file, data=data)) as archive:
+        found = archive.people.credentials(name)
+    rows = [
+        [str(one.id), one.name, one.kind.value, one.label, _named(one.roles)]
+        + [tables.when(moment) for moment in (one.created_at, one.used_at, one.expires_at)]
+        for one in found
+        if sessions or one.kind is Kind.TOKEN
+    ]
+    tables.show(["Number", "Of", "What", "For", "Only as", "Made", "Last used", "Ends"], rows)
+
+
+@tokens_app.command("remove")
+def revoke(
+    number: Annotated[int, typer.Argument(help="As `archive token list` shows it.", show_default=False)],
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """End a token or a session at once."""
+    with opening.archive(opening.settings(config_file, data=data)) as archive:
+        archive.people.revoke(number)
+    typer.echo(f"{number} has ended.")
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return asked
+
+
+def _named(roles: Iterable[Role]) -> str:
+    return ", ".join(sorted(role.value for role in roles))
+
+
+def _state(one: Person) -> str:
+    if one.disabled:
+        return "disabled"
+    return "" if one.password_hash else "tokens only"

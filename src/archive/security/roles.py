@@ -1,0 +1,64 @@
+"""What people may do: the rights that the doors ask for, and the roles that an administrator gives."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+
+from archive.dicom.errors import InvalidEntry
+
+
+class Right(enum.Enum):
+    """What somebody may do. Each resource of the HTTP door asks for one of them."""
+
+    SEE = "see"
+    """Search for objects and workitems, retrieve them, see pictures of them."""
+    STORE = "store"
+    WORK = "work"
+    """Create and change workitems."""
+    REJECT = "reject"
+    """Reject objects by a note, so that they are hidden."""
+    DELETE = "delete"
+    CORRECT = "correct"
+    """Change whose objects are: conflicts, corrections, worklist entries, decisions about rejections."""
+    OBSERVE = "observe"
+    """See what the archive is doing; nothing of patients."""
+    ADMINISTER = "administer"
+    """AE titles, people, and everything else that an installation is made of."""
+    AUDIT = "audit"
+
+
+class Role(enum.Enum):
+    """What an administrator gives. The value is how it is written."""
+
+    VIEWER = "viewer"
+    UPLOADER = "uploader"
+    RADIOGRAPHER = "radiographer"
+    ADMINISTRATOR = "administrator"
+    AUDITOR = "auditor"
+
+
+RIGHTS: Mapping[Role, frozenset[Right]] = {
+    Role.VIEWER: frozenset({Right.SEE}),
+    Role.UPLOADER: frozenset({Right.STORE}),
+    Role.RADIOGRAPHER: frozenset({Right.SEE, Right.STORE, Right.WORK, Right.REJECT, Right.CORRECT}),
+    Role.ADMINISTRATOR: frozenset(Right) - {Right.AUDIT},
+    Role.AUDITOR: frozenset({Right.OBSERVE, Right.AUDIT}),
+}
+"""Who administers does not read the audit trail by that, and who reads it changes nothing."""
+
+ALL_RIGHTS = frozenset(Right)
+
+
+def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
+    """All that these roles allow together."""
+    return frozenset().union(*(RIGHTS[role] for role in roles))
+
+
+def roles_named(names: Iterable[str]) -> frozenset[Role]:
+    """The roles of these names. Raises InvalidEntry."""
+    try:
+        return frozenset(Role(name.strip().lower()) for name in names)
+    except ValueError:
+        known = ", ".join(role.value for role in Role)
+        raise InvalidEntry(f"role: one of them is not known; there are {known}") from None

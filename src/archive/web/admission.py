@@ -1,0 +1,95 @@
+"""Whose request this is, and whether they may make it: asked once for each request, before its handler.
+
+A program brings a token, as Bearer (RFC 6750) or, as many DICOMweb clients know nothing else, in place of a password
+(Basic, RFC 7617). A browser brings the cookie of its session, whatever page asks: so what changes something is refused
+to pages of other origins (`api.guard`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from archive.dicom.errors import NotAuthorized, NotSignedIn
+from archive.security.people import NOBODY, UNASKED, Kind, Principal
+from archive.security.roles import Right
+from archive.web.api import guard
+from archive.web.http.exchange import Asked
+
+if TYPE_CHECKING:
+    from archive.bootstrap import Archive
+    from archive.settings import Http, Settings
+
+COOKIE, SECURE_COOKIE = "archive-session", "__Host-archive-session"
+"""The second is taken by browsers over TLS alone, and from no other host of the same site (RFC 6265bis 4.1.3.2)."""
+
+_HOW = "sign in at /api/session, or send a token: Authorization: Bearer …"
+
+
+def is_required(settings: Settings) -> bool:
+    """Whether anybody has to sign in."""
+    required = settings.sign_in.required
+    return required == "always" or (required == "auto" and not is_private(settings.http))
+
+
+def is_private(http: Http) -> bool:
+    """Whether only this machine can reach the archive over HTTP, as far as we know."""
+    return http.listen.is_loopback and not http.public_url and not http.behind_proxy
+
+
+def admitted(archive: Archive, asked: Asked, right: Right | None) -> Asked:
+    """The request with who makes it. Raises NotSignedIn, NotAuthorized, RequestRefused, OutOfResources."""
+    if right is None:
+        return asked
+    if not is_required(archive.settings):
+        return replace(asked, principal=UNASKED)
+    principal = who(archive, asked)
+    if principal is NOBODY:
+        raise NotSignedIn(_HOW)
+    if principal.by_cookie:
+        guard.check_page(archive.settings.http, asked)
+    if not principal.may(right):
+        raise NotAuthorized(
+            f"{principal.name} has no right to {right.value} here; an administrator gives roles with `archive user set`"
+        )
+    return replace(asked, principal=principal)
+
+
+def who(archive: Archive, asked: Asked) -> Principal:
+    """Who asks, as far as the request proves it; NOBODY where it brings nothing. Raises NotSignedIn for what is wrong,
+    OutOfResources."""
+    scheme, _, value = asked.headers.get("authorization", "").strip().partition(" ")
+    if scheme:
+        token, name = _token(scheme.lower(), value.strip())
+        return archive.sign_in.principal(token, Kind.TOKEN, name)
+    secret = session_secret(asked)
+    return archive.sign_in.principal(secret, Kind.SESSION) if secret else NOBODY
+
+
+def session_secret(asked: Asked) -> str:
+    """That of the cookie; empty without one."""
+    cookies = dict(_cookies(asked))
+    return cookies.get(SECURE_COOKIE) or cookies.get(COOKIE) or ""
+
+
+def _cookies(asked: Asked) -> list[tuple[str, str]]:
+    # A cookie comes once, but HTTP/2 to a proxy may divide the field, which joins it with a comma here.
+    pairs = asked.headers.get("cookie", "").replace(",", ";").split(";")
+    return [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
+
+
+def _token(scheme: str, value: str) -> tuple[str, str | None]:
+    """A token, and the name that comes with it."""
+    if scheme == "bearer":
+        return value, None
+    if scheme != "basic":
+        raise NotSignedIn(_HOW)
+    try:
+        name, colon, token = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise NotSignedIn(_HOW) from None
+    if not colon:
+        raise NotSignedIn(_HOW)
+    return token, name

@@ -1,0 +1,77 @@
+"""/api/session: signing in with name and password, who one is, and signing out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from archive.dicom.errors import NotSignedIn
+from archive.security.actor import Actor
+from archive.security.people import LONGEST_NAME, NOBODY, UNASKED, Principal
+from archive.web import admission
+from archive.web.api import guard, json_body
+from archive.web.http.errors import RequestRefused
+from archive.web.http.exchange import Answer, Asked
+from archive.web.http.urls import is_loopback_base
+
+if TYPE_CHECKING:
+    from archive.bootstrap import Archive
+
+_MEMBERS = {"name": str, "password": str}
+
+
+def enter(archive: Archive, asked: Asked) -> json_body.JSONBody:
+    """Sign in. Raises RequestRefused, NotSignedIn, OutOfResources."""
+    http = archive.settings.http
+    guard.check_page(http, asked)
+    if not asked.base_url.startswith("https:") and not is_loopback_base(asked.base_url):
+        raise RequestRefused(
+            "a password is taken over https only; let the proxy set X-Forwarded-Proto, or set http.public_url",
+            403,
+        )
+
+    def act(value: Any) -> Answer:
+        said = json_body.members(value, _MEMBERS)
+        if set(said) != set(_MEMBERS):
+            raise RequestRefused("signing in takes name and password")
+        address = asked.peer_address
+        label = asked.headers.get("user-agent", "")
+        actor = Actor("HTTP", address, user=said["name"][:LONGEST_NAME])
+        try:
+            secret, principal = archive.sign_in.enter(said["name"], said["password"], address, label)
+        except NotSignedIn as refused:
+            archive.auditing.signed_in(actor, failed=refused.reason)
+            raise
+        archive.auditing.signed_in(replace(actor, user=principal.name))
+        return json_body.answer(_form(principal), 200, ("Set-Cookie", _cookie(asked, secret)))
+
+    return json_body.taker(asked, act)
+
+
+def who(archive: Archive, asked: Asked) -> Answer:
+    """Who one is: without a name where nobody is asked to sign in. Raises NotSignedIn, OutOfResources."""
+    if not admission.is_required(archive.settings):
+        return json_body.answer(_form(UNASKED))
+    principal = admission.who(archive, asked)
+    return json_body.answer(_form(principal), 401 if principal is NOBODY else 200)
+
+
+def leave(archive: Archive, asked: Asked) -> Answer:
+    """Sign out. Raises RequestRefused, OutOfResources."""
+    guard.check_page(archive.settings.http, asked)
+    secret = admission.session_secret(asked)
+    left = archive.sign_in.leave(secret) if secret else ""
+    if left:
+        archive.auditing.signed_out(replace(asked.actor, user=left))
+    return Answer(204, headers=(("Set-Cookie", _cookie(asked, "", "; Max-Age=0")),))
+
+
+def _form(principal: Principal) -> dict[str, Any]:
+    return {"name": principal.name, "rights": sorted(right.value for right in principal.rights)}
+
+
+def _cookie(asked: Asked, secret: str, more: str = "") -> str:
+    """No script reads it, and no other site has it sent. It goes with the browser; the archive ends it earlier."""
+    if asked.base_url.startswith("https:"):
+        return f"{admission.SECURE_COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict{more}"
+    return f"{admission.COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict{more}"

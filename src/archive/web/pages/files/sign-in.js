@@ -1,0 +1,41 @@
+// Signs in, and goes on to where one came from: an address of this archive, never another.
+
+const base = document.documentElement.dataset.base;
+const form = document.getElementById("form");
+const problem = document.getElementById("problem");
+const enter = document.getElementById("enter");
+const password = document.getElementById("password");
+
+function onward() {
+  const wanted = new URLSearchParams(location.search).get("next") ?? "";
+  const there = new URL(wanted || `${base}/viewer`, location.origin);
+  const ours = there.origin === location.origin && there.pathname.startsWith(`${base}/`);
+  return ours ? there.href : `${base}/viewer`; // whole: a path may begin with two slashes, and would be a host
+}
+
+function say(text) {
+  problem.textContent = text;
+  problem.hidden = false;
+  password.select();
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  enter.disabled = true;
+  problem.hidden = true;
+  try {
+    const answer = await fetch(`${base}/api/session`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ name: form.username.value, password: password.value }),
+    });
+    if (answer.ok) {
+      location.replace(onward());
+      return;
+    }
+    say((await answer.text()).trim() || `The archive answers ${answer.status}.`);
+  } catch {
+    say("The archive does not answer.");
+  }
+  enter.disabled = false;
+});
