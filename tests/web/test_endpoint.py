@@ -19,7 +19,7 @@ from archive.web.routes import ROUTES, Route
 
 ARCHIVE: Any = SimpleNamespace(
     settings=SimpleNamespace(
-        http=SimpleNamespace(public_url="http://here", strict=False),
+        http=SimpleNamespace(public_url="http://here", strict=False, behind_proxy=False),
         sign_in=SimpleNamespace(required="never"),
     )
 )

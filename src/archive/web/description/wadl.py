@@ -44,7 +44,7 @@ def description(routes: Sequence[Route], base: str, below: str, target: str) -> 
         if route.template == target or route.template.startswith(f"{target}/"):
             tree.find(route.template.removeprefix(target)).routes.append(route)
     relative = target.removeprefix(below).lstrip("/")
-    resource = _resource(tree, relative) if relative else None
+    resource = _resource(tree, relative) if relative or tree.routes else None
     within = [resource] if resource else [_resource(child, child.segment) for child in tree.children.values()]
     resources = Element("resources", {"base": f"{base}/"}, within)
     return Element("application", {"xmlns": NAMESPACE, "xmlns:xs": XML_SCHEMA}, [resources])
