@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from archive import config
 from archive.config import KEYS, load
 from archive.dicom.errors import ConfigurationError
-from archive.settings import Address, AETitleSeed, Coercion, Settings
+from archive.settings.values import Address, AETitleSeed, Coercion
+from archive.settings.whole import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG_FILE = REPOSITORY / "conf" / "archive.toml"

@@ -10,7 +10,7 @@ from archive import config
 from archive.dicom.errors import ConfigurationError
 from archive.hl7 import charsets
 from archive.services.worklist import stations
-from archive.settings import HL7_CHARACTER_SETS
+from archive.settings.doors import HL7_CHARACTER_SETS
 
 
 @pytest.mark.parametrize(

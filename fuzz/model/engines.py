@@ -23,11 +23,11 @@ import orjson
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import building, preparing
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import Gone, InstanceConflict, NotFound
 from archive.dicom.instance import Scope, Source
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from archive.web import qido
 from archive.web.http.exchange import Asked, Sliced
 from fuzz.model.expected import DUPLICATE, SUCCESS, Expected
@@ -54,8 +54,8 @@ class Engine:
     @classmethod
     def on(cls, name: str, settings: Settings) -> Engine:
         """A new one; its index has no tables yet, or is empty."""
-        bootstrap.prepare(settings)
-        return cls(name, {policy: bootstrap.build(_with(settings, policy)) for policy in POLICIES})
+        preparing.prepare(settings)
+        return cls(name, {policy: building.build(_with(settings, policy)) for policy in POLICIES})
 
     def close(self) -> None:
         """Give everything back."""
@@ -253,7 +253,7 @@ def _be_killed(settings: Settings, point: str, act: Callable[[Archive], Any]) ->
     code = 1
     try:
         signal.alarm(_PATIENCE)
-        archive = bootstrap.build(settings)
+        archive = building.build(settings)
         failpoints.arm(strike)
         act(archive)
         code = _NEVER_REACHED

@@ -30,8 +30,9 @@ from pynetdicom.dimse_primitives import (
     N_SET,
 )
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building, preparing
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import ArchiveError, PeerFailure
 from archive.dimse import server
 from archive.dimse.admission import Policy
@@ -87,8 +88,8 @@ class _Archives:
             )
             overrides = {"storage.minimum_free_bytes": 0, "limits.maximum_object_bytes": 1 << 20}
             settings = replace(config.load(environment={}, overrides=overrides), data=self._folder)
-            bootstrap.prepare(settings)
-            self._archive = bootstrap.build(settings)
+            preparing.prepare(settings)
+            self._archive = building.build(settings)
         return self._archive
 
     def close(self) -> None:

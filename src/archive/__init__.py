@@ -8,7 +8,7 @@ A module imports only from lines below its own (import-linter says so in every t
     hl7          the HL7 v2 door: orders over MLLP, for the worklist
     web          the HTTP door: STOW-RS, QIDO-RS, WADO-RS, /api, health, metrics; the only asynchronous room
     jobs         the outbox door: claims what a transaction left to be done, runs it, retries it
-    bootstrap    settings in, services out; the only module that names concrete backends
+    bootstrap    settings in, services out; the only room that names concrete backends
     services     the decisions: ingest, search, retrieve, commitment, duplicates, worklist, who is let in
     storage      bytes under keys          index   rows and SQL
     remote       what we say to others     audit   who did what

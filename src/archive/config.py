@@ -26,7 +26,8 @@ from archive.dicom.rules.coercions import coercion_rule
 from archive.dicom.rules.compressions import compression_rule
 from archive.dicom.worklist.entries import check_state
 from archive.dicom.writing.coercion import coerced
-from archive.settings import Address, AETitleSeed, Coercion, CoercionRule, CompressionRule, Settings
+from archive.settings.values import Address, AETitleSeed, Coercion, CoercionRule, CompressionRule
+from archive.settings.whole import Settings
 
 PREFIX = "ARCHIVE_"
 CONFIG_VARIABLE = "ARCHIVE_CONFIG"

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from archive.bootstrap import Archive, build, prepare
+from archive.bootstrap.building import Archive, build
+from archive.bootstrap.preparing import prepare
 from archive.cli.importing import Report, run
 from archive.cli.sources import gather
 from archive.dicom.instance import Source
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from objects import part10
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli.export import Selection, purpose, selected
 from archive.cli.export_targets import FolderTarget, Target
 from archive.cli.exporting import Export, Exported, Wanted

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.cli.ae_options import differing
 from archive.dicom.errors import CallerRefused, OutOfResources
 from archive.dicom.instance import Source
@@ -33,7 +34,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def opened(data: Path) -> Archive:
-    return bootstrap.build(config.load(environment={}, overrides={"data": str(data)}))
+    return building.build(config.load(environment={}, overrides={"data": str(data)}))
 
 
 def entry(data: Path, title: str = "CT1") -> AETitle:

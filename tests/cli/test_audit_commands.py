@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from archive import bootstrap, config
+from archive import config
+from archive.bootstrap import building
 from archive.dicom.instance import StoredInstance
 from archive.security.actor import Actor
 from in_process import in_folder
@@ -24,7 +25,7 @@ SCANNER = Actor("DIMSE", "192.0.2.7", "SCANNER")
 def data(tmp_path: Path) -> Path:
     settings = replace(config.load(environment={}), data=tmp_path / "data")
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     archive.auditing.out.viewed(
         DOCTOR, [StoredInstance("1.2", "1.2.1", "1.2.1.1", "1.2.9", "1", "k", 0, 1, "")]
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope
 from archive_here import archive_in, fill
 from in_process import in_folder

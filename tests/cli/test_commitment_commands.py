@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from pydicom.uid import generate_uid as new_uid
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Source
 from archive.dicom.receiving.commitment import Reference
 from archive.jobs import worker
@@ -29,7 +30,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     settings = config.load(environment={}, overrides={"data": str(tmp_path), "storage.minimum_free_bytes": 0})
     settings = replace(settings, dimse=replace(settings.dimse, commitment_wait=0))
     prepare(settings)
-    built = bootstrap.build(settings)
+    built = building.build(settings)
     yield built
     built.close()
 

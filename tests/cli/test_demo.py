@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli.demo import command
 from archive.cli.demo.command import fill, has_others, stored, taken_out
 from archive.cli.demo.plan import planned

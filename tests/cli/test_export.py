@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import MPEG4HP41, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli.export_targets import ZipTarget
 from archive.cli.exporting import summary
 from archive.dicom.errors import ConfigurationError

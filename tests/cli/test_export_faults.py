@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import export_targets
 from archive.cli.export import purpose
 from archive.cli.export_targets import JOURNAL, FolderTarget, ZipTarget

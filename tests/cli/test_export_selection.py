@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import typer
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli.export import Selection, selected
 from archive.dicom.errors import ConfigurationError, InvalidQuery, NotFound
 from archive_here import fill

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli.importing import Fate, Report, Result, exit_code, run, summary
 from archive.cli.sources import File, Gathered, files
 from archive.dicom.errors import ConfigurationError

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli.importing import Fate, Report, exit_code, summary
 from archive.cli.media import AMBIGUOUS, ANOTHER, LEADS_OUT, NOT_THERE
 from archive.cli.sources import ENCRYPTED, NO_ZIP

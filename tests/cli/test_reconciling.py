@@ -15,7 +15,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from typer.testing import CliRunner
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli.commands import app
 from archive.cli.import_files import _imported
 from archive.cli.importing import Fate, Report, exit_code, run

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import NotSignedIn
 from archive.security import identity
 from archive.security.people import Kind
@@ -41,7 +42,7 @@ def archive(data: Path) -> Iterator[Archive]:
         ).code
         == 0
     )
-    opened = bootstrap.build(config.load(environment={}, overrides={"data": str(data)}))
+    opened = building.build(config.load(environment={}, overrides={"data": str(data)}))
     yield opened
     opened.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import verify as verify_command
 from archive.dicom.instance import Scope
 from archive_here import archive_in, fill

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.services.workitems import GLOBAL
 from in_process import in_folder
 from suites.sqlite import prepare
@@ -21,7 +22,7 @@ LOCK = "1.2.840.99"
 def opened(data: Path) -> Iterator[Archive]:
     settings = config.load(environment={}, overrides={"data": str(data)})
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     try:
         yield archive
     finally:

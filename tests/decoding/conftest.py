@@ -11,7 +11,7 @@ import pytest
 
 from archive.decoding import nursery
 from archive.decoding.pool import Decoders
-from archive.settings import DecodingSettings
+from archive.settings.keeping import DecodingSettings
 
 # The frames are those of the dicom tests.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dicom"))

@@ -21,7 +21,7 @@ from archive.dicom.errors import CannotRender, OutOfResources
 from archive.dicom.pixels import codecs
 from archive.dicom.pixels.decoder import HERE
 from archive.dicom.pixels.pixel_description import PixelDescription, describe
-from archive.settings import DecodingSettings
+from archive.settings.keeping import DecodingSettings
 from archive_process import await_end, children, name
 from bombs import endless_jpeg
 from mutate_codestreams import frames
@@ -212,9 +212,9 @@ import sys
 from archive.decoding import nursery
 nursery.OF_THIS_PROCESS.fork()
 from archive.decoding.pool import Decoders
-from archive.settings import DecodingSettings
+from archive.settings.keeping import DecodingSettings
 from test_decoders import J2K, decoder_pids, described
-from archive.settings import DecodingSettings
+from archive.settings.keeping import DecodingSettings
 from archive_process import children
 import os
 decoders = Decoders(DecodingSettings(), nursery.OF_THIS_PROCESS.child)

@@ -15,7 +15,7 @@ import pytest
 from archive.decoding import wire
 from archive.decoding.pool import Decoders
 from archive.dicom.errors import CannotRender
-from archive.settings import DecodingSettings
+from archive.settings.keeping import DecodingSettings
 from test_decoders import J2K, described
 
 FRAME, DESCRIPTION, UID = described(J2K)

@@ -20,8 +20,9 @@ from pynetdicom import AE
 from pynetdicom.association import Association as PynetdicomAssociation
 from pynetdicom.dimse_primitives import C_CANCEL, C_STORE
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dimse import server
 from archive.network.association import Association, Message
@@ -89,7 +90,7 @@ def open_door(folder: Path, **overrides: Any) -> Iterator[Door]:
     defaults = {"data": str(folder), "storage.minimum_free_bytes": 0, "drain_seconds": 1}
     settings = config.load(environment={}, overrides={**defaults, **values})
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         worker = threading.Thread(target=server.run, args=(archive, listener, lambda: None, stop))

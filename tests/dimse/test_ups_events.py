@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pynetdicom import evt
 
-from archive import bootstrap
+from archive.bootstrap import preparing
 from archive.index import outbox, workitem_events
 from archive.services import workitem_events as services
 from archive.services.workitems import GLOBAL
@@ -206,8 +206,8 @@ def test_subscribers_hear_of_a_restart_once(door: Door) -> None:
         door.archive.workitems.subscribe("WARD", GLOBAL, reported=True)
         door.archive.workitems.subscribe("WEB", GLOBAL)
         uid = create(door)
-        bootstrap.announce(door.archive.settings)
-        bootstrap.announce(door.archive.settings)
+        preparing.announce(door.archive.settings)
+        preparing.announce(door.archive.settings)
         run_jobs(door)
     assert [(kind, of) for kind, of, _ in heard.reports] == [(1, uid), (4, GLOBAL)]
     told = heard.reports[1][2]

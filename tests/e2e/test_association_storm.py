@@ -16,7 +16,7 @@ from archive.network import pdu
 from archive.network.negotiation import AssociateRequest, ProposedContext, encode_request
 from archive.network.user_information import UserInformation
 from archive.security import tls
-from archive.settings import TLSSettings
+from archive.settings.doors import TLSSettings
 from archive_process import ArchiveServer
 from certificates import Authority
 

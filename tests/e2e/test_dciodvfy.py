@@ -19,8 +19,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.config import load
 from archive.dicom import part10
 from archive.dicom.errors import InstanceConflict, NotAcceptable
@@ -78,7 +78,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Archive]]:
         overrides = {"data": str(tmp_path / "data"), "storage.minimum_free_bytes": 0, "coercion": wanted}
         settings = load(environment={}, overrides=overrides)
         prepare(settings)
-        archives.append(bootstrap.build(settings))
+        archives.append(building.build(settings))
         return archives[-1]
 
     yield begin

@@ -18,8 +18,9 @@ import pytest
 
 import dicomweb
 import scu
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom import errors
 from archive.dicom.errors import ArchiveError
 from archive.dicom.instance import Scope, Source
@@ -71,7 +72,7 @@ def outcomes(empty: Path, folder: Path, paths: Iterator[Path], work: Path) -> Ou
     for path in sorted(paths):
         data = work / "data"
         shutil.copytree(empty, data)
-        with closing(bootstrap.build(settings(data))) as archive:
+        with closing(building.build(settings(data))) as archive:
             found[str(path.relative_to(folder))] = outcome(archive, path)
         shutil.rmtree(data)
     return found

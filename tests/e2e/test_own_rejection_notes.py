@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope, Source
 from archive.services.rejections import Reason
 from objects import ct, part10, secondary_capture
@@ -23,7 +24,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     settings = config.load(environment={}, overrides={"storage.minimum_free_bytes": 0})
     settings = replace(settings, data=tmp_path / "data")
     prepare(settings)
-    built = bootstrap.build(settings)
+    built = building.build(settings)
     yield built
     built.close()
 

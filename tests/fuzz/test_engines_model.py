@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from archive import config
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from fuzz.model import expected
 from fuzz.model.engines import POLICIES, Engine, Engines
 from fuzz.model.running import play, plays

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from archive import bootstrap, config
+from archive import config
+from archive.bootstrap import building
 from archive.hl7 import server
 from archive.network.acceptor import Listener
 from archive.security import tls
@@ -26,7 +27,7 @@ def running(folder: Path, **overrides: Any) -> Iterator[Door]:
     defaults = {"data": str(folder), "worklist.stations": ["CT=CT1", "MR=MR1"], "drain_seconds": 5}
     settings = config.load(environment={}, overrides={**defaults, **values})
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     stop = threading.Event()
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,

@@ -10,7 +10,7 @@ from typing import Any
 import hl7
 from hl7.client import MLLPClient
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.worklist import keyword_form
 from archive.hl7.framing import framed
 

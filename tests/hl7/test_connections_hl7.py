@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from archive.dicom.errors import CannotUnderstand, ObjectTooLarge
 from archive.hl7.framing import Frames, framed
 from archive.hl7.server import may_send
-from archive.settings import HL7Settings
+from archive.settings.doors import HL7Settings
 from hl7_door import Door, acknowledged, orc, order, received, sent
 
 OpenDoor = Callable[..., Door]

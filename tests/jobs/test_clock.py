@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive, build, prepare
+from archive.bootstrap.building import Archive, build
+from archive.bootstrap.preparing import prepare
 from archive.index import outbox
 from archive.jobs import worker
 from archive.jobs.clock import NOTED_EVERY_SECONDS, PACE_SECONDS, TRUST_SECONDS, Clock
 from archive.jobs.table import RECURRING, Recurring
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 HOUR, YEAR = 3600.0, 365.25 * 86400
 

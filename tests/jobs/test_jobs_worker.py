@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from archive.bootstrap import Archive, build, prepare
+from archive.bootstrap.building import Archive, build
+from archive.bootstrap.preparing import prepare
 from archive.dicom.errors import OutOfResources
 from archive.index import outbox
 from archive.jobs import worker
 from archive.jobs.retry import RetryPolicy
 from archive.jobs.table import SPOOL_AGE_SECONDS, Recurring
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 HOUR = 3600.0
 

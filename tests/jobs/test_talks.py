@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from archive.bootstrap import Archive, build, prepare
+from archive.bootstrap.building import Archive, build
+from archive.bootstrap.preparing import prepare
 from archive.dicom.errors import OutOfResources, PeerUnreachable
 from archive.index import outbox
 from archive.jobs import worker
 from archive.jobs.destinations import BUSY_SECONDS, REST_SECONDS, Destinations, Waiting
 from archive.jobs.remote import RemoteJob
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 DAYS = 86_400.0
 SECONDS = 20.0

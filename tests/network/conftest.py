@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from archive.network.acceptor import AcceptorSettings, Listener, serve
-from archive.settings import TLSSettings
+from archive.settings.doors import TLSSettings
 from association_peers import QUICK, Handler, Policy, Server, Stored, recording, store_all
 from certificates import Authority
 

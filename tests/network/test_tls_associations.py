@@ -14,7 +14,7 @@ import pytest
 from archive.dicom.errors import AssociationAborted, SecurityFailure
 from archive.network.association import Association
 from archive.security import tls
-from archive.settings import TLSSettings
+from archive.settings.doors import TLSSettings
 from association_peers import (
     MR_IMAGE_STORAGE,
     PATIENCE,

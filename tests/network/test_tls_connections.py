@@ -21,7 +21,7 @@ from archive.network.commands import response_to
 from archive.network.requestor import Protection
 from archive.network.transport import Deadlines
 from archive.security import tls
-from archive.settings import TLSSettings
+from archive.settings.doors import TLSSettings
 from association_peers import (
     PATIENCE,
     QUICK,

@@ -7,7 +7,7 @@ from typing import Any
 from archive.network.association import Association
 from archive.network.requestor import Proposal, open_association
 from archive.security import tls
-from archive.settings import TLSSettings
+from archive.settings.doors import TLSSettings
 from association_peers import EXPLICIT, IMPLICIT, MR_IMAGE_STORAGE, VERIFICATION, Server
 from certificates import Authority
 

@@ -11,7 +11,8 @@ from pynetdicom import AE, evt
 from archive.remote.echo_scu import Step, echo
 from archive.remote.peer import Peer, peer_of
 from archive.security.ae_titles import AETitle, Rules
-from archive.settings import Dimse, Settings, TLSSettings
+from archive.settings.doors import Dimse, TLSSettings
+from archive.settings.whole import Settings
 from certificates import Authority
 from receivers import silent_listener
 

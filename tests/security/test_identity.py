@@ -25,7 +25,7 @@ from archive.security.attempts import FAILURES, WAIT_SECONDS
 from archive.security.identity import Identities, password_hash
 from archive.security.rules import Rules
 from archive.security.tokens import TokenRefused, Tokens
-from archive.settings import TokenSettings
+from archive.settings.people import TokenSettings
 
 NOW = 1_900_000_000
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

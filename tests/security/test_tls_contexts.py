@@ -17,7 +17,7 @@ import pytest
 
 from archive.dicom.errors import ConfigurationError, SecurityFailure
 from archive.security import tls
-from archive.settings import TLSSettings
+from archive.settings.doors import TLSSettings
 from certificates import Authority, Proof, rsa_key
 
 

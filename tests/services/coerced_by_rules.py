@@ -14,7 +14,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope, Source
 from archive.services.receipts import Receipt
 from objects import encoded

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.index.database import Database
 from suites.postgresql import Server, running_server
 from suites.sqlite import prepare
@@ -24,7 +25,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     """Empty, with its data in `tmp_path/data`."""
     settings = replace(config.load(environment={}), data=tmp_path / "data")
     prepare(settings)
-    built = bootstrap.build(settings)
+    built = building.build(settings)
     yield built
     built.close()
 

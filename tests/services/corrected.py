@@ -14,8 +14,9 @@ import zstandard
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.attributes import BY_KEYWORD
 from archive.dicom.instance import Level, Scope
 from archive.dicom.patient_key import PatientKey
@@ -40,7 +41,7 @@ def opened_archive(folder: Path, index_url: str, **overrides: object) -> Iterato
     given = {"index.url": index_url, "storage.minimum_free_bytes": 0, **overrides}
     settings = replace(config.load(environment={}, overrides=given), data=folder / "data")
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     try:
         yield archive
     finally:

@@ -26,15 +26,16 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InstanceConflict
 from archive.dicom.instance import Scope, Source
 from archive.dicom.patient_key import PatientKey
 from archive.dicom.receiving.commitment import Reference
 from archive.jobs.worker import work
 from archive.services.conflicts import Decision
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from reliability import failpoints
 
 NEVER_REACHED = 3
@@ -114,7 +115,7 @@ def settings_of(order: Order) -> Settings:
 
 
 def opened(order: Order) -> Archive:
-    archive = bootstrap.build(settings_of(order))
+    archive = building.build(settings_of(order))
     archive.database.check()
     return archive
 

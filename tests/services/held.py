@@ -10,7 +10,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope, Source
 from archive.jobs.worker import work
 from archive.services.conflicts import Conflict

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import upkeep
+from archive.bootstrap.building import Archive
 from archive.dicom.attributes import ATTRIBUTES
 from archive.dicom.instance import Level, Scope
 from archive.dicom.query import Key, Query, Universal
@@ -19,7 +19,7 @@ from archive.index.corrections_schema import corrected_object
 from archive.jobs.worker import work
 from archive.services.conflicts import Decision, State
 from archive.services.reindexing import Report
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from corrected import DOE, POE, ROE, of, store_all
 from held import aside, store, stored, version_of
 from objects import ct, mr, new_uid
@@ -131,7 +131,7 @@ def closed(archive: Archive) -> Iterator[Settings]:
 
 
 def reindexed(settings: Settings, *, from_files: bool = False) -> Report:
-    with bootstrap.reindexing(settings, from_files=from_files) as work:
+    with upkeep.reindexing(settings, from_files=from_files) as work:
         work.prepare()
         return work.run(lambda _: None)
 

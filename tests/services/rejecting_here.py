@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope
 from archive.services.rejections import Fate, State
 from held import settle_down, store, stored

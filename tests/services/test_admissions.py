@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import (
     ArchiveError,
     CallerRefused,
@@ -28,7 +28,7 @@ from archive.services.admission import Admissions
 from archive.services.host_names import HostNames
 from archive.services.refusals import REFUSALS_PER_SECOND, Instance, Refusals
 from archive.services.seats import Seats
-from archive.settings import TokenSettings
+from archive.settings.people import TokenSettings
 
 STRANGER = "192.0.2.9"
 

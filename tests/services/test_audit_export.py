@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from archive import bootstrap
 from archive.audit import codes, events, syslog
 from archive.audit.events import Reporter
 from archive.audit.syslog import Told
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import PeerFailure
 from archive.security.actor import Actor
 from certificates import Authority, Proof
@@ -50,7 +50,7 @@ def exporting(archive: Archive, authority: Authority, port: int) -> Iterator[Arc
         audit=replace(archive.settings.audit, syslog=f"localhost:{port}"),
         tls=replace(archive.settings.tls, server_ca=str(authority.file)),
     )
-    opened = bootstrap.build(settings)
+    opened = building.build(settings)
     yield opened
     opened.close()
 

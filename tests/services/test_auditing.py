@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from pydicom import Dataset
 
-from archive import bootstrap
 from archive.audit import codes, messages
 from archive.audit.events import Reporter
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import OutOfResources
 from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.dicom.patient_key import PatientKey
@@ -193,7 +193,7 @@ def test_what_is_imported_is_said_to_be(archive: Archive) -> None:
 def test_what_a_killed_process_received_is_recorded_from_what_is_stored(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = bootstrap.build(archive.settings)
+    killed = building.build(archive.settings)
     store(killed, secondary_capture(PatientID="P1"), SOURCE)
     assert archive.auditing.sweep() == 0
     monkeypatch.setattr(receiving_service, "DEAD_SECONDS", -1.0)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import upkeep
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import ConfigurationError, OutOfResources
 from archive.services import backing_up, restoring
 from archive.services.backing_up import Report
@@ -31,7 +31,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 def backed_up(archive: Archive, folder: Path) -> Report:
-    work = bootstrap.backing_up(archive, folder, bytes_per_second=0, check=False)
+    work = upkeep.backing_up(archive, folder, bytes_per_second=0, check=False)
     return work.run(lambda *_: None)
 
 
@@ -92,7 +92,7 @@ def test_what_an_interrupted_backup_has_copied_is_not_copied_again(archive: Arch
         if what == "Objects" and done == 2:
             raise KeyboardInterrupt
 
-    work = bootstrap.backing_up(archive, folder, bytes_per_second=0, check=False)
+    work = upkeep.backing_up(archive, folder, bytes_per_second=0, check=False)
     with pytest.raises(KeyboardInterrupt):
         work.run(hear)
     assert told[-1] == 2
@@ -105,7 +105,7 @@ def test_a_backup_is_durable_when_it_is_told(archive: Archive, tmp_path: Path) -
     disk = tmp_path / "disk"
     (disk / "backups").mkdir(parents=True)
     with Journal(disk, ["backups/backups/*"]).noting() as journal:
-        work = bootstrap.backing_up(archive, disk / "backups", bytes_per_second=0, check=False)
+        work = upkeep.backing_up(archive, disk / "backups", bytes_per_second=0, check=False)
 
         def hear(what: str, done: int, _number: int) -> None:
             if (what, done) == ("Objects", 3):

@@ -15,8 +15,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.config import load
 from archive.dicom.errors import InstanceConflict
 from archive.dicom.instance import Scope, Source
@@ -38,7 +38,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
             overrides = {"data": str(tmp_path), "storage.minimum_free_bytes": 0, "coercion": wanted}
             settings = load(environment={}, overrides=overrides)
             prepare(settings)
-            archive = bootstrap.build(settings)
+            archive = building.build(settings)
             stack.callback(archive.close)
             return archive
 

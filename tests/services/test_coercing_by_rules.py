@@ -19,8 +19,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.config import load
 from archive.dicom.errors import InvalidValue
 from archive.dicom.instance import Scope, Source
@@ -42,7 +42,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
             overrides = {"data": str(tmp_path / "data"), "coercion_rules": list(rules), **others}
             built = load(environment={}, overrides=overrides)
             prepare(built)
-            archive = bootstrap.build(built)
+            archive = building.build(built)
             stack.callback(archive.close)
             return archive
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from archive import bootstrap
+from archive.bootstrap import building
 from archive.config import load
 from coerced_by_rules import SYNTAXES, Rule, kept, store
 from objects import mr
@@ -70,7 +70,7 @@ def test_rules_do_what_they_say(
     overrides = {"data": str(tmp_path_factory.mktemp("d")), "coercion_rules": rules}
     built = load(environment={}, overrides=overrides)
     prepare(built)
-    archive = bootstrap.build(built)
+    archive = building.build(built)
     try:
         data_set = mr(StationName=station, StudyDescription=description, InstitutionName="I")
         store(archive, data_set, syntax)

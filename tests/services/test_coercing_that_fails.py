@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from archive import bootstrap
+from archive.bootstrap import building
 from archive.config import load
 from archive.dicom.errors import CannotUnderstand
 from archive.dicom.instance import Scope, Source
@@ -36,7 +36,7 @@ def _store(folder: Path, data_set: Dataset, **rule: Any) -> tuple[Receipt, str]:
     overrides = {"data": str(folder / "data"), "coercion_rules": [{**RULE, **rule}]}
     settings = load(environment={}, overrides=overrides)
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     try:
         syntax, source = ImplicitVRLittleEndian, Source("DIMSE", "192.0.2.1", "SCANNER", "ARCHIVE")
         ingest = archive.ingest

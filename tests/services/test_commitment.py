@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydicom.uid import generate_uid as new_uid
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import Gone, NotFound, TransactionInUse
 from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.dicom.receiving.commitment import Reference

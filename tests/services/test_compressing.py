@@ -30,8 +30,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.config import load
 from archive.dicom.errors import CannotRender
 from archive.dicom.instance import Scope, Source
@@ -57,7 +57,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
             overrides = {"data": str(tmp_path / "data"), "compression": list(rules)}
             settings = load(environment={}, overrides=overrides)
             prepare(settings)
-            archive = bootstrap.build(settings)
+            archive = building.build(settings)
             stack.callback(archive.close)
             return archive
 

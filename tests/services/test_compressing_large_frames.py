@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from archive import bootstrap
+from archive.bootstrap import building
 from archive.config import load
 from archive.dicom.instance import Scope, Source
 from archive.services import compressing
@@ -25,7 +25,7 @@ def test_a_frame_is_bounded(
     rules = [{"transfer_syntax": "RLELossless"}]
     settings = load(environment={}, overrides={"data": str(tmp_path / "data"), "compression": rules})
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     try:
         syntax, source = ExplicitVRLittleEndian, Source("DIMSE", "192.0.2.1", "SCANNER", "ARCHIVE")
         ingest = archive.ingest

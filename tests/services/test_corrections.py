@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InstanceConflict, InvalidEntry, NotFound
 from archive.dicom.instance import Level, Scope
 from archive.dicom.patient_key import PatientKey

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InstanceConflict, NotFound
 from archive.services import correction_work
 from archive.services.correction_work import CorrectionWork

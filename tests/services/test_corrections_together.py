@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InstanceConflict, OutOfResources
 from archive.dicom.instance import Scope
 from archive.dicom.patient_key import PatientKey

@@ -12,8 +12,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 import crashes
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building, preparing
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope
 from archive.services.conflicts import Conflict, Decision, State
 from held import aside, check, digest, settle_down, store, stored, version_of
@@ -31,8 +32,8 @@ class Crashing:
         overrides = {"dimse.duplicates": policy, "index.url": self.index_url, "storage.minimum_free_bytes": 0}
         settings = replace(config.load(environment={}, overrides=overrides), data=self.folder / "data")
         if prepare:
-            bootstrap.prepare(settings)
-        return bootstrap.build(settings)
+            preparing.prepare(settings)
+        return building.build(settings)
 
     def again(self, policy: str) -> Archive:
         """A new start, with a policy."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.jobs.worker import work
 from archive.services.rejections import Fate, State
 from held import digest, settle_down, store

@@ -13,7 +13,8 @@ from pydicom import dcmread
 from pydicom.uid import RLELossless
 
 import crashes
-from archive import bootstrap, config
+from archive import config
+from archive.bootstrap import building, preparing
 from archive.dicom.instance import Scope, Source
 from held import check
 from objects import mr, part10
@@ -43,7 +44,7 @@ def test_whole_or_not_at_all(tmp_path: Path, index_url: str, point: str, at: int
     file.write_bytes(part10(data_set))
     overrides = {"index.url": index_url, "storage.minimum_free_bytes": 0, **SETTINGS}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
-    bootstrap.prepare(settings)
+    preparing.prepare(settings)
     order = {
         "point": point,
         "at": at,
@@ -54,7 +55,7 @@ def test_whole_or_not_at_all(tmp_path: Path, index_url: str, point: str, at: int
     }
     order |= {"data": str(tmp_path / "data"), "index": index_url}
     crashes.kill(order)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     try:
         stored = archive.retrieve.instances(Scope())
         assert len(stored) == (point == "committed")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import Gone, InstanceConflict, NotFound
 from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.index import outbox

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InstanceConflict, OutcomeUnknown
 from archive.dicom.instance import Scope, Source
 from archive.index import ae_titles, transactions
@@ -21,7 +22,7 @@ from archive.security.rules import Rules
 from archive.services.conflicts import Decision, State
 from archive.services.duplicates import Policy
 from archive.services.receipts import COERCED
-from archive.settings import DUPLICATES
+from archive.settings.doors import DUPLICATES
 from held import SCANNER, aside, check, digest, files, settle_down, store, stored, version_of
 from objects import new_uid, secondary_capture
 from suites.sqlite import prepare
@@ -38,7 +39,7 @@ def open_archive(tmp_path: Path, index_url: str) -> Iterator[OpenArchive]:
             overrides = {"dimse.duplicates": policy, "index.url": index_url, "storage.minimum_free_bytes": 0}
             settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
             prepare(settings)
-            archive = bootstrap.build(settings)
+            archive = building.build(settings)
             stack.callback(archive.close)
             return archive
 

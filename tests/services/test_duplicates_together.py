@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
 from archive.dicom.instance import Scope
 from archive.dicom.rendering.appearance import Appearance
@@ -37,7 +38,7 @@ def archive(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     overrides = {"dimse.duplicates": "replace", "index.url": index_url, "storage.minimum_free_bytes": 0}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
     prepare(settings)
-    built = bootstrap.build(settings)
+    built = building.build(settings)
     yield built
     built.close()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap
+from archive.bootstrap import preparing
 from archive.config import load
 from archive.dicom.errors import OutOfResources
 from archive.index.database import Database
@@ -23,7 +23,7 @@ from archive.services.health import Health
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     settings = load(environment={}, overrides={"data": str(tmp_path), "storage.minimum_free_bytes": 0})
-    bootstrap.prepare(settings)
+    preparing.prepare(settings)
     made = Database.in_file(tmp_path / "index.sqlite")
     yield made
     made.close()

@@ -13,7 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import (
     ArchiveError,
     CannotUnderstand,

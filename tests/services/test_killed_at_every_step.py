@@ -21,8 +21,8 @@ from pydicom.uid import generate_uid as new_uid
 
 import crash_while
 import crashes
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import preparing
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import ArchiveError
 from archive.services.conflicts import Decision
 from corrected import DOE, of, whose
@@ -169,7 +169,7 @@ class Ground:
         self._folder, self._deed, self._copies = folder, deed, 0
         self._order = {"index": "", "policy": deed.policy, "settings": deed.settings, "do": list(deed.do)}
         order = {**self._order, "data": str(folder / "first")}
-        bootstrap.prepare(crash_while.settings_of(order))
+        preparing.prepare(crash_while.settings_of(order))
         archive = crash_while.opened(order)
         try:
             self._order |= deed.prepare(archive, folder)

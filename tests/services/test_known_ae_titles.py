@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import ConfigurationError, InvalidEntry, UnknownDestination
 from archive.security.rules import Rules
 from archive.services.ae_titles import AETitles
-from archive.settings import Address, AETitleSeed, Settings
+from archive.settings.values import Address, AETitleSeed
+from archive.settings.whole import Settings
 from suites.sqlite import prepare
 
 
@@ -29,7 +30,7 @@ def seeded(data: Path, *titles: str) -> list[str]:
     seeds = tuple(AETitleSeed(title, Address("192.0.2.1", 104)) for title in titles)
     settings = replace(Settings(), data=data, ae_titles=seeds)
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     known = [entry.title for entry in archive.ae_titles.all()]
     archive.close()
     return known

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.services.verification import Level
 from corrected import opened_archive
 from held import digest, settle_down, store, stored

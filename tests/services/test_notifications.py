@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid as new_uid
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import InstanceAvailabilityNotification
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope, Source
 from archive.index.notifications import Notification
 from archive.index.reports import Progress

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InvalidValue, MissingValue, NoLongerChangeable, NotFound, OtherPatient
 from archive.dicom.worklist import entries as rules
 from archive.dicom.worklist import keyword_form

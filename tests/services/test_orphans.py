@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import NotFound, OutOfResources
 from archive.dicom.instance import Scope
 from archive.services import orphans

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InvalidValue, MissingValue
 from archive.dicom.patient_key import PatientKey
 from archive.dicom.worklist import keyword_form

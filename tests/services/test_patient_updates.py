@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InstanceConflict, InvalidEntry, InvalidValue, NotFound, OtherPatient
 from archive.dicom.patient_key import Identifier, PatientKey
 from archive.dicom.worklist import keyword_form

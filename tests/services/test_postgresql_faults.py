@@ -17,8 +17,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building, preparing
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import OutcomeUnknown, OutOfResources
 from archive.dicom.instance import Scope, Source
 from archive.index import patience
@@ -48,8 +49,8 @@ def archive(tmp_path: Path, postgresql: Server, migrated_template: str, between:
         settings = replace(
             config.load(environment={}, overrides={"index.url": behind}), data=tmp_path / "data"
         )
-        bootstrap.prepare(settings)
-        built = bootstrap.build(settings)
+        preparing.prepare(settings)
+        built = building.build(settings)
         yield built
         between.mode = Mode.PASS
         built.close()
@@ -149,7 +150,7 @@ def test_the_objects_of_one_request_do_not_wait_one_after_the_other(
     """The server takes connections, and says nothing on them."""
     monkeypatch.setattr(patience, "CONNECT_SECONDS", 2)
     archive.close()
-    slow = bootstrap.build(archive.settings)
+    slow = building.build(archive.settings)
     between.mode = Mode.HOLD
     sent = [secondary_capture() for _ in range(IN_ONE_REQUEST)]
     begun = time.monotonic()
@@ -171,7 +172,7 @@ def test_a_server_that_hangs_is_given_up(
 ) -> None:
     """Connections that exist are of no use: the kernel on the other side acknowledges, the server does not answer."""
     monkeypatch.setattr(patience, "CONNECT_SECONDS", 2)
-    impatient = bootstrap.build(archive.settings)
+    impatient = building.build(archive.settings)
     one = secondary_capture()
     assert isinstance(store(impatient, one)[0], Receipt)
     monkeypatch.setattr(patience, "ANSWER_SECONDS", 0.5)
@@ -197,7 +198,7 @@ def test_who_holds_a_lock_keeps_nobody_for_good(
 ) -> None:
     monkeypatch.setattr(patience, "LOCK_SECONDS", 1)
     archive.close()
-    impatient = bootstrap.build(archive.settings)
+    impatient = building.build(archive.settings)
     url = archive.settings.index.url
     one = secondary_capture()
     with psycopg.connect(url) as other:

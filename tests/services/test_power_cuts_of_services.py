@@ -17,8 +17,9 @@ import pytest
 import sqlalchemy as sa
 from pydicom.dataset import Dataset
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building, preparing
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope, Source
 from archive.dicom.patient_key import PatientKey
 from archive.index import transactions
@@ -42,11 +43,11 @@ class Cuttable:
     def __init__(self, data: Path, overrides: dict[str, Any]) -> None:
         given = {"storage.minimum_free_bytes": 0, **overrides}
         settings = replace(config.load(environment={}, overrides=given), data=data)
-        bootstrap.prepare(settings)
+        preparing.prepare(settings)
         self.journal = Journal(data, NOT_BYTES)
         self.contents: dict[str, bytes] = {}
         self._looking = sa.create_engine(f"sqlite:///{data / 'index.sqlite'}")
-        self.archive = bootstrap.build(settings)
+        self.archive = building.build(settings)
 
     @contextmanager
     def noting(self) -> Iterator[Archive]:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.config import load
 from archive.dicom.errors import CannotUnderstand
 from archive.dicom.instance import Source
 from archive.dicom.part10 import preamble_contents
-from archive.settings import PREAMBLES
+from archive.settings.keeping import PREAMBLES
 from objects import part10, secondary_capture
 from suites.sqlite import prepare
 
@@ -38,7 +38,7 @@ def opened(folder: Path, policy: str) -> Archive:
         overrides={"data": str(folder), "storage.preamble": policy, "storage.minimum_free_bytes": 0},
     )
     prepare(settings)
-    return bootstrap.build(settings)
+    return building.build(settings)
 
 
 def kept(archive: Archive, file: bytes) -> bytes:

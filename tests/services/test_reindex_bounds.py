@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import preparing
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import OutOfResources
 from archive.index.rebuild_plan import Plan
 from archive.storage import notes
@@ -54,7 +54,7 @@ def test_objects_that_cannot_be_listed_are_not_left_out(
             with pytest.raises(OutOfResources, match="cannot be read"):
                 reindexed(settings)
             with pytest.raises(OutOfResources, match="cannot be read"):
-                bootstrap.prepare(settings)
+                preparing.prepare(settings)
             unreadable.undo()
             assert reindexed(settings).entered == 3
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.index.schema import instance, instance_detail
 from corrected import opened_archive
 from held import settle_down

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import ArchiveError, Gone, InstanceConflict, MissingAttribute, ObjectMismatch
 from archive.dicom.instance import Scope
 from archive.dicom.receiving.commitment import COMMITTED, NO_SUCH_OBJECT_INSTANCE, Reference
@@ -52,7 +53,7 @@ def open_archive(tmp_path: Path, index_url: str) -> Iterator[OpenArchive]:
             overrides |= {name.replace("__", "."): value for name, value in more.items()}
             settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
             prepare(settings)
-            archive = bootstrap.build(settings)
+            archive = building.build(settings)
             stack.callback(archive.close)
             return archive
 

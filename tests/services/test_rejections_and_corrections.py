@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Scope
 from archive.dicom.patient_key import PatientKey
 from archive.services.rejections import Fate
@@ -27,7 +28,7 @@ def here(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     overrides = {"index.url": index_url, "storage.minimum_free_bytes": 0}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     yield archive
     archive.close()
 
@@ -62,7 +63,7 @@ def test_a_note_with_the_prior_patient_is_followed(here: Archive) -> None:
 def test_a_note_is_followed_the_moment_that_a_merge_is_known(here: Archive) -> None:
     """This process believes for a second that nothing is corrected; the transaction that enters the note knows."""
     series = store_all(here, series_of(2, PatientID="DOE"))
-    other = bootstrap.build(here.settings)
+    other = building.build(here.settings)
     try:
         other.corrections.merge(DOE, ROE, {}, "test")
     finally:

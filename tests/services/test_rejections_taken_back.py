@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import Gone, InstanceConflict, NotFound
 from archive.dicom.instance import Scope
 from archive.services.rejections import Fate, Reason, Rejections, State
@@ -28,7 +29,7 @@ def here(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     overrides = {"index.url": index_url, "storage.minimum_free_bytes": 0}
     settings = replace(config.load(environment={}, overrides=overrides), data=tmp_path / "data")
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     yield archive
     archive.close()
 

@@ -20,7 +20,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import Gone, NotAcceptable, NotFound
 from archive.dicom.instance import Scope, Source, StoredInstance
 from archive.dicom.pixels.frames import FrameTable, PixelDescription

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import OutOfResources
 from archive.index import verification
 from archive.index.verification import Fault, Pass

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InvalidQuery, TooBroad
 from archive.dicom.instance import Level, Source
 from archive.dicom.query import Key, Query, Range, SingleValue

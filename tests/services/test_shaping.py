@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import CannotUnderstand, InstanceConflict, NotAcceptable, OutOfResources
 from archive.dicom.instance import Scope, Source
 from archive.index import instances

@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
-from archive.bootstrap import Archive, open_database
+from archive.bootstrap.building import Archive
+from archive.bootstrap.opening import open_database
 from archive.dicom.errors import InvalidEntry, NotFound, NotSignedIn, OutOfResources
 from archive.index.people_schema import credential, person
 from archive.security import identity
@@ -24,7 +25,7 @@ from archive.security.roles import RIGHTS, Right, Role
 from archive.services import sign_in as sign_in_service
 from archive.services.people import DAY, People
 from archive.services.sign_in import FROM_ONE_ADDRESS, MOST_WAITING, USED_SECONDS, SignIn
-from archive.settings import SignInSettings
+from archive.settings.people import SignInSettings
 from corrected import opened_archive
 
 PASSWORD = "correct horse battery"

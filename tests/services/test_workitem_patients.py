@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InvalidValue
 from archive.dicom.patient_key import PatientKey
 from archive.dicom.query import Key, SingleValue

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import (
     InstanceConflict,
     InvalidValue,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.services.verification import Held
 from corrected import DOE, ROE, of, opened_archive
 from held import settle_down, store, version_of

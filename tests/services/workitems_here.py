@@ -10,8 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Level
 from archive.dicom.query import Key, Query
 from archive.dicom.worklist import keyword_form
@@ -31,7 +32,7 @@ def archive_with_workitems(folder: Path, index_url: str) -> Iterator[Archive]:
     """On SQLite in the folder with an empty URL."""
     settings = config.load(environment={}, overrides={"data": str(folder), "index.url": index_url})
     prepare(settings)
-    built = bootstrap.build(settings)
+    built = building.build(settings)
     try:
         yield built
     finally:

@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archive import bootstrap, config
-from archive.bootstrap import Archive
+from archive import config
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.dicom.instance import Level
 from archive.dicom.query import Key, Query
 from archive.dicom.worklist import entries as rules
 from archive.dicom.worklist import keyword_form
 from archive.dicom.worklist.entries import text
-from archive.settings import WorklistSettings
+from archive.settings.planning import WorklistSettings
 from suites.sqlite import prepare
 from worklists import as_json, ended, performed
 
@@ -26,7 +27,7 @@ def worklist_archive(folder: Path, index_url: str, **worklist: Any) -> Iterator[
     settings = config.load(environment={}, overrides={"data": str(folder), "index.url": index_url})
     settings = replace(settings, worklist=WorklistSettings(**worklist))
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     try:
         yield archive
     finally:

@@ -8,9 +8,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from archive import bootstrap
+from archive.bootstrap import preparing
 from archive.index.database import Database
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 
 def migrated_sqlite(path: Path) -> str:
@@ -20,11 +20,11 @@ def migrated_sqlite(path: Path) -> str:
 
 
 def prepare(settings: Settings) -> None:
-    """`bootstrap.prepare`, for tests of what comes after it."""
+    """`preparing.prepare`, for tests of what comes after it."""
     index = settings.data / "index.sqlite"
     if not settings.index.url and not index.exists() and not (settings.data / "objects").exists():
         _lay(index)
-    bootstrap.prepare(settings)
+    preparing.prepare(settings)
 
 
 def _migrated(path: Path) -> str:

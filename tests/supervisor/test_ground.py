@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from archive.dicom.errors import ConfigurationError
-from archive.settings import Address, Settings
+from archive.settings.values import Address
+from archive.settings.whole import Settings
 from archive.supervisor import ground
 
 

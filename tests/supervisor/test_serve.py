@@ -24,7 +24,7 @@ from archive.network.commands import request_of
 from archive.network.requestor import Proposal, open_association
 from archive.remote import echo_scu
 from archive.remote.peer import Peer
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from archive.supervisor.serve import greeting
 from archive_process import ArchiveServer, StartArchive, await_end
 from in_process import archive_here

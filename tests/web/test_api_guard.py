@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from archive.settings import Address, Http
+from archive.settings.doors import Http
+from archive.settings.values import Address
 from archive.web.api import guard, json_body
 from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Answer, Asked

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from archive.settings import Http
+from archive.settings.doors import Http
 from archive.web.http.protections import NO_STORE, Protections
 from archive.web.routes import ROUTES
 from objects import LargeObject, mr, part10

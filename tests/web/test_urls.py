@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archive.settings import Http
+from archive.settings.doors import Http
 from archive.web.http.urls import client_address, is_host, is_loopback_host, public_base, resource_url
 
 SERVER = ("127.0.0.1", 8080)

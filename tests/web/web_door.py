@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 
-from archive import bootstrap
-from archive.bootstrap import Archive
+from archive.bootstrap import building
+from archive.bootstrap.building import Archive
 from archive.config import load
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from archive.web.http import server
 from suites.sqlite import prepare
 
@@ -90,7 +90,7 @@ def settings_for(data: Path, **overrides: object) -> Settings:
 def running(settings: Settings) -> Iterator[Door]:
     """An archive with its HTTP door open."""
     prepare(settings)
-    archive = bootstrap.build(settings)
+    archive = building.build(settings)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     stop, ready = threading.Event(), threading.Event()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import opening, tables
 from archive.cli.ae_options import NO_CHANGES, Changes, described, differing, ruled
 from archive.cli.opening import ConfigOption, DataOption
@@ -16,7 +16,7 @@ from archive.remote import echo_scu
 from archive.remote.peer import peer_of
 from archive.security.ae_titles import AETitle
 from archive.security.rules import DEFAULT_RULES
-from archive.settings import Address
+from archive.settings.values import Address
 
 app = typer.Typer(no_args_is_help=True, help="AE titles that are let in and may be sent to.")
 

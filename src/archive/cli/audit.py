@@ -12,7 +12,7 @@ import typer
 from rich.progress import Progress
 
 from archive.audit.codes import EVENTS
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import opening, progress, tables
 from archive.cli.opening import ConfigOption, DataOption
 from archive.dicom.errors import ConfigurationError

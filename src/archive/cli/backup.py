@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from archive.bootstrap import backing_up, restoring
+from archive.bootstrap.upkeep import backing_up, restoring
 from archive.cli import opening, progress
 from archive.cli.opening import ConfigOption, DataOption
 from archive.dicom.errors import ConfigurationError

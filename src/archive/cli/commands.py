@@ -34,7 +34,7 @@ from archive.cli.opening import ConfigOption, DataOption
 from archive.config import KEYS
 from archive.dicom.errors import ArchiveError, ConfigurationError
 from archive.security import tls
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from archive.supervisor.serve import serve as run_supervisor
 
 FAILED = 1

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import exporting, opening
 from archive.cli.export_targets import FolderTarget, Target, ZipTarget
 from archive.cli.exporting import Export, Wanted

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from archive import config
-from archive.bootstrap import Archive, build, prepare
+from archive.bootstrap.building import Archive, build
+from archive.bootstrap.preparing import prepare
 from archive.dicom.errors import ConfigurationError
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from archive.supervisor import ground, logs
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file (see conf/archive.toml).")]

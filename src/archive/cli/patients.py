@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import opening, tables
 from archive.cli.opening import ConfigOption, DataOption
 from archive.services.corrections import Correction, PatientKey

@@ -9,7 +9,7 @@ from itertools import islice
 
 import typer
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli.media import UNREADABLE
 from archive.cli.sources import File
 from archive.cli.tables import printable

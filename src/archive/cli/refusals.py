@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import opening, tables
 from archive.cli.opening import ConfigOption, DataOption
 from archive.dicom.sop_classes import sop_class_name

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archive.bootstrap import reindexing
+from archive.bootstrap.upkeep import reindexing
 from archive.cli import opening, progress
 from archive.cli.opening import ConfigOption, DataOption
 from archive.services.reindexing import Report

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import opening, progress, tables
 from archive.cli.opening import ConfigOption, DataOption
 from archive.services.orphans import DAY, Orphan

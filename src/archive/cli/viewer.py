@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from archive.bootstrap import viewer
+from archive.bootstrap.building import viewer
 from archive.cli import opening
 from archive.cli.opening import ConfigOption, DataOption
 from archive.services.viewer import VERSION, Installed, Viewer

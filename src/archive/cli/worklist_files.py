@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import sources
 from archive.dicom.errors import ArchiveError, CannotUnderstand, InstanceConflict, ObjectTooLarge
 from archive.dicom.part10 import FileMetaReader

@@ -28,7 +28,7 @@ from archive.dicom.pixels.codecs import Decoded
 from archive.dicom.pixels.decoder import HERE
 from archive.dicom.pixels.native import NativeFrame, native_size
 from archive.dicom.pixels.pixel_description import PixelDescription
-from archive.settings import DecodingSettings
+from archive.settings.keeping import DecodingSettings
 
 MOST = 4
 """Decoders at a time in one process. Each takes a core; more at a time would be no faster."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import CallerRefused, NotAuthorized, OutOfResources
 from archive.dicom.sop_classes import STORAGE_SERVICE_CLASS
 from archive.dimse import extended

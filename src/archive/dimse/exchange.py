@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Level
 from archive.dicom.transfer_syntaxes import transfer_syntax

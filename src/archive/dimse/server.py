@@ -27,7 +27,7 @@ from pynetdicom.dimse_primitives import (
     N_SET,
 )
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import (
     ArchiveError,
     AssociationAborted,
@@ -58,7 +58,7 @@ from archive.network.spreading import Place
 from archive.network.transport import Deadlines
 from archive.security.operations import Operation
 from archive.services.refusals import Instance
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 _log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from archive.dicom.errors import ArchiveError, PeerFailure
 from archive.network.association import Association, Context, Message
 from archive.remote import event_report
 from archive.services.reports import HOLD_SECONDS, Held, Reports
-from archive.settings import Dimse
+from archive.settings.doors import Dimse
 
 QUIET_SECONDS = 1.0
 """Of the requestor, before it is told anything; and between looks whether there is something to be told."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom import errors
 from archive.dicom.errors import ArchiveError
 from archive.hl7 import patients

@@ -18,14 +18,14 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import ArchiveError, SecurityFailure
 from archive.hl7.acknowledging import acknowledgment
 from archive.hl7.answering import answer, worded
 from archive.hl7.framing import Frames, framed
 from archive.network.acceptor import Listener
 from archive.network.streams import Plain, Secured
-from archive.settings import HL7Settings
+from archive.settings.doors import HL7Settings
 
 _log = structlog.get_logger()
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.jobs.retry import RetryPolicy
 from archive.services.notifications import NOTIFICATION_DUE
 from archive.services.reports import REPORT_DUE, Held
 from archive.services.workitem_events import WORKITEM_EVENTS_DUE
-from archive.settings import Dimse
+from archive.settings.doors import Dimse
 
 Payload = Mapping[str, Any]
 DAY = 86_400.0

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.jobs import metrics
 from archive.services.commitment import COMMITMENT_REQUESTED
 from archive.services.corrections import CORRECTION_DUE

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.dicom.errors import ArchiveError
 from archive.index import outbox
 from archive.jobs import remote, retry

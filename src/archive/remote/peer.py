@@ -12,7 +12,7 @@ from archive.network.transport import Deadlines
 from archive.network.user_information import CommonExtended
 from archive.security import tls
 from archive.security.ae_titles import AETitle
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ import structlog
 
 from archive.dicom.errors import ConfigurationError, SecurityFailure
 from archive.network.requestor import Protection
-from archive.settings import TLSSettings
+from archive.settings.doors import TLSSettings
 
 _log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import jwt
 
-from archive.settings import TOKEN_ALGORITHMS, TokenSettings
+from archive.settings.people import TOKEN_ALGORITHMS, TokenSettings
 
 LONGEST_TOKEN = 65536
 """User identity has 16 bits for the length of its field (PS3.7 Table D.3-14)."""

@@ -20,7 +20,8 @@ from archive.index import audit
 from archive.index.audit import Head
 from archive.index.database import Database
 from archive.security import tls
-from archive.settings import Address, Settings
+from archive.settings.values import Address
+from archive.settings.whole import Settings
 
 BATCH = 500
 AGAIN_SECONDS = 30.0

@@ -16,7 +16,7 @@ from archive.security.actor import Actor
 from archive.services.disclosing import Disclosures
 from archive.services.receiving import Receptions
 from archive.services.trail import Trail
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 
 class Auditing:

@@ -24,7 +24,7 @@ from archive.remote import notification_scu
 from archive.remote.peer import peer_of
 from archive.services.ae_titles import AETitles
 from archive.services.reports import PASSING, WARNINGS
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 __all__ = ["NOTIFICATION_DUE", "Notification", "Notifications", "Progress"]
 

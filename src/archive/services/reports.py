@@ -28,7 +28,7 @@ from archive.remote.event_report import Event
 from archive.remote.peer import Peer, peer_of
 from archive.security.ae_titles import AETitle
 from archive.services.commitment import AT_ONCE_ITEMS, COMMITMENT_REQUESTED, Commitment
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 __all__ = ["HOLD_SECONDS", "PASSING", "REPORT_DUE", "WARNINGS", "Held", "Progress", "Report", "Reports"]
 

@@ -11,7 +11,7 @@ from archive.dicom.writing.coercion import coerced
 from archive.services.coercing import Coercing, Coercions
 from archive.services.compressing import Compressing
 from archive.services.shaping import Shaper
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 
 def coercions(settings: Settings) -> Coercions:

@@ -17,7 +17,7 @@ from archive.index import matching
 from archive.index.database import Connection, Database
 from archive.index.examining import BATCH, Examination, examination
 from archive.index.time_limit import limited
-from archive.settings import Limits
+from archive.settings.keeping import Limits
 
 STREAMED = 10
 """Candidates that are examined before what matches is handed on: some metadata are megabytes, and who asked may have

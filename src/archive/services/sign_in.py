@@ -27,7 +27,7 @@ from archive.security.people import (
     new_secret,
     principal,
 )
-from archive.settings import SignInSettings
+from archive.settings.people import SignInSettings
 
 USED_SECONDS = 60.0
 """How exactly it is kept when a session was used last: a write for each request would be dear."""

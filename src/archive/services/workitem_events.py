@@ -29,7 +29,7 @@ from archive.remote import event_report
 from archive.remote.peer import Peer, peer_of
 from archive.services.ae_titles import AETitles
 from archive.services.reports import DAY, PASSING, WARNINGS
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 __all__ = ("WORKITEM_EVENTS_DUE", "Receiver", "WorkitemEvents")
 

@@ -50,7 +50,7 @@ from archive.security.titles import is_title
 from archive.services import patient_entries, workitem_matching
 from archive.services.ae_titles import AETitles
 from archive.services.workitem_matching import BATCH, matches, narrowing, offered, wanting
-from archive.settings import WorkitemSettings
+from archive.settings.planning import WorkitemSettings
 
 __all__ = ("FILTERED", "GLOBAL", "Event", "EventType", "Workitem", "Workitems")
 

@@ -25,7 +25,7 @@ from archive.index import performed_steps, worklist
 from archive.index.database import Database
 from archive.index.worklist import Entry
 from archive.services import patient_entries
-from archive.settings import WorklistSettings
+from archive.settings.planning import WorklistSettings
 
 __all__ = ("Entry", "Worklist", "check_same_patient", "stations")
 

@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from archive.dicom.errors import ConfigurationError
-from archive.settings import Address, Settings
+from archive.settings.values import Address
+from archive.settings.whole import Settings
 
 BACKLOG = 1024
 OPEN_FILES = 65536

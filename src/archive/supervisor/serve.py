@@ -21,12 +21,13 @@ from pathlib import Path
 
 import structlog
 
-from archive.bootstrap import announce, check_readable, folders, prepare, record_activity
+from archive.bootstrap.preparing import announce, check_readable, folders, prepare, record_activity
 from archive.dicom.errors import ConfigurationError
 from archive.dicom.pixels import codecs
 from archive.network.spreading import Spread
 from archive.security import tls
-from archive.settings import Address, Settings
+from archive.settings.values import Address
+from archive.settings.whole import Settings
 from archive.supervisor import forking, ground, logs, room
 from archive.supervisor.fleet import End, Fleet, Post
 

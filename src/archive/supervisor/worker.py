@@ -17,14 +17,14 @@ from pathlib import Path
 
 import structlog
 
-from archive.bootstrap import Archive, build
+from archive.bootstrap.building import Archive, build
 from archive.decoding import nursery
 from archive.dimse import server as dimse_server
 from archive.hl7 import server as hl7_server
 from archive.jobs import worker as jobs_worker
 from archive.network.acceptor import Listener
 from archive.security import tls
-from archive.settings import Settings
+from archive.settings.whole import Settings
 from archive.supervisor import heap, logs, room
 from archive.supervisor.fleet import Post
 from archive.web.http import metrics as counted

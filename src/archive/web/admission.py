@@ -19,8 +19,9 @@ from archive.web.api import guard
 from archive.web.http.exchange import Asked
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
-    from archive.settings import Http, Settings
+    from archive.bootstrap.building import Archive
+    from archive.settings.doors import Http
+    from archive.settings.whole import Settings
 
 COOKIE, SECURE_COOKIE = "archive-session", "__Host-archive-session"
 """The second is taken by browsers over TLS alone, and from no other host of the same site (RFC 6265bis 4.1.3.2)."""

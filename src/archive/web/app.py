@@ -22,7 +22,7 @@ from archive.web.ups.notifications import Connections
 from archive.web.ups.subscriptions import NOTIFICATIONS
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 _KNOWN_METHODS = frozenset(
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"]

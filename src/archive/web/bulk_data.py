@@ -30,7 +30,7 @@ from archive.web.pixel_forms import PixelForm
 from archive.web.targets import intact, url_of
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 TOP_LEVEL_PIXELS = frozenset((PIXEL_DATA, "7FE00008", "7FE00009"))
 _NATIVE = frozenset((EXPLICIT_VR_LITTLE_ENDIAN,))

@@ -27,7 +27,7 @@ from archive.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, Offer
 from archive.web.http.multipart_body import Part, related
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 DOOR = "DICOMweb"
 MAXIMUM_BYTES = 16 << 20

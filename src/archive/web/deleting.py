@@ -12,7 +12,7 @@ from archive.web.http.exchange import Answer, Asked
 from archive.web.wado import scope_of
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 
 def delete(archive: Archive, asked: Asked) -> Answer:

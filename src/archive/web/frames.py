@@ -30,7 +30,7 @@ from archive.web.pixel_forms import PixelForm
 from archive.web.targets import scope_of, url_of
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 MAXIMUM_FRAMES = 10_000
 """Of one request."""

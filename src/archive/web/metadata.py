@@ -21,7 +21,7 @@ from archive.web.http.multipart_body import Part, related
 from archive.web.wado import found, url_of
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True))
 """The representations of a list of data sets; search answers have the same."""

@@ -23,7 +23,7 @@ from archive.web.http.media_types import OCTET_STREAM, Offer
 from archive.web.http.multipart_body import with_syntax
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 _NATIVE = frozenset((EXPLICIT_VR_LITTLE_ENDIAN,))
 

@@ -23,7 +23,7 @@ from archive.web.metadata import OFFERS, json_array, xml_parts
 from archive.web.qido_parameters import Search, parse
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"

@@ -18,7 +18,7 @@ from archive.web.http.exchange import Answer, Asked
 from archive.web.wado import scope_of
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 DOOR = "REJECT-RS"
 _KNOWN = ", ".join(f"{reason.value}^{SCHEME}" for reason in MEANINGS)

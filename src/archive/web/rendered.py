@@ -30,7 +30,7 @@ from archive.web.renditions import STORED, Rendition, types_of
 from archive.web.wado import found, url_of
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 REVISION = "1"
 """Part of every entity tag: to be counted up when pictures of the same object change."""

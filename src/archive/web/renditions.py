@@ -26,7 +26,7 @@ from archive.web.http.multipart_body import Part
 from archive.web.wado import url_of
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 MAXIMUM_PICTURES = 10_000
 """Of one answer; and samples of all of its frames together, as each costs a decoder's time."""

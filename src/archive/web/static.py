@@ -7,7 +7,7 @@ from functools import cached_property
 from importlib import resources
 
 from archive.dicom.errors import NotFound
-from archive.settings import Http
+from archive.settings.doors import Http
 from archive.web.http import conditional
 from archive.web.http.exchange import Answer, Asked
 from archive.web.viewer.policies import LIGHT, headers, public_path

@@ -10,7 +10,7 @@ from archive.web.http import metrics
 from archive.web.http.exchange import Answer, Asked, text
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 
 def live(_archive: Archive, _asked: Asked) -> Answer:

@@ -33,7 +33,7 @@ from archive.web.store_response import Failure, StoreResponse, answer_type
 from archive.web.stow_parts import METADATA, ROOTS, Ended, Part, Request
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
     from archive.services.receipts import Receipt
 
 DOOR = "STOW-RS"

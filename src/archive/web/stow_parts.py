@@ -22,7 +22,7 @@ from archive.web.http.multipart import PartBegin
 from archive.web.store_response import Failure
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
     from archive.services.composing import Composition, Incoming
     from archive.services.ingest import Ingest, Reception
     from archive.services.receipts import Receipt

@@ -11,7 +11,7 @@ from archive.web.http import urls
 from archive.web.http.exchange import Asked
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 _TAGS = {"study": 0x0020000D, "series": 0x0020000E, "instance": 0x00080018}
 

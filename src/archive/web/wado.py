@@ -34,7 +34,7 @@ from archive.web.http.multipart_body import Part, SlicedPart, related, related_s
 from archive.web.targets import found, intact, scope_of, url_of
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 __all__ = ["found", "instances", "scope_of", "url_of"]
 

@@ -30,7 +30,7 @@ from archive.web.http.media_types import ANY_SYNTAX, DICOM, MediaType
 from archive.web.http.urls import ROOT
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 PATH = "/wado"
 _UIDS = {

@@ -31,7 +31,7 @@ from archive.web.targets import intact
 from archive.web.zip_stream import Member, length_of, zipped
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 MISSING = "MISSING.TXT"
 

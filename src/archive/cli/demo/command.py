@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from archive.bootstrap import Archive
+from archive.bootstrap.building import Archive
 from archive.cli import importing, opening, progress
 from archive.cli.demo.patients import STUDIES
 from archive.cli.demo.plan import Planned, planned
@@ -23,7 +23,7 @@ from archive.cli.sources import File, Gathered
 from archive.dicom.errors import ConfigurationError
 from archive.dicom.instance import Level, Scope, StoredInstance
 from archive.dicom.query import Query
-from archive.settings import Settings
+from archive.settings.whole import Settings
 
 OTHERS = "there are other studies in this archive: --yes puts the synthetic ones beside them"
 

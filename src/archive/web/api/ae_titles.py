@@ -18,7 +18,7 @@ from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Answer, Asked
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 _TYPES: dict[Kind, type] = {Kind.FLAG: bool, Kind.NUMBER: int, Kind.TEXT: str, Kind.LIST: list}
 _MEMBERS = {"title": str, "host": str, "port": int, "rules": dict}

@@ -18,7 +18,7 @@ from archive.web.http.exchange import Answer, Asked, Sliced
 from archive.web.http.media_types import DICOM
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 MOST = 10_000
 DEFAULT_LIMIT = 100

@@ -22,7 +22,7 @@ from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Answer, Asked
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 MOST = 10_000
 DEFAULT_LIMIT = 100

@@ -18,8 +18,8 @@ from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Asked
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
-    from archive.settings import Http
+    from archive.bootstrap.building import Archive
+    from archive.settings.doors import Http
 
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
 

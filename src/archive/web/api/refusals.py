@@ -10,7 +10,7 @@ from archive.web.api import json_body, listing
 from archive.web.http.exchange import Answer, Asked
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 MOST = 1000
 DEFAULT_LIMIT = 100

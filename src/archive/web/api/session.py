@@ -15,7 +15,7 @@ from archive.web.http.exchange import Answer, Asked
 from archive.web.http.urls import is_loopback_base
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 _MEMBERS = {"name": str, "password": str}
 

@@ -21,7 +21,7 @@ from archive.web.http.media_types import DICOM_JSON, JSON, Offer
 from archive.web.http.urls import ROOT
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 WADL = "application/vnd.sun.wadl+xml"
 OFFERS = (Offer(WADL), Offer(JSON), Offer(DICOM_JSON))

@@ -23,7 +23,7 @@ from archive.web.http.protocol import LEAVING
 from archive.web.routes import Route
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 
 Batch = tuple[bytes, bool]

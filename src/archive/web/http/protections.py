@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
-from archive.settings import Http
+from archive.settings.doors import Http
 from archive.web.http.urls import came_by_tls
 
 Fields = tuple[tuple[bytes, bytes], ...]

@@ -26,7 +26,7 @@ from archive.web.http.room import Room
 from archive.web.http.web_socket import LONGEST_MESSAGE, EventProtocol
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than reverse proxies keep idle connections, so that they close first."""

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from archive.settings import Http
+from archive.settings.doors import Http
 from archive.web.http import media_types
 
 ROOT = "/dicom-web"

@@ -38,7 +38,7 @@ from archive.web.ups import requests
 from archive.web.ups.subscriptions import NOTIFICATIONS
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
     from archive.services.workitems import Event
 
 MAXIMUM_CONNECTIONS = 500

@@ -18,7 +18,7 @@ from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Answer, Asked
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 MAXIMUM_BYTES = 4 << 20
 """Of a Workitem, which holds texts, codes and references."""

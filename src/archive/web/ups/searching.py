@@ -28,7 +28,7 @@ from archive.web.qido_parameters import parse
 from archive.web.ups import refusals
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 LEVEL = Level.IMAGE
 """That of no information model here: keys of any may be asked for."""

@@ -20,7 +20,7 @@ from archive.web.ups import requests
 from archive.web.ups.searching import LEVEL
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 NOTIFICATIONS = f"{urls.SUBSCRIBERS}/{{subscriber:path}}"
 """Where a Notification Connection is opened."""

@@ -26,7 +26,7 @@ from archive.web.ups import refusals, requests
 from archive.web.ups.requests import SOP_INSTANCE_UID, TRANSACTION_UID, WORKITEM_NAMES
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True), Offer(DICOM_XML))
 """The representations of one Workitem (PS3.18 Table 11.1.3-1); a single part, as 11.5.3.3 says, in XML too."""

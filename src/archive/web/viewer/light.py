@@ -14,7 +14,7 @@ from archive.web.static import Static
 from archive.web.viewer.policies import PATH
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 PAGE = "page.html"
 

@@ -26,7 +26,7 @@ from archive.web.viewer import light
 from archive.web.viewer.policies import OHIF, OHIF_WORKERS, PATH, headers, public_path
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 INDEX = "index.html"
 CONFIGURATION = "app-config.js"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from archive.settings import Http
+from archive.settings.doors import Http
 from archive.web.http.exchange import Asked
 from archive.web.http.protections import ancestors
 from archive.web.http.urls import ROOT

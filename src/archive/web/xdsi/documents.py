@@ -18,7 +18,7 @@ from archive.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_
 from archive.web.xdsi.envelope import Request, Wanted
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 UNKNOWN_REPOSITORY = "XDSUnknownRepositoryId"
 NO_DOCUMENT = "XDSDocumentUniqueIdError"

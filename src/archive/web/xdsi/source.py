@@ -16,7 +16,7 @@ from archive.web.xdsi.envelope import Fault
 from archive.web.xdsi.responses import SOAP_XML, XOP
 
 if TYPE_CHECKING:
-    from archive.bootstrap import Archive
+    from archive.bootstrap.building import Archive
 
 PATH = "/xdsi/ImagingDocumentSource"
 MAXIMUM_BYTES = 16 << 20

@@ -1,20 +1,16 @@
-"""The composition root: settings in, services out. The only module that names concrete backends."""
+"""The services over one store and one index, and how they are put together."""
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from archive.bootstrap.opening import open_database
 from archive.decoding import nursery
 from archive.decoding.pool import Decoders
-from archive.dicom.errors import ConfigurationError
-from archive.index import instances, rebuilding
 from archive.index.database import Database
-from archive.index.rebuild_plan import Plan
 from archive.security.identity import Identities
 from archive.security.tokens import Tokens
 from archive.services import rules_in_effect
@@ -23,7 +19,6 @@ from archive.services.ae_titles import AETitles
 from archive.services.audit_export import AuditExport
 from archive.services.audit_log import ANCHORS, AuditLog
 from archive.services.auditing import Auditing, auditing
-from archive.services.backing_up import BackingUp, Pace
 from archive.services.commitment import Commitment
 from archive.services.conflicts import Conflicts
 from archive.services.correction_work import CorrectionWork
@@ -43,12 +38,10 @@ from archive.services.patients import Patients
 from archive.services.people import People
 from archive.services.performed_steps import PerformedSteps
 from archive.services.refusals import Refusals
-from archive.services.reindexing import Reindexing
 from archive.services.rejecting import note_of
 from archive.services.rejections import Reason, Rejections
 from archive.services.rendering import Rendering
 from archive.services.reports import Reports
-from archive.services.restoring import Restoring, check_whole
 from archive.services.retrieve import Retrieve
 from archive.services.scrubbing import Scrubbing
 from archive.services.search import Search
@@ -61,8 +54,7 @@ from archive.services.viewer import Viewer
 from archive.services.workitem_events import WorkitemEvents
 from archive.services.workitems import Workitems
 from archive.services.worklist import Worklist
-from archive.settings import Settings
-from archive.storage.backup_folder import BackupFolder
+from archive.settings.whole import Settings
 from archive.storage.base import BlobStore
 from archive.storage.local import LocalStore
 from archive.storage.notes import Notes
@@ -116,128 +108,6 @@ class Archive:
         self.auditing.close()
         self.database.close()
         self.decoders.close()
-
-
-def open_database(settings: Settings) -> Database:
-    """The index that the settings name: SQLite in the data folder unless `index.url` says otherwise."""
-    if settings.index.url:
-        return Database.open(settings.index.url)
-    return Database.in_file(settings.data / "index.sqlite")
-
-
-def prepare(settings: Settings) -> None:
-    """Bring the index's schema up to date and seed the AE titles that it never knew; once, before any worker starts.
-
-    Raises ConfigurationError, OutOfResources."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    check_whole(settings.data)
-    database = open_database(settings)
-    try:
-        if database.is_new():
-            _check_no_objects(settings)
-        # Objects may come and go from now on: what a reindex has begun is void.
-        shutil.rmtree(_plan_folder(settings), ignore_errors=True)
-        database.migrate()
-        _make_store(settings, database)
-        titles = AETitles(database, settings.dimse.own_ae_titles)
-        for seed in settings.ae_titles:
-            titles.seed(seed.title, seed.address.host, seed.address.port)
-    finally:
-        database.close()
-
-
-def _make_store(settings: Settings, database: Database) -> None:
-    """The store's folders; not those of objects that the index knows of: where they are missing their disk is."""
-    objects = settings.data / "objects"
-    with database.read() as connection:
-        if not objects.is_dir() and instances.any_stored(connection):
-            raise ConfigurationError(
-                f"folder {objects} is missing, but the index knows of objects: mount its disk, or restore it"
-            )
-    LocalStore(settings.data)
-
-
-def folders(settings: Settings) -> tuple[Path, ...]:
-    """Those that the archive writes to: of this run, and of the index where that is in a file."""
-    database = open_database(settings)
-    database.close()
-    return (settings.run_folder, *((database.folder,) if database.folder is not None else ()))
-
-
-def check_readable(settings: Settings) -> None:
-    """Raises ConfigurationError or OutOfResources unless the archive can be read without anything being written."""
-    check_whole(settings.data)
-    database = open_database(settings).frozen()
-    try:
-        database.check_schema()
-    finally:
-        database.close()
-
-
-def _check_no_objects(settings: Settings) -> None:
-    """An empty index would hide what is stored, and everything would be an orphan."""
-    if next(LocalStore(settings.data, make=False).keys(), None) is not None:
-        raise ConfigurationError(
-            f"no index, but {settings.data / 'objects'} holds objects: run `archive reindex`, or name the right index "
-            "(index.url)"
-        )
-
-
-def _plan_folder(settings: Settings) -> Path:
-    return settings.data / rebuilding.FOLDER
-
-
-@contextlib.contextmanager
-def reindexing(settings: Settings, *, from_files: bool) -> Iterator[Reindexing]:
-    """What makes the index again. Nobody else may use the archive meanwhile; `prepare` has not run. When the block ends
-    as it should, nothing is left of the work. Raises ConfigurationError, OutOfResources."""
-    check_whole(settings.data)
-    store, notes = LocalStore(settings.data), Notes(settings.data)
-    beside = rebuilding.beside(settings.index.url or f"sqlite:///{settings.data / 'index.sqlite'}")
-    plan = Plan(_plan_folder(settings) / "plan.sqlite")
-    work = Reindexing(store, notes, plan, beside, from_files=from_files)
-    try:
-        yield work
-    finally:
-        work.close()
-        plan.close()
-    shutil.rmtree(_plan_folder(settings), ignore_errors=True)
-
-
-def backing_up(archive: Archive, folder: Path, *, bytes_per_second: float, check: bool) -> BackingUp:
-    """What makes backups into a folder."""
-    notes, pace = Notes(archive.settings.data), Pace(bytes_per_second)
-    return BackingUp(archive.store, notes, archive.database, BackupFolder(folder), pace, check=check)
-
-
-@contextlib.contextmanager
-def restoring(settings: Settings, folder: Path, moment: str) -> Iterator[Restoring]:
-    """What restores one. Raises ConfigurationError, OutOfResources."""
-    index = open_database(settings) if settings.index.url else None
-    try:
-        yield Restoring(BackupFolder(folder), settings.data, moment, index)
-    finally:
-        if index is not None:
-            index.close()
-
-
-def announce(settings: Settings) -> None:
-    """Leave it to the jobs to tell subscribers of workitems that the archive has been started. Raises
-    OutOfResources."""
-    database = open_database(settings)
-    try:
-        titles = AETitles(database, settings.dimse.own_ae_titles)
-        WorkitemEvents(database, titles, settings).restarted()
-    finally:
-        database.close()
-    record_activity(settings, started=True)
-
-
-def record_activity(settings: Settings, *, started: bool) -> None:
-    """In the audit trail, that the archive starts or has stopped."""
-    closing = contextlib.closing
-    with closing(open_database(settings)) as index, closing(auditing(settings, index)) as recording:
-        recording.application(started=started)
 
 
 def reasons_shown(settings: Settings) -> frozenset[Reason]:
