@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import threading
 import time
@@ -105,8 +106,12 @@ def work(
 
 
 def _await_supervisor(alive: int, stop: threading.Event) -> None:
-    """Nothing is ever written to the pipe: reading returns when the supervisor has ended."""
-    os.read(alive, 1)
+    """Nothing is ever written to the pipe: it can be read when the supervisor has ended."""
+    surplus = heap.Surplus()
+    ended = select.poll()
+    ended.register(alive, select.POLLIN)
+    while not ended.poll(HEARTBEAT_SECONDS * 1000):
+        surplus.look()
     stop.set()
     time.sleep(ORPHAN_SECONDS)
     os._exit(1)
