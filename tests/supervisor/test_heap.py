@@ -60,7 +60,8 @@ print(before - resident(), *looks)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this machine cannot: bounds of glibc")
 def test_what_is_free_between_blocks_in_use_goes_back() -> None:
     """Once it was too much twice; what is kept for the next object stays."""
-    done = subprocess.run([sys.executable, "-c", BETWEEN], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", BETWEEN], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     freed, *looks = done.stdout.split()
     assert int(freed) > 32 << 20
     assert looks == ["False", "True", "False", "False"]
