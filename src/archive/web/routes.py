@@ -25,6 +25,7 @@ from archive.web import (
     zip_download,
 )
 from archive.web.api.table import API
+from archive.web.console.table import CONSOLE
 from archive.web.description import openapi, pages, transactions, ups, viewer
 from archive.web.description.route import UNDESCRIBED, About, Route
 from archive.web.description.xdsi import RETRIEVE_IMAGING_DOCUMENT_SET
@@ -267,6 +268,7 @@ _RESOURCES: tuple[Route, ...] = (
         about=RETRIEVE_IMAGING_DOCUMENT_SET,
     ),
     *API,
+    *CONSOLE,
     Route("GET", "/", "Home", "", ohif.home, right=None, about=pages.HOME),
     Route("GET", sign_in.PATH, "SignInPage", "", sign_in.page, right=None, about=pages.SIGN_IN),
     Route(

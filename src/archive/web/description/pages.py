@@ -15,3 +15,9 @@ SIGN_IN_FILE = about(
     ("text/javascript", "text/css"),
     (),
 )
+CONSOLE_FILE = about(
+    "A file of the console.",
+    (OK, Status(404, "There is no such file."), NOT_MODIFIED, PRECONDITION_FAILED),
+    ("text/javascript", "text/css", "image/svg+xml"),
+    (),
+)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from archive.dicom.errors import ArchiveError
 from archive.security.roles import Right
 
 _VARIABLE = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -80,6 +81,8 @@ class Route:
     about: About = UNDESCRIBED
     right: Right | None = field(kw_only=True)
     """What who asks has to have; None where nobody has to sign in."""
+    refused: Callable[[Any, Any, ArchiveError], Any] | None = field(kw_only=True, default=None)
+    """Of a page: called with `(archive, asked, error)` for the page in place of it, or raises the error."""
 
     def makes_pictures(self, asked: Any) -> bool:
         """Whether this request is for a picture."""

@@ -13,6 +13,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 from starlette.types import Message, Receive, Scope, Send
 
+from archive.dicom.errors import ArchiveError
 from archive.web import admission
 from archive.web.http import bodies, compression, crossing, errors, representation, urls
 from archive.web.http.bodies import ClientGone
@@ -96,7 +97,14 @@ class Endpoint:
         return partial(representation.prepared, partial(self._handled, route, asked), asked)
 
     def _handled(self, route: Route, asked: Asked) -> Answer:
-        answer: Answer = route.handler(self._archive, admission.admitted(self._archive, asked, route.right))
+        try:
+            answer: Answer = route.handler(
+                self._archive, admission.admitted(self._archive, asked, route.right)
+            )
+        except ArchiveError as error:
+            if route.refused is None:
+                raise
+            answer = route.refused(self._archive, asked, error)
         return answer
 
     async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
@@ -168,6 +176,7 @@ def asked_of(scope: Scope, http: Any) -> Asked:
         strict=http.strict,
         method=scope["method"],
         passing=PASSING in scope.get("extensions", ()),
+        at=scope["path"],
     )
 
 

@@ -32,7 +32,7 @@ class Asked:
     """A request without its body. `base_url` is where the public sees our DICOMweb root, without a slash at the end;
     header names are in lower case. `strict`: the letter of PS3.18 counts, not what clients get away with. `may_decode`:
     it is served by the threads that decode pixel data. `passing`: its answer may be passed on from files unread.
-    `principal`: who asks, where that had to be asked (`admission`)."""
+    `principal`: who asks, where that had to be asked (`admission`). `at`: the path, as we know it."""
 
     path: Mapping[str, str]
     query_string: str
@@ -44,6 +44,7 @@ class Asked:
     may_decode: bool = False
     passing: bool = False
     principal: Principal = NOBODY
+    at: str = ""
 
     @property
     def actor(self) -> Actor:
