@@ -150,7 +150,7 @@ def test_what_is_revoked_is_refused_with_the_next_request(door: Door) -> None:
 def test_a_browser_signs_in_and_out(door: Door, browser: httpx.Client) -> None:
     assert browser.get("/api/session").status_code == 401
     entered = enter(browser, "Viewer")
-    assert (entered.status_code, entered.json()) == (200, {"name": "viewer", "rights": ["see"]})
+    assert (entered.status_code, entered.json()) == (200, {"name": "viewer", "rights": ["see", "workitems"]})
     cookie = entered.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
     assert browser.get("/api/session").json()["name"] == "viewer"

@@ -9,7 +9,8 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from archive.dicom.errors import InvalidEntry
-from archive.security.roles import ALL_RIGHTS, Right, Role, rights_of
+from archive.security.roles import ALL_RIGHTS, WITHIN_A_VIEW, Right, Role, rights_of
+from archive.security.views import View
 
 LONGEST_NAME = 128
 LONGEST_PASSWORD = 1024
@@ -62,6 +63,12 @@ class Principal:
     rights: frozenset[Right]
     by_cookie: bool = False
     """Signed in in a browser, which sends what proves it whatever page asks."""
+    view: View | None = None
+    """What they see of the studies; None: all. With a view there are only the rights that can be kept within it."""
+
+    def __post_init__(self) -> None:
+        if self.view is not None:
+            object.__setattr__(self, "rights", self.rights & WITHIN_A_VIEW)
 
     def may(self, right: Right | None) -> bool:
         """Whether this is allowed to them."""

@@ -12,8 +12,12 @@ class Right(enum.Enum):
     """What somebody may do. Each resource of the HTTP door asks for one of them."""
 
     SEE = "see"
-    """Search for objects and workitems, retrieve them, see pictures of them."""
+    """Search for objects, retrieve them, see pictures of them."""
     STORE = "store"
+    COMMIT = "commit"
+    """Ask whether objects are kept safely."""
+    WORKITEMS = "workitems"
+    """Search for workitems, of whatever patients, and retrieve them."""
     WORK = "work"
     """Create and change workitems."""
     REJECT = "reject"
@@ -39,15 +43,29 @@ class Role(enum.Enum):
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
-    Role.VIEWER: frozenset({Right.SEE}),
-    Role.UPLOADER: frozenset({Right.STORE}),
-    Role.RADIOGRAPHER: frozenset({Right.SEE, Right.STORE, Right.WORK, Right.REJECT, Right.CORRECT}),
+    Role.VIEWER: frozenset({Right.SEE, Right.WORKITEMS}),
+    Role.UPLOADER: frozenset({Right.STORE, Right.COMMIT}),
+    Role.RADIOGRAPHER: frozenset(
+        {
+            Right.SEE,
+            Right.STORE,
+            Right.COMMIT,
+            Right.WORKITEMS,
+            Right.WORK,
+            Right.REJECT,
+            Right.CORRECT,
+        }
+    ),
     Role.ADMINISTRATOR: frozenset(Right) - {Right.AUDIT},
     Role.AUDITOR: frozenset({Right.OBSERVE, Right.AUDIT}),
 }
 """Who administers does not read the audit trail by that, and who reads it changes nothing."""
 
 ALL_RIGHTS = frozenset(Right)
+
+WITHIN_A_VIEW = frozenset({Right.SEE, Right.STORE, Right.REJECT, Right.DELETE})
+"""What somebody who sees some of the studies may do, where a role allows it: what all the others do shows patients, or
+changes what everybody has."""
 
 
 def rights_of(roles: Iterable[Role]) -> frozenset[Right]:

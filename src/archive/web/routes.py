@@ -134,10 +134,16 @@ def _ups(
 _WORKLIST: tuple[Route, ...] = (
     _ups("POST", WORKITEMS, "CreateWorkitem", "11.4", workitems.create, ups.CREATE, takes_body=True),
     _dicomweb(
-        "GET", WORKITEMS, "SearchWorkitems", "11.9", searching.search, right=Right.SEE, about=ups.SEARCH
+        "GET", WORKITEMS, "SearchWorkitems", "11.9", searching.search, right=Right.WORKITEMS, about=ups.SEARCH
     ),
     _dicomweb(
-        "GET", WORKITEM, "RetrieveWorkitem", "11.5", workitems.retrieve, right=Right.SEE, about=ups.RETRIEVE
+        "GET",
+        WORKITEM,
+        "RetrieveWorkitem",
+        "11.5",
+        workitems.retrieve,
+        right=Right.WORKITEMS,
+        about=ups.RETRIEVE,
     ),
     _ups("POST", WORKITEM, "UpdateWorkitem", "11.6", workitems.update, ups.UPDATE, takes_body=True),
     _ups(
@@ -243,7 +249,7 @@ _RESOURCES: tuple[Route, ...] = (
         "RequestStorageCommitment",
         "13.4",
         commitment.request,
-        right=Right.STORE,
+        right=Right.COMMIT,
         takes_body=True,
         about=transactions.REQUEST_COMMITMENT,
     ),
@@ -253,7 +259,7 @@ _RESOURCES: tuple[Route, ...] = (
         "CheckStorageCommitment",
         "13.5",
         commitment.result,
-        right=Right.STORE,
+        right=Right.COMMIT,
         about=transactions.CHECK_COMMITMENT,
     ),
     *_WORKLIST,
