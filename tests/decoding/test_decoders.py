@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from archive.decoding import child, nursery
+from archive.decoding import child, nursery, pool
+from archive.decoding.nursery import HELD_BACK
 from archive.decoding.pool import MOST, PATIENCE, Decoders
 from archive.dicom.errors import CannotRender, OutOfResources
 from archive.dicom.pixels import codecs
@@ -112,6 +114,41 @@ def test_a_bomb_of_time_costs_so_much_and_no_more(making: Callable[..., Decoders
     assert time.monotonic() - begin < PATIENCE + 2
     frame, description, uid = described("jpeg")
     decoders.values(frame, description, uid)
+
+
+def test_who_takes_long_gives_way_to_everybody(making: Callable[..., Decoders]) -> None:
+    """O4: however many such frames are asked for, those who store keep the processors."""
+    decoders = making(seconds=20)
+    bomb, array = endless_jpeg()
+    before = set(decoder_pids())
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(decoders.values, bomb, describe(image(array)), "1.2.840.10008.1.2.4.50")
+        try:
+            (pid,) = _awaited(lambda: set(decoder_pids()) - before)
+            assert os.getpriority(os.PRIO_PROCESS, pid) < HELD_BACK
+            assert _awaited(lambda: os.getpriority(os.PRIO_PROCESS, pid) == HELD_BACK)
+        finally:
+            for each in set(decoder_pids()) - before:
+                os.kill(each, signal.SIGKILL)
+        assert isinstance(asked.exception(), CannotRender)
+
+
+def test_who_has_given_way_is_not_used_again(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not have its place among the others back."""
+    frame, description, uid = described(J2K)
+    expected = decoders.values(frame, description, uid).values
+    monkeypatch.setattr(pool, "QUICK", 0.0)
+    (pid,) = decoder_pids()
+    np.testing.assert_array_equal(decoders.values(frame, description, uid).values, expected)
+    await_end(pid)
+
+
+def _awaited(found: Callable[[], object]) -> Any:
+    begin = time.monotonic()
+    while not (value := found()):
+        assert time.monotonic() - begin < 30
+        time.sleep(0.01)
+    return value
 
 
 def test_who_hangs_is_ended(making: Callable[..., Decoders]) -> None:
@@ -245,7 +282,7 @@ def test_none_outlives_the_process_that_it_decodes_for(end: int) -> None:
 
 def test_closing_ends_the_nursery() -> None:
     kept = nursery.Kept()
-    connection, _ = kept.child()
+    connection = kept.child().connection
     theirs = [pid for pid in children(os.getpid()) if name(pid).strip() == "archive-nursery"]
     kept.close()
     kept.close()

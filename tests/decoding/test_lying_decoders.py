@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from archive.decoding import wire
+from archive.decoding.nursery import Child
 from archive.decoding.pool import Decoders
 from archive.dicom.errors import CannotRender
 from archive.settings.keeping import DecodingSettings
@@ -56,7 +57,9 @@ def test_no_answer_is_believed_that_cannot_be(what: str, ask: str) -> None:
     ours, theirs = socket.socketpair()
     answering = threading.Thread(target=answer, args=(theirs, ANSWERS[what]()))
     answering.start()
-    decoders = Decoders(DecodingSettings(seconds=1), lambda: (ours, lambda: ended.append(what)))
+    decoders = Decoders(
+        DecodingSettings(seconds=1), lambda: Child(ours, lambda: ended.append(what), lambda: None)
+    )
     tracemalloc.start()
     try:
         if ask == "native" and what in WITHOUT_KIND:

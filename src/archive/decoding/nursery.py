@@ -5,7 +5,8 @@ A worker of `archive serve` forks its nursery before it has threads, and shares 
 process (a command, a test) starts one anew when it first needs it, which takes half a second.
 
 Asked for a decoder, it is sent one end of a pair of sockets. It forks, and says at the other end which process it is.
-Asked to end one, it does so if that is still there: only who forked a process knows whose number that is.
+Asked to end one, or to hold it back, it does so if that is still there: only who forked a process knows whose number
+that is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from archive.decoding import child
 from archive.dicom.errors import OutOfResources
@@ -29,10 +31,19 @@ from archive.dicom.pixels import codecs
 
 START_SECONDS = 30.0
 
-Child = tuple[socket.socket, Callable[[], None]]
-"""A decoder: the socket to it, and what ends it, whatever it is doing."""
+HELD_BACK = 15
+"""The niceness of a decoder that has taken long already (setpriority(2)): it gets what others leave."""
 
 _PID = struct.Struct("<q")
+"""A number by which a decoder is ended; its negative holds it back."""
+
+
+class Child(NamedTuple):
+    """A decoder: the socket to it, what ends it, whatever it is doing, and what has it give way to everybody."""
+
+    connection: socket.socket
+    end: Callable[[], None]
+    hold_back: Callable[[], None]
 
 
 class NoNursery(Exception):
@@ -60,7 +71,8 @@ class Nursery:
         except OSError:
             ours.close()
             raise OutOfResources("no process can be started to decode a frame") from None
-        return ours, partial(self._end, said)
+        pid = _PID.unpack(said)[0]
+        return Child(ours, partial(self._say, pid), partial(self._say, -pid))
 
     def _send(self, theirs: socket.socket, ours: socket.socket) -> None:
         try:
@@ -77,9 +89,9 @@ class Nursery:
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
-    def _end(self, pid: bytes) -> None:
+    def _say(self, number: int) -> None:
         with suppress(OSError):  # with the nursery all decoders are gone
-            self._ask.send(pid)
+            self._ask.send(_PID.pack(number))
 
     def forget(self) -> None:
         """In a process that was forked from the one whose nursery it is."""
@@ -178,8 +190,11 @@ def run(asked: socket.socket) -> None:
         if descriptors:
             with socket.socket(fileno=descriptors[0]) as connection:
                 _fork(asked, connection, running)
-        elif (pid := _PID.unpack(message)[0]) in running:
-            os.kill(pid, signal.SIGKILL)
+        elif (number := _PID.unpack(message)[0]) in running:
+            os.kill(number, signal.SIGKILL)
+        elif -number in running:
+            with suppress(OSError):  # the archive itself gives way to more than that
+                os.setpriority(os.PRIO_PROCESS, -number, HELD_BACK)
 
 
 def _bury(running: set[int]) -> None:

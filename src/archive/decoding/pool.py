@@ -37,6 +37,10 @@ PATIENCE = 4
 AT_ONCE = 1.0
 """Seconds within which a decoder that had ended before it was asked is known to have."""
 
+QUICK = 1.0
+"""Seconds after which a frame has taken long: its decoder gives way, so that those who store keep their rate however
+many such frames are asked for."""
+
 _SPARE_BYTES = 64 << 20
 _BYTES_PER_SAMPLE = 20
 """Twice what any decoder was measured to take: JPEG 2000 of 16 bits (`tests/decoding/test_large_frames.py`)."""
@@ -75,16 +79,24 @@ class _Asked:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Child:
     """A decoder process, and the way to it."""
 
-    connection: socket.socket
-    kill: Callable[[], None]
+    process: Child
+    is_held_back: bool = False
+
+    @property
+    def connection(self) -> socket.socket:
+        """The way to it."""
+        return self.process.connection
 
     def ask(self, head: Mapping[str, Any], frame: bytes, length: Length) -> tuple[dict[str, Any], bytes]:
         """The answer and the value that comes with it. Raises wire.Gone."""
         wire.send(self.connection, head, frame)
+        if not wire.answers_within(self.connection, QUICK):
+            self.process.hold_back()
+            self.is_held_back = True
         answer = wire.receive_head(self.connection)
         if answer["length"] != (0 if "refused" in answer else length(answer)):
             raise wire.Gone
@@ -92,7 +104,7 @@ class _Child:
 
     def end(self) -> None:
         """Whatever it is doing."""
-        self.kill()
+        self.process.end()
         self.connection.close()
 
 
@@ -164,7 +176,7 @@ class Decoders:
         except BaseException:
             child.end()
             raise
-        if "refused" in answer:
+        if "refused" in answer or child.is_held_back:
             child.end()
         else:
             self._idle.append(child)
@@ -183,9 +195,9 @@ class Decoders:
             return None
 
     def _forked(self) -> _Child:
-        connection, kill = self._new_child()
-        wire.allow(connection, PATIENCE * self._settings.seconds)
-        return _Child(connection, kill)
+        process = self._new_child()
+        wire.allow(process.connection, PATIENCE * self._settings.seconds)
+        return _Child(process)
 
 
 def _failed(transfer_syntax_uid: str) -> CannotRender:

@@ -6,6 +6,7 @@ JSON and no pickle: whoever has led a decoder astray speaks in its name.
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from collections.abc import Mapping
@@ -27,6 +28,13 @@ def allow(connection: socket.socket, seconds: float) -> None:
     wait = _WAIT.pack(int(seconds), int(seconds % 1 * 1_000_000))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
+
+
+def answers_within(connection: socket.socket, seconds: float) -> bool:
+    """Whether something comes, or the end, in so many seconds."""
+    coming = select.poll()
+    coming.register(connection, select.POLLIN)
+    return bool(coming.poll(seconds * 1000))
 
 
 def send(connection: socket.socket, head: Mapping[str, Any], value: bytes | memoryview = b"") -> None:
