@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ _SLOWEST = 20
 """Seconds that an input may take. It is thousands of times what one takes."""
 _START = 120
 """Seconds until the search has begun."""
+_SPARE_MB = 512
 _STATUS = re.compile(rb"^#(\d+)\s+\w+\s+cov: (\d+)")
 _KEPT_LINES = 60
 
@@ -90,12 +92,18 @@ def _command(target: Target, seconds: int, seed: int, scratch: Path) -> list[str
         *(sys.executable, "-m", "fuzz.libfuzzer", target.name),
         f"-max_total_time={seconds}",
         f"-max_len={target.longest}",
-        f"-rss_limit_mb={target.memory_mb}",
+        f"-rss_limit_mb={max(target.memory_mb, _inherited_mb() + _SPARE_MB)}",
         f"-timeout={_SLOWEST}",
         f"-seed={seed}",
         f"-dict={words}",
         f"-artifact_prefix={_made(scratch / 'finds')}/",
     ]
+
+
+def _inherited_mb() -> int:
+    """The most memory that this process ever had. The kernel counts it for what is started from here as well
+    (getrusage(2) is kept across execve), and libFuzzer goes by that."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def _plant(target: Target, folder: Path) -> None:

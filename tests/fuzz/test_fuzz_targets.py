@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_nothing_is_found(name: str, tmp_path: Path) -> None:
     assert not searched.said, searched.said
     assert searched.inputs >= len(TABLE[name].seeds())
     assert searched.branches > 20, "it is watched, and goes new ways"
+
+
+def test_what_this_process_had_in_memory_is_no_find(tmp_path: Path) -> None:
+    """The kernel counts the peak of who starts a program as the program's own; the limit is beyond it."""
+    if not searching.is_possible():
+        pytest.skip("this machine cannot run atheris: there is no wheel for it")
+    small = dataclasses.replace(TABLE["command"], memory_mb=1)
+    searched = searching.search(small, 1, finds=tmp_path, seed=SEED)
+    assert not searched.finds, searched.said
 
 
 def test_targets_are_named_once() -> None:
