@@ -68,7 +68,7 @@ def test_one_comes_back_to_where_one_was(browser: Browser, server: ArchiveServer
         enter(seen)
         page.wait_for_url(f"{server.http_url}/viewer?StudyInstanceUIDs=1.2.3")
         page.goto(f"{server.http_url}/")
-        page.get_by_role("link", name="Seen, Only By Ada").click()
+        page.get_by_role("link", name="View pictures of Seen, Only By Ada").click()
         browsing.wait_for_picture(page, least_shades=5)
         assert page.evaluate("() => document.cookie") == ""
         seen.complaints.clear()  # the study 1.2.3 is not there: 404
@@ -102,8 +102,8 @@ def test_one_goes_on_to_no_other_host(browser: Browser, server: ArchiveServer, e
     with browsing.watched(browser, server.http_url, **browsing.DESKTOP) as seen:
         seen.page.goto(f"{server.http_url}/sign-in?next={elsewhere}")
         enter(seen)
-        expect(seen.page.locator("#found li")).to_have_count(1)
-        assert seen.page.url.startswith(f"{server.http_url}/viewer")
+        expect(seen.page).to_have_title("Studies · DICOM archive")
+        assert seen.page.url == f"{server.http_url}/"
 
 
 def test_a_path_that_begins_like_a_host_is_a_path(browser: Browser, server: ArchiveServer) -> None:

@@ -275,7 +275,6 @@ _RESOURCES: tuple[Route, ...] = (
     ),
     *API,
     *CONSOLE,
-    Route("GET", "/", "Home", "", ohif.home, right=None, about=pages.HOME),
     Route("GET", sign_in.PATH, "SignInPage", "", sign_in.page, right=None, about=pages.SIGN_IN),
     Route(
         "GET",

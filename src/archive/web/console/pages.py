@@ -71,27 +71,32 @@ def wants_part(asked: Asked) -> bool:
     return asked.headers.get("hx-request") == "true" and asked.headers.get("hx-boosted") != "true"
 
 
+def is_browser(asked: Asked) -> bool:
+    """Whether HTML is taken by name."""
+    return "text/html" in asked.headers.get("accept", "").lower()
+
+
 def refused(archive: Archive, asked: Asked, error: ArchiveError) -> Answer:
     """What a browser gets in place of a page. Raises the error where it is no browser that asks."""
     if wants_part(asked):
         if isinstance(error, NotSignedIn):
             return Answer(401, headers=(("HX-Refresh", "true"), _NO_STORE))  # which then leads to signing in
         raise error
-    if "text/html" not in asked.headers.get("accept", "").lower():
+    if not is_browser(asked):
         raise error
     if isinstance(error, NotSignedIn) and (there := sign_in.first(archive, asked, asked.at)) is not None:
         return there
     said = worded(error)
     title = HTTPStatus(said.status).phrase
     assert isinstance(said.body, bytes)
-    seen = replace(asked, principal=_whoever(archive, asked))
+    seen = replace(asked, principal=whoever(archive, asked))
     page = render(
         archive, seen, "error.html", status=said.status, title=title, sentence=said.body.decode().strip()
     )
     return Answer(said.status, HTML, page.body, (*page.headers, *said.headers))
 
 
-def _whoever(archive: Archive, asked: Asked) -> Principal:
+def whoever(archive: Archive, asked: Asked) -> Principal:
     """Who asks, where what they bring is good for anything."""
     if not admission.is_required(archive.settings):
         return UNASKED

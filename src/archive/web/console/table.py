@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archive.security.roles import Right
-from archive.web.console import pages
+from archive.web.console import pages, studies, study
 from archive.web.description import pages as described
 from archive.web.description.route import About, Route
 
@@ -19,6 +19,10 @@ def page(path: str, name: str, handler: Handler, right: Right, about: About) -> 
 
 
 CONSOLE: tuple[Route, ...] = (
+    Route(
+        "GET", "/", "Home", "", studies.page, about=described.HOME, right=Right.SEE, refused=studies.refused
+    ),
+    page("/study/{study}", "StudyPage", study.page, Right.SEE, described.STUDY),
     Route(
         "GET",
         f"{pages.FILES}/{{file}}",

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from archive.web.description.route import Parameter, Status
-from archive.web.description.transactions import NOT_MODIFIED, OK, PRECONDITION_FAILED, about
+from archive.web.description.transactions import (
+    BAD_REQUEST,
+    GONE,
+    NOT_FOUND,
+    NOT_MODIFIED,
+    OK,
+    PRECONDITION_FAILED,
+    about,
+)
 
 _NEXT = Parameter("next", "Where to go on to afterwards: a path of this archive.")
 
-HOME = about("Where people begin.", (Status(302, "At the address in Location."),), (), ())
+_PAGE = "text/html"
+_SIGN_IN = Status(303, "A browser signs in, or is shown what it may see, at the address in Location.")
+HOME = about(
+    "The list of studies.",
+    (OK, Status(302, "A study that is named is in the viewer."), _SIGN_IN),
+    (_PAGE,),
+    (
+        Parameter("q", "Words of a name, an ID, a day, a modality."),
+        Parameter("from", "The first day, as 2026-11-23."),
+        Parameter("to", "The last day."),
+        Parameter("modality", "A modality, such as CT."),
+        Parameter("page", "The number of a page of 25 studies.", type="integer", minimum=1, maximum=40),
+        Parameter("StudyInstanceUIDs", "Study Instance UID of the study to open in the viewer."),
+    ),
+)
+STUDY = about("A study and its series.", (OK, _SIGN_IN, BAD_REQUEST, NOT_FOUND, GONE), (_PAGE,), ())
 SIGN_IN = about("The page to sign in at.", (OK,), ("text/html",), (_NEXT,))
 SIGN_IN_FILE = about(
     "A file of the page to sign in at.",

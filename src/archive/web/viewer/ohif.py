@@ -79,7 +79,7 @@ def file(archive: Archive, asked: Asked) -> Answer:
 
 
 def home(_archive: Archive, asked: Asked) -> Answer:
-    """/: the viewer, for there is nothing else for people yet."""
+    """The viewer, with what was asked for."""
     return _elsewhere(asked, PATH)
 
 

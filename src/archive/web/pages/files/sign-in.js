@@ -8,9 +8,9 @@ const password = document.getElementById("password");
 
 function onward() {
   const wanted = new URLSearchParams(location.search).get("next") ?? "";
-  const there = new URL(wanted || `${base}/viewer`, location.origin);
+  const there = new URL(wanted || `${base}/`, location.origin);
   const ours = there.origin === location.origin && there.pathname.startsWith(`${base}/`);
-  return ours ? there.href : `${base}/viewer`; // whole: a path may begin with two slashes, and would be a host
+  return ours ? there.href : `${base}/`; // whole: a path may begin with two slashes, and would be a host
 }
 
 function say(text) {

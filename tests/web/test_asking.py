@@ -1,0 +1,120 @@
+"""What the words in the search box mean."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archive.dicom.query import Range, SingleValue, UIDList, Wildcard
+from archive.web.console import asking
+from archive.web.console.asking import (
+    BIRTH_DATE,
+    MODALITIES,
+    PATIENT_NAME,
+    STUDY,
+    STUDY_DATE,
+    Filters,
+    questions,
+)
+
+TODAY = date(2026, 11, 25)  # a Wednesday
+NAME = (PATIENT_NAME,)
+
+
+def asked(text: str, filters: Filters = Filters()) -> list[dict[int, object]]:  # noqa: B008
+    return [{key.path[0]: key.matching for key in keys} for keys in questions(text, filters, TODAY)]
+
+
+def test_nothing_asks_for_everything() -> None:
+    assert asked("") == asked("  ") == asked("^,") == [{}]
+
+
+@pytest.mark.parametrize("text", ["doe john", "doe^john", "doe, john", "  doe   john ", "doe^john^^"])
+def test_a_name_of_two_words_is_one_question(text: str) -> None:
+    assert asked(text) == [{PATIENT_NAME: SingleValue("doe john")}]
+
+
+def test_a_lone_word_may_be_an_id() -> None:
+    found = asked("phantom")
+    assert found[0] == {PATIENT_NAME: SingleValue("phantom")}
+    assert {asking.PATIENT_ID: Wildcard("PHANTOM*")} in found
+    assert {asking.ACCESSION_NUMBER: Wildcard("phantom*")} in found
+
+
+def test_patterns_of_names() -> None:
+    assert asked("d?e john*") == [{PATIENT_NAME: Wildcard("d?e john*")}]
+
+
+@pytest.mark.parametrize("text", ["2026-11-23", "23.11.2026", "23/11/2026", "11/23/2026"])
+def test_a_day_is_of_the_study_or_of_birth(text: str) -> None:
+    assert asked(text) == [
+        {STUDY_DATE: SingleValue("20261123")},
+        {BIRTH_DATE: SingleValue("20261123")},
+    ]
+
+
+def test_eight_digits_may_be_an_id() -> None:
+    found = asked("20261123")
+    assert {STUDY_DATE: SingleValue("20261123")} in found
+    assert {asking.PATIENT_ID: Wildcard("20261123*")} in found
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("today", "20261125", "20261125"),
+        ("Yesterday", "20261124", "20261124"),
+        ("this week", "20261123", "20261129"),
+        ("last  week", "20261116", "20261122"),
+        ("this month", "20261101", "20261130"),
+        ("last month", "20261001", "20261031"),
+        ("this year", "20260101", "20261231"),
+    ],
+)
+def test_spans(text: str, first: str, last: str) -> None:
+    assert asked(text) == [{STUDY_DATE: Range(first, last)}]
+
+
+def test_modalities() -> None:
+    assert (
+        asked("ct doe")
+        == asked("doe CT")
+        == [{PATIENT_NAME: SingleValue("doe"), MODALITIES: UIDList(("CT",))}]
+    )
+    assert asked("mri") == [{MODALITIES: UIDList(("MR",))}]
+    assert asked("doe^ct") == [{PATIENT_NAME: SingleValue("doe ct")}]
+
+
+def test_a_uid() -> None:
+    assert asked("1.2.840.99")[0] == {STUDY: UIDList(("1.2.840.99",))}
+
+
+def test_filters_narrow_what_is_typed() -> None:
+    filters = Filters("20261101", "20261130", "CT")
+    assert asked("", filters) == [{STUDY_DATE: Range("20261101", "20261130"), MODALITIES: UIDList(("CT",))}]
+    assert asked("this week", Filters("20261124")) == [{STUDY_DATE: Range("20261124", "20261129")}]
+    assert asked("2026-12-24", Filters("20261101", "20261130")) == [
+        {STUDY_DATE: Range("20261101", "20261130"), BIRTH_DATE: SingleValue("20261224")}
+    ]
+    assert asked("mr", filters) == []
+
+
+def test_an_id_and_an_accession_number() -> None:
+    found = asked("A17 Z9")
+    assert {asking.PATIENT_ID: Wildcard("A17*"), asking.ACCESSION_NUMBER: Wildcard("Z9*")} in found
+    assert len(found) <= asking.MOST_QUESTIONS
+
+
+@given(st.text(max_size=80))
+def test_whatever_is_typed_is_a_few_questions(text: str) -> None:
+    assert len(questions(text, Filters(), TODAY)) <= asking.MOST_QUESTIONS
+    for keys in questions(text, Filters(), TODAY):
+        assert len({key.path for key in keys}) == len(keys)
+
+
+@given(st.text(alphabet="0123456789.-/aA ^", max_size=300))
+def test_digits_and_signs(text: str) -> None:
+    questions(text, Filters(), TODAY)
