@@ -21,7 +21,7 @@ from archive.index.people_schema import credential, person
 from archive.security import identity
 from archive.security.attempts import FAILURES, WAIT_SECONDS, Attempts
 from archive.security.people import Kind
-from archive.security.roles import RIGHTS, Right, Role
+from archive.security.roles import RIGHTS, Right, Role, rights_of
 from archive.services import sign_in as sign_in_service
 from archive.services.people import DAY, People
 from archive.services.sign_in import FROM_ONE_ADDRESS, MOST_WAITING, USED_SECONDS, SignIn
@@ -82,7 +82,7 @@ def refused(house: House, secret: str, kind: Kind = Kind.SESSION) -> bool:
 def test_who_signs_in_is_known_by_the_secret(house: House) -> None:
     secret, entered = house.sign_in.enter("ADA ", PASSWORD, HERE)
     assert entered == house.sign_in.principal(secret, Kind.SESSION)
-    assert (entered.name, entered.rights) == ("ada", {Right.SEE, Right.STORE})
+    assert (entered.name, entered.rights) == ("ada", rights_of([Role.VIEWER, Role.UPLOADER]))
     assert entered.by_cookie
     other, _ = house.sign_in.enter("ada", PASSWORD, HERE)
     house.sign_in.leave(secret)
@@ -204,8 +204,9 @@ def test_a_session_is_no_token(house: House) -> None:
 def test_a_token_may_be_narrower_and_never_wider(house: House) -> None:
     narrow, _ = house.people.issue("ada", "", 1, [Role.UPLOADER])
     wide, _ = house.people.issue("ada", "", 1, [Role.ADMINISTRATOR])
-    assert house.sign_in.principal(narrow, Kind.TOKEN).rights == {Right.STORE}
-    assert house.sign_in.principal(wide, Kind.TOKEN).rights == {Right.SEE, Right.STORE}
+    assert house.sign_in.principal(narrow, Kind.TOKEN).rights == RIGHTS[Role.UPLOADER] - {Right.ACCOUNT}
+    theirs = rights_of([Role.VIEWER, Role.UPLOADER])
+    assert house.sign_in.principal(wide, Kind.TOKEN).rights == theirs - {Right.ACCOUNT}
 
 
 def test_revoked_at_once(house: House) -> None:

@@ -61,10 +61,13 @@ APPLICATION_STOP = Code("110121", DCM, "Application Stop")
 LOGIN = Code("110122", DCM, "Login")
 LOGOUT = Code("110123", DCM, "Logout")
 NODE_AUTHENTICATION = Code("110126", DCM, "Node Authentication")
+NETWORK_CONFIGURATION = Code("110128", DCM, "Network Configuration")
 SECURITY_CONFIGURATION = Code("110129", DCM, "Security Configuration")
 RESTRICTED_FUNCTION = Code("110132", DCM, "Use of Restricted Function")
 RECORDING_STOPPED = Code("110133", DCM, "Audit Recording Stopped")
 RECORDING_STARTED = Code("110134", DCM, "Audit Recording Started")
+SECURITY_ROLES_CHANGED = Code("110136", DCM, "Security Roles Changed")
+USER_SECURITY_CHANGED = Code("110137", DCM, "User security Attributes Changed")
 
 # CID 402, Audit Active Participant Role ID Code
 APPLICATION = Code("110150", DCM, "Application")

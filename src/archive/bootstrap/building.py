@@ -148,8 +148,14 @@ def titles_and_refusals(
     settings: Settings, database: Database, recording: Auditing
 ) -> tuple[AETitles, Refusals]:
     """Who is known, and who was not let in."""
-    titles = AETitles(database, settings.dimse.own_ae_titles)
+    titles = AETitles(database, settings.dimse.own_ae_titles, auditing=recording)
     return titles, Refusals(database, is_known=lambda t: titles.entry_of(t) is not None, auditing=recording)
+
+
+def conflicts(store: BlobStore, database: Database, ingest: Ingest, recording: Auditing) -> Conflicts:
+    """Who decides about objects whose identifiers are taken."""
+    up_to_date = UpToDate(store, database, ingest.late_arrivals)
+    return Conflicts(store, database, up_to_date=up_to_date, auditing=recording)
 
 
 def viewer(settings: Settings) -> Viewer:
@@ -188,7 +194,7 @@ def of_store_and_index(
         audit_log=AuditLog(database, settings.data / ANCHORS),
         audit_export=AuditExport(database, settings),
         viewer=viewer(settings),
-        people=People(database),
+        people=People(database, auditing=recording),
         sign_in=SignIn(database, settings.sign_in),
     )
 
@@ -216,7 +222,7 @@ def build(settings: Settings, *, read_only: bool = False) -> Archive:
         rendering=rendering,
         thumbnails=Thumbnails(retrieve, rendering),
         delivery=delivery,
-        conflicts=Conflicts(store, database, up_to_date=UpToDate(store, database, ingest.late_arrivals)),
+        conflicts=conflicts(store, database, ingest, recording),
         patients=Patients(search),
         corrections=corrections,
         rejections=Rejections(store, database, ingest, reasons_shown(settings)),

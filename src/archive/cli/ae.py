@@ -14,6 +14,7 @@ from archive.cli.ae_options import NO_CHANGES, Changes, described, differing, ru
 from archive.cli.opening import ConfigOption, DataOption
 from archive.remote import echo_scu
 from archive.remote.peer import peer_of
+from archive.security.actor import operator
 from archive.security.ae_titles import AETitle
 from archive.security.rules import DEFAULT_RULES
 from archive.settings.values import Address
@@ -37,7 +38,7 @@ def add(
     with opening.archive(opening.settings(config_file, data=data), make=True) as archive:
         known = archive.ae_titles.get(name)
         rules = changes.applied(known.rules if known else DEFAULT_RULES)
-        entry = archive.ae_titles.add(name, host, port, rules)
+        entry = archive.ae_titles.add(name, host, port, rules, by=operator())
         _warn(archive, entry)
     typer.echo(f"{_at(entry)} is known.")
 
@@ -56,7 +57,9 @@ def change(
     with opening.archive(opening.settings(config_file, data=data)) as archive:
         known = _known(archive, name)
         rules = changes.applied(known.rules)
-        entry = archive.ae_titles.add(known.title, host or known.host, port or known.port, rules)
+        entry = archive.ae_titles.add(
+            known.title, host or known.host, port or known.port, rules, by=operator()
+        )
         _warn(archive, entry)
     typer.echo(f"{_at(entry)} is changed.")
 
@@ -83,7 +86,7 @@ def list_titles(config_file: ConfigOption = None, data: DataOption = None) -> No
 def remove(name: Name, config_file: ConfigOption = None, data: DataOption = None) -> None:
     """Forget an AE title."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
-        if not archive.ae_titles.remove(name):
+        if not archive.ae_titles.remove(name, by=operator()):
             raise _unknown(name)
     typer.echo(f"{name} is forgotten.")
 

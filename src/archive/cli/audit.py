@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,19 +11,18 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from archive.audit.codes import EVENTS
 from archive.bootstrap.building import Archive
 from archive.cli import opening, progress, tables
 from archive.cli.opening import ConfigOption, DataOption
-from archive.dicom.errors import ConfigurationError
+from archive.dicom.errors import ConfigurationError, InvalidQuery
 from archive.security.actor import operator
-from archive.services.audit_log import FORMATS, Found, Head, Sought
+from archive.services.audit_log import FORMATS, URI, Found, Head, Sought
+from archive.services.audit_reports import dealings, described, events_named, what
 
 app = typer.Typer(
     no_args_is_help=True, help="The audit trail: who did what, and whether its record is whole."
 )
 
-URI = "archive:audit"
 _LONGEST = 60
 
 Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="Of this patient: ID, or ID^^^ISSUER.")]
@@ -53,7 +52,7 @@ def show(
 ) -> None:
     """Show what has happened, the newest first. This names patients, and is recorded itself."""
     sought = Sought(patient, study, user, address, _events(event or ()), _moment(since), _moment(until))
-    with _reading(config_file, data, _described(sought)) as opened:
+    with _reading(config_file, data, described(sought)) as opened:
         _show(opened.audit_log.search(sought, limit))
 
 
@@ -71,24 +70,13 @@ def patient(
 ) -> None:
     """Show everyone who saw, got or changed something of a patient. This is recorded itself."""
     sought = Sought(patient_id, since=_moment(since), until=_moment(until))
-    with _reading(config_file, data, _described(sought)) as opened:
+    with _reading(config_file, data, described(sought)) as opened:
         found = opened.audit_log.search(sought, limit)
     if len(found) == limit:
         typer.echo(f"archive: only the newest {limit} records are told of; --limit shows more", err=True)
-    by: dict[tuple[str, str, str], list[Found]] = {}
-    for one in found:
-        who = _who(one)
-        by.setdefault((who.UserID, who.address, _event(one)), []).append(one)
     rows = [
-        [
-            name,
-            address,
-            event,
-            str(len(some)),
-            tables.when(some[-1].message.time),
-            tables.when(some[0].message.time),
-        ]
-        for (name, address, event), some in by.items()
+        [one.who, one.address, one.what, str(one.times), tables.when(one.first), tables.when(one.last)]
+        for one in dealings(found)
     ]
     tables.show(["Who", "From", "What", "Times", "First", "Last"], rows)
 
@@ -146,10 +134,10 @@ def _write(opened: Archive, form: str, after: int, to: Any, bar: Progress, task:
 
 
 @contextmanager
-def _reading(config_file: Path | None, data: str | None, what: str) -> Iterator[Archive]:
+def _reading(config_file: Path | None, data: str | None, asked: str) -> Iterator[Archive]:
     """The archive; that its trail is read is recorded first."""
     with opening.archive(opening.settings(config_file, data=data)) as opened:
-        opened.auditing.log_used(operator(), URI, what)
+        opened.auditing.log_used(operator(), URI, asked)
         yield opened
 
 
@@ -168,7 +156,7 @@ def _row(one: Found) -> list[str]:
     return [
         str(one.position),
         when,
-        _event(one),
+        what(one),
         who.UserID,
         who.address,
         patient_ids,
@@ -182,38 +170,11 @@ def _who(one: Found) -> Any:
     return one.message.requestor
 
 
-def _event(one: Found) -> str:
-    kinds = ", ".join(kind.meaning for kind in one.message.types)
-    action = {"C": "create", "R": "read", "U": "update", "D": "delete"}.get(one.message.action, "")
-    return (
-        f"{one.message.event.meaning} ({kinds or action})" if kinds or action else one.message.event.meaning
-    )
-
-
-def _described(sought: Sought) -> str:
-    """What is read, for the record of that."""
-    parts = {
-        "patient": sought.PatientID,
-        "study": sought.StudyInstanceUID,
-        "user": sought.actor,
-        "address": sought.address,
-        "events": ",".join(sought.events),
-    }
-    return " ".join(f"{name}={value}" for name, value in parts.items() if value) or "all"
-
-
-def _events(wanted: Any) -> tuple[str, ...]:
-    found: list[str] = []
-    for name in wanted:
-        some = [code for code, one in EVENTS.items() if name == code or name.lower() in one.meaning.lower()]
-        if not some:
-            raise typer.BadParameter(f"--event: {name} is none; events are: {_names()}")
-        found += some
-    return tuple(found)
-
-
-def _names() -> str:
-    return ", ".join(f"{one.meaning} ({code})" for code, one in EVENTS.items())
+def _events(wanted: Iterable[str]) -> tuple[str, ...]:
+    try:
+        return events_named(wanted)
+    except InvalidQuery as error:
+        raise typer.BadParameter(f"--event: {error.reason}") from None
 
 
 def _moment(text: str) -> float:

@@ -9,6 +9,7 @@ import typer
 
 from archive.cli import opening, tables
 from archive.cli.opening import ConfigOption, DataOption
+from archive.security.actor import operator
 from archive.services.conflicts import WAITING, Conflict, Decision
 
 app = typer.Typer(
@@ -95,7 +96,7 @@ def _decide(decision: Decision, numbers: list[int] | None, study: str, config_fi
     with opening.archive(opening.settings(config_file, data=data)) as opened:
         found = opened.conflicts.open_in(study, MOST_OF_A_STUDY) if study else []
         wanted = [*(numbers or ()), *found]
-        decided, failed = opened.conflicts.decide_all(wanted, decision, _SETTLED_BY)
+        decided, failed = opened.conflicts.decide_all(wanted, decision, _SETTLED_BY, operator())
     for number, reason in failed.items():
         typer.echo(f"archive: conflict {number}: {reason}", err=True)
     typer.echo(f"{len(decided)} decided, {len(failed)} not.")

@@ -12,6 +12,7 @@ import typer
 from archive.cli import opening, tables
 from archive.cli.opening import ConfigOption, DataOption
 from archive.dicom.errors import InvalidEntry
+from archive.security.actor import operator
 from archive.security.people import Kind, Person
 from archive.security.roles import Role
 
@@ -45,7 +46,7 @@ def add(
         raise InvalidEntry(f"role: give --role, once or more: {_named(Role)}")
     password = "" if no_password else _password(from_stdin=password_stdin)
     with opening.archive(opening.settings(config_file, data=data), make=True) as archive:
-        one = archive.people.add(name, full_name or "", role, password)
+        one = archive.people.add(name, full_name or "", role, password, by=operator())
     typer.echo(f"{one.name} may sign in as {_named(one.roles)}.")
 
 
@@ -67,9 +68,9 @@ def change(
     new = _password(from_stdin=password_stdin) if password or password_stdin else ""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
         disabled = None if enable is None else not enable
-        one = archive.people.change(name, full_name=full_name, roles=role, disabled=disabled)
-        if new:
-            archive.people.set_password(name, new)
+        one = archive.people.change(
+            name, full_name=full_name, roles=role, disabled=disabled, password=new or None, by=operator()
+        )
     typer.echo(f"{one.name} is changed: {_named(one.roles)}{', disabled' if one.disabled else ''}.")
 
 
@@ -86,7 +87,7 @@ def list_people(config_file: ConfigOption = None, data: DataOption = None) -> No
 def remove(name: Name, config_file: ConfigOption = None, data: DataOption = None) -> None:
     """Forget somebody: all sessions and tokens of theirs end at once."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
-        archive.people.remove(name)
+        archive.people.remove(name, by=operator())
     typer.echo(f"{name} is forgotten.")
 
 
@@ -103,7 +104,7 @@ def issue(
 ) -> None:
     """Make a token in somebody's name, and show it: this once, as only its digest is kept."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
-        secret, made = archive.people.issue(name, label, days, role or ())
+        secret, made = archive.people.issue(name, label, days, role or (), by=operator())
     typer.echo(secret)
     typer.echo(
         f"Until {tables.when(made.expires_at)}, as Authorization: Bearer, or as password of {name}.", err=True
@@ -137,7 +138,7 @@ def revoke(
 ) -> None:
     """End a token or a session at once."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
-        archive.people.revoke(number)
+        archive.people.revoke(number, by=operator())
     typer.echo(f"{number} has ended.")
 
 

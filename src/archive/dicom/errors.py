@@ -41,6 +41,7 @@
     ├── UnknownDestination           a move destination that is no configured AE title
     ├── CallerRefused                an association that is not let in
     ├── NotAuthorized                a request for which its requestor has no right
+    ├── LastAdministrator            a change that would leave nobody to administer the archive
     ├── NotSignedIn                  a request of somebody who has to sign in first, or again
     ├── PeerFailure                  the other side of an association of ours
     │   ├── PeerUnreachable          no connection
@@ -264,6 +265,10 @@ class NotAuthorized(ArchiveError):
     """No right to this operation (PS3.7 annex C: 0124). `remedy` as in CallerRefused."""
 
     remedy: str = ""
+
+
+class LastAdministrator(ArchiveError):
+    """Nobody would be left who may administer the archive."""
 
 
 class NotSignedIn(ArchiveError):

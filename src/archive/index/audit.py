@@ -65,7 +65,8 @@ class Head:
 @dataclass(frozen=True, slots=True)
 class Sought:
     """What is looked for; empty fields do not restrict. Of `PatientID` and issuer as `patient_of` words them, either
-    the whole or just the ID. Times are in seconds since the epoch."""
+    the whole or just the ID. Times are in seconds since the epoch. `failed`: only
+    what did not succeed, or only what did."""
 
     PatientID: str = ""
     StudyInstanceUID: str = ""
@@ -74,6 +75,7 @@ class Sought:
     events: Collection[str] = ()
     since: float = 0.0
     until: float = 0.0
+    failed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,10 @@ def _conditions(sought: Sought) -> Iterator[sa.ColumnElement[bool]]:
         yield sa.or_(columns.PatientID == wanted, of_any_issuer)
     if sought.events:
         yield columns.event.in_(tuple(sought.events))
+    if sought.failed is not None:
+        # As the message is kept: a text in it cannot hold these quotation marks, as JSON has a backslash before them.
+        succeeded = columns.message.contains('"outcome":0,', autoescape=True)
+        yield sa.not_(succeeded) if sought.failed else succeeded
     if sought.since:
         yield columns.recorded_at >= sought.since
     if sought.until:

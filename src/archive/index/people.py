@@ -37,6 +37,15 @@ def get(connection: Connection, name: str) -> Person | None:
     return _person(*row) if row else None
 
 
+def administrators(connection: Connection) -> frozenset[str]:
+    """Who administers the archive and may sign in; nobody changes them until the transaction ends."""
+    named = sa.select(person.c.name, person.c.roles).where(
+        person.c.disabled_at == 0, person.c.roles.contains(Role.ADMINISTRATOR.value)
+    )
+    rows = connection.execute(named.order_by(person.c.name).with_for_update())
+    return frozenset(name for name, _ in rows)
+
+
 def add(connection: Connection, one: Person, now: float) -> bool:
     """Make somebody known; False where the name is taken."""
     values = {"name": one.name, "added_at": now, **_values(one, now)}
@@ -104,9 +113,14 @@ def credentials(connection: Connection, name: str | None = None) -> list[Credent
     return [_credential(*row) for row in connection.execute(found)]
 
 
-def revoke(connection: Connection, key: int) -> bool:
-    """End a session or token; False where there is none of that number."""
-    return connection.execute(sa.delete(credential).where(credential.c.id == key)).rowcount > 0
+def revoke(connection: Connection, key: int, name: str | None = None) -> str:
+    """End a session or token, of somebody where a name is given: whose it was, empty where there is none."""
+    of = sa.select(person.c.name).where(person.c.id == credential.c.person_id).scalar_subquery()
+    ended = sa.delete(credential).where(credential.c.id == key)
+    if name is not None:
+        ended = ended.where(of == name)
+    whose_it_was: str | None = connection.execute(ended.returning(of)).scalar()
+    return whose_it_was or ""
 
 
 def sign_out(connection: Connection, digest: str) -> str:

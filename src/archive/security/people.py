@@ -83,9 +83,11 @@ UNASKED = Principal("", ALL_RIGHTS)
 def principal(
     person: Person, narrowed: frozenset[Role] = frozenset(), *, by_cookie: bool = False
 ) -> Principal:
-    """What somebody may do; with roles that narrow it, only what these allow as well."""
+    """What somebody may do; with roles that narrow it, only what these allow as well. Their account is for themselves:
+    who has found a token must not come by more with it."""
     rights = rights_of(person.roles)
-    return Principal(person.name, rights & rights_of(narrowed) if narrowed else rights, by_cookie)
+    rights = rights & rights_of(narrowed) if narrowed else rights
+    return Principal(person.name, rights if by_cookie else rights - {Right.ACCOUNT}, by_cookie)
 
 
 def name_of(name: str) -> str:

@@ -30,6 +30,8 @@ class Right(enum.Enum):
     ADMINISTER = "administer"
     """AE titles, people, and everything else that an installation is made of."""
     AUDIT = "audit"
+    ACCOUNT = "account"
+    """Their own account: password, tokens, sessions."""
 
 
 class Role(enum.Enum):
@@ -43,10 +45,11 @@ class Role(enum.Enum):
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
-    Role.VIEWER: frozenset({Right.SEE, Right.WORKITEMS}),
-    Role.UPLOADER: frozenset({Right.STORE, Right.COMMIT}),
+    Role.VIEWER: frozenset({Right.ACCOUNT, Right.SEE, Right.WORKITEMS}),
+    Role.UPLOADER: frozenset({Right.ACCOUNT, Right.STORE, Right.COMMIT}),
     Role.RADIOGRAPHER: frozenset(
         {
+            Right.ACCOUNT,
             Right.SEE,
             Right.STORE,
             Right.COMMIT,
@@ -57,13 +60,13 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
         }
     ),
     Role.ADMINISTRATOR: frozenset(Right) - {Right.AUDIT},
-    Role.AUDITOR: frozenset({Right.OBSERVE, Right.AUDIT}),
+    Role.AUDITOR: frozenset({Right.ACCOUNT, Right.OBSERVE, Right.AUDIT}),
 }
 """Who administers does not read the audit trail by that, and who reads it changes nothing."""
 
 ALL_RIGHTS = frozenset(Right)
 
-WITHIN_A_VIEW = frozenset({Right.SEE, Right.STORE, Right.REJECT, Right.DELETE})
+WITHIN_A_VIEW = frozenset({Right.ACCOUNT, Right.SEE, Right.STORE, Right.REJECT, Right.DELETE})
 """What somebody who sees some of the studies may do, where a role allows it: what all the others do shows patients, or
 changes what everybody has."""
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 
+from archive.audit import codes
 from archive.dicom.errors import UnknownDestination
 from archive.index import ae_titles
-from archive.index.database import Database
+from archive.index.database import Connection, Database
+from archive.security.actor import THE_ARCHIVE, Actor
 from archive.security.admission import may_be_meant
 from archive.security.ae_titles import AETitle, check, normalise
 from archive.security.remedies import command
 from archive.security.rules import DEFAULT_RULES, Rules
 from archive.security.titles import escaped
+from archive.services.auditing import Auditing
 
 FRESH_SECONDS = 1.0
 """How old an entry may be that a running association is judged by."""
@@ -25,8 +29,13 @@ class AETitles:
     """The known application entities."""
 
     def __init__(
-        self, database: Database, own_titles: Sequence[str], clock: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        own_titles: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+        auditing: Auditing | None = None,
     ) -> None:
+        self._auditing = auditing
         self._database = database
         self._clock = clock
         self._lock = threading.Lock()
@@ -64,14 +73,22 @@ class AETitles:
         others = (one for one in recent.values() if one.title != wanted and may_be_meant(title, one))
         return (*((entry,) if entry else ()), *others)
 
-    def add(self, title: str, host: str, port: int, rules: Rules | None = None) -> AETitle:
+    def add(
+        self, title: str, host: str, port: int, rules: Rules | None = None, *, by: Actor = THE_ARCHIVE
+    ) -> AETitle:
         """Make known, or change; without `rules` those of a known title stay. Raises InvalidEntry for what cannot
         be."""
         if rules is None:
             known = self.get(title)
             rules = known.rules if known else DEFAULT_RULES
         entry = check(AETitle(title, host, port, rules))
-        self._database.write(lambda connection: ae_titles.add(connection, entry))
+
+        def act(connection: Connection) -> None:
+            before = ae_titles.get(connection, entry.title)
+            ae_titles.add(connection, entry)
+            self._record(connection, by, _said(before, entry), entry.title)
+
+        self._database.write(act)
         self._forget()
         return entry
 
@@ -84,9 +101,17 @@ class AETitles:
         if not known:
             self._database.write(lambda connection: ae_titles.add(connection, entry))
 
-    def remove(self, title: str) -> bool:
+    def remove(self, title: str, *, by: Actor = THE_ARCHIVE) -> bool:
         """Forget; False when it was not known."""
-        known = self._database.write(lambda connection: ae_titles.remove(connection, normalise(title)))
+        wanted = normalise(title)
+
+        def act(connection: Connection) -> bool:
+            known = ae_titles.remove(connection, wanted)
+            if known:
+                self._record(connection, by, f"AE title {escaped(wanted)} was removed", wanted)
+            return known
+
+        known = self._database.write(act)
         self._forget()
         return known
 
@@ -99,6 +124,10 @@ class AETitles:
                 command("add", escaped(normalise(title)), "HOST", "104"),
             )
         return entry
+
+    def _record(self, connection: Connection, by: Actor, said: str, title: str) -> None:
+        if self._auditing is not None:
+            self._auditing.configured(connection, by, codes.NETWORK_CONFIGURATION, said, escaped(title))
 
     def _recent(self) -> Mapping[str, AETitle]:
         """Nobody waits here for another's question to an index that is slow to answer."""
@@ -117,3 +146,14 @@ class AETitles:
         with self._lock:
             self._changes += 1
             self._read_at = float("-inf")
+
+
+def _said(before: AETitle | None, entry: AETitle) -> str:
+    """What is told of a change. Of rules, which of them: one may be a secret."""
+    place = f"AE title {escaped(entry.title)} at {escaped(entry.host)}:{entry.port}"
+    rules = before.rules if before is not None else DEFAULT_RULES
+    changed = [
+        one.name for one in fields(Rules) if getattr(rules, one.name) != getattr(entry.rules, one.name)
+    ]
+    names = f"; other rules: {', '.join(changed)}" if changed else ""
+    return f"{place} {'was made known' if before is None else 'was changed'}{names}"

@@ -22,9 +22,11 @@ from archive.index.audit import Head, Record, Sought
 from archive.index.database import Connection, Database
 from archive.services import trail
 
-__all__ = ["FORMATS", "AuditLog", "Found", "Head", "Sought", "Verdict"]
+__all__ = ["FORMATS", "URI", "AuditLog", "Found", "Head", "Sought", "Verdict"]
 
 ANCHORS = "audit.anchors"
+URI = "archive:audit"
+"""How the trail itself is named in it."""
 FORMATS: dict[str, Callable[[Message], bytes]] = {"xml": xml.document, "fhir": fhir.document}
 _BATCH = 1000
 

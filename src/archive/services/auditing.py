@@ -42,6 +42,15 @@ class Auditing:
         alert = events.security_alert(self.trail.reporter, time.time(), actor, kind, text, about=about)
         self.trail.later(lambda _: (alert,))
 
+    def configured(
+        self, connection: Connection, actor: Actor, kind: Code, description: str, about: str = ""
+    ) -> None:
+        """Part of a change of who is let in and what they may do; the last thing that it does."""
+        told = events.security_alert(
+            self.trail.reporter, time.time(), actor, kind, description, about=about, outcome=messages.SUCCESS
+        )
+        self.trail.write(connection, (told,))
+
     def refused(self, actor: Actor, reason: str, times: int = 1) -> None:
         """A caller was not let in. Never raises."""
         self.alert(actor, codes.NODE_AUTHENTICATION, reason, times=times)

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from archive.audit import messages
 from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
 from archive.dicom.instance import Instance, Scope, Source
 from archive.dicom.reading.reader import DataSetReader
@@ -26,7 +27,9 @@ from archive.index import conflicts, deletions, recording
 from archive.index.conflicts import WAITING, Conflict, State
 from archive.index.database import Connection, Database, Raced
 from archive.index.recording import Outcome
+from archive.security.actor import THE_ARCHIVE, Actor
 from archive.services import comparing, duplicates
+from archive.services.auditing import Auditing
 from archive.services.comparing import Difference
 from archive.services.duplicates import GRACE_SECONDS, REASONS, Incoming, abandon
 from archive.services.late_arrivals import LateArrivals
@@ -65,7 +68,9 @@ class Conflicts:
         database: Database,
         now: Callable[[], float] = time.time,
         up_to_date: UpToDate | None = None,
+        auditing: Auditing | None = None,
     ) -> None:
+        self._auditing = auditing
         self._store = store
         self._database = database
         self._now = now
@@ -107,25 +112,25 @@ class Conflicts:
             copy = comparing.Side(_reader(one, blob).finish(), blob, one.data_set_offset)
             return comparing.differences(self._store, self._database, one, copy)
 
-    def decide(self, number: int, decision: Decision, settled_by: str) -> Conflict:
+    def decide(self, number: int, decision: Decision, settled_by: str, by: Actor = THE_ARCHIVE) -> Conflict:
         """Carry a decision out; the conflict as it is then.
 
         Raises NotFound, InstanceConflict when it cannot be decided so, OutOfResources, OutcomeUnknown (done or not:
         look)."""
         {Decision.ACCEPT: self._accept, Decision.KEEP: self._keep, Decision.DROP: self._drop}[decision](
-            self.get(number), settled_by
+            self.get(number), settled_by, by
         )
         _log.info("conflict_decided", conflict=number, decision=decision.value, settled_by=settled_by)
         return self.get(number)
 
     def decide_all(
-        self, numbers: Sequence[int], decision: Decision, settled_by: str
+        self, numbers: Sequence[int], decision: Decision, settled_by: str, by: Actor = THE_ARCHIVE
     ) -> tuple[list[Conflict], dict[int, str]]:
         """Each by itself: those that were decided, and why the others could not be."""
         decided, failed = [], {}
         for number in numbers:
             try:
-                decided.append(self.decide(number, decision, settled_by))
+                decided.append(self.decide(number, decision, settled_by, by))
             except ArchiveError as error:
                 failed[number] = error.reason
         return decided, failed
@@ -141,7 +146,7 @@ class Conflicts:
             if released < EXPIRED_AT_ONCE:
                 return number
 
-    def _accept(self, one: Conflict, settled_by: str) -> None:
+    def _accept(self, one: Conflict, settled_by: str, by: Actor) -> None:
         def change(connection: Connection, incoming: Incoming) -> None:
             _claim(connection, one)
             outcome = duplicates.record(connection, incoming)
@@ -155,20 +160,22 @@ class Conflicts:
                 _displace(connection, incoming, settled_by)
             else:
                 raise _cannot(f"{REASONS[outcome]}: {_NEXT_STEPS[outcome]}", one)
+            self._record(connection, one, Decision.ACCEPT, by)
 
         self._up_to_date.write(self._read(one), change)
 
-    def _keep(self, one: Conflict, settled_by: str) -> None:
+    def _keep(self, one: Conflict, settled_by: str, by: Actor) -> None:
         if one.state != State.OPEN:
             raise _cannot("only what is open can be kept aside: its state says what has become of it", one)
 
         def change(connection: Connection) -> None:
             _claim(connection, one)
             conflicts.settle(connection, one.id, State.KEPT, settled_by)
+            self._record(connection, one, Decision.KEEP, by)
 
         self._database.write(change)
 
-    def _drop(self, one: Conflict, settled_by: str) -> None:
+    def _drop(self, one: Conflict, settled_by: str, by: Actor) -> None:
         if not one.has_copy and one.state != State.REFUSED:
             raise _cannot("nothing is kept aside any more that could be dropped", one)
 
@@ -176,8 +183,14 @@ class Conflicts:
             _claim(connection, one)
             conflicts.settle(connection, one.id, State.DROPPED, settled_by)
             abandon(connection, one.blob_key, GRACE_SECONDS)
+            self._record(connection, one, Decision.DROP, by)
 
         self._database.write(change)
+
+    def _record(self, connection: Connection, one: Conflict, decision: Decision, by: Actor) -> None:
+        if self._auditing is not None:
+            details = (("Conflict", str(one.id)), ("Decision", decision.value))
+            self._auditing.changed(connection, by, one.StudyInstanceUID, messages.UPDATE, details)
 
     def _read(self, one: Conflict) -> Incoming:
         """The copy as it came in, read from its bytes, which must be what they were."""

@@ -1,29 +1,40 @@
 """The people who may sign in, and what each of them has signed in with. What is changed here is in effect at once, in
-every worker: each request asks the index whose secret it brings."""
+every worker: each request asks the index whose secret it brings. Each change is in the audit trail with who made it
+(`by`), in the same transaction."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from archive.dicom.errors import InvalidEntry, NotFound
+from archive.audit import codes
+from archive.audit.codes import Code
+from archive.dicom.errors import InvalidEntry, LastAdministrator, NotFound
 from archive.index import people
-from archive.index.database import Database
+from archive.index.database import Connection, Database
+from archive.security.actor import THE_ARCHIVE, Actor
 from archive.security.identity import password_hash
 from archive.security.people import Credential, Kind, Person, check_password, digest, name_of, new_secret
 from archive.security.roles import Role
+from archive.services.auditing import Auditing
 
 DAY = 86400.0
 LONGEST_TEXT = 200
+LONGEST_DAYS = 3660.0
+_LARGEST_NUMBER = 2**63 - 1
 
 
 class People:
     """Those that the index knows."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float] = time.time, auditing: Auditing | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._auditing = auditing
 
     def all(self) -> list[Person]:
         """Everybody, by name."""
@@ -33,17 +44,28 @@ class People:
     def get(self, name: str) -> Person:
         """Who has this name. Raises NotFound, InvalidEntry."""
         with self._database.read() as connection:
-            found = people.get(connection, name_of(name))
-        if found is None:
-            raise _unknown(name)
-        return found
+            return _known(connection, name)
 
-    def add(self, name: str, full_name: str, roles: Iterable[Role], password: str = "") -> Person:
+    def add(
+        self,
+        name: str,
+        full_name: str,
+        roles: Iterable[Role],
+        password: str = "",
+        *,
+        by: Actor = THE_ARCHIVE,
+    ) -> Person:
         """Make somebody known; without a password they can use tokens alone. Raises InvalidEntry."""
         kept = password_hash(check_password(password)) if password else ""
         one = Person(name_of(name), _line(full_name), frozenset(roles), kept)
-        if not self._database.write(lambda c: people.add(c, one, self._clock())):
-            raise InvalidEntry(f"name: {one.name} is taken")
+
+        def act(connection: Connection) -> None:
+            if not people.add(connection, one, self._clock()):
+                raise InvalidEntry(f"name: {one.name} is taken")
+            said = f"{one.name} was made known as {_named(one.roles)}"
+            self._record(connection, by, codes.USER_SECURITY_CHANGED, said, one.name)
+
+        self._database.write(act)
         return one
 
     def change(
@@ -53,41 +75,70 @@ class People:
         full_name: str | None = None,
         roles: Iterable[Role] | None = None,
         disabled: bool | None = None,
+        password: str | None = None,
+        by: Actor = THE_ARCHIVE,
     ) -> Person:
-        """Change what is said of somebody; what is not named stays. Whoever is disabled is out at once. Raises
-        NotFound, InvalidEntry."""
-        one = self.get(name)
-        changed = dataclasses.replace(
-            one,
-            full_name=one.full_name if full_name is None else _line(full_name),
-            roles=one.roles if roles is None else frozenset(roles),
-            disabled=one.disabled if disabled is None else disabled,
-        )
-        self._keep(changed)
-        return changed
+        """Change what is said of somebody; what is not named stays. Whoever is disabled is out at once. With another
+        password every session of theirs ends, their tokens stay. Raises NotFound, InvalidEntry, LastAdministrator."""
+        kept = None if password is None else password_hash(check_password(password))
+        wanted: dict[str, Any] = {
+            "full_name": None if full_name is None else _line(full_name),
+            "roles": None if roles is None else frozenset(roles),
+            "disabled": disabled,
+            "password_hash": kept,
+        }
+        named = {member: value for member, value in wanted.items() if value is not None}
 
-    def set_password(self, name: str, password: str) -> None:
+        def act(connection: Connection) -> Person:
+            administrators = people.administrators(connection)
+            before = _known(connection, name)
+            changed = dataclasses.replace(before, **named)
+            if changed.disabled or Role.ADMINISTRATOR not in changed.roles:
+                _check_others(administrators, before.name)
+            people.change(connection, changed, self._clock())
+            if kept is not None:
+                people.revoke_all(connection, changed.name, Kind.SESSION)
+            for kind, said in _changes(before, changed):
+                self._record(connection, by, kind, said, changed.name)
+            return changed
+
+        return self._database.write(act)
+
+    def set_password(self, name: str, password: str, *, by: Actor = THE_ARCHIVE) -> None:
         """Give somebody another password: every session of theirs ends, their tokens stay. Raises NotFound,
         InvalidEntry."""
-        changed = dataclasses.replace(self.get(name), password_hash=password_hash(check_password(password)))
-        self._keep(changed)
-        self._database.write(lambda c: people.revoke_all(c, changed.name, Kind.SESSION))
+        self.change(name, password=password, by=by)
 
-    def remove(self, name: str) -> None:
-        """Forget somebody: out at once, with all tokens. Raises NotFound, InvalidEntry."""
-        if not self._database.write(lambda c: people.remove(c, name_of(name))):
-            raise _unknown(name)
+    def remove(self, name: str, *, by: Actor = THE_ARCHIVE) -> None:
+        """Forget somebody: out at once, with all tokens. Raises NotFound, InvalidEntry, LastAdministrator."""
+        folded = name_of(name)
 
-    def issue(self, name: str, label: str, days: float, roles: Iterable[Role] = ()) -> tuple[str, Credential]:
+        def act(connection: Connection) -> None:
+            _check_others(people.administrators(connection), folded)
+            if not people.remove(connection, folded):
+                raise _unknown(folded)
+            self._record(connection, by, codes.USER_SECURITY_CHANGED, f"{folded} was removed", folded)
+
+        self._database.write(act)
+
+    def issue(
+        self, name: str, label: str, days: float, roles: Iterable[Role] = (), *, by: Actor = THE_ARCHIVE
+    ) -> tuple[str, Credential]:
         """A new token of somebody, for so many days: its secret, which is told once, and what is kept of it. `roles`
         narrow what it may do. Raises NotFound, InvalidEntry."""
         one, now, secret = self.get(name), self._clock(), new_secret(Kind.TOKEN)
-        if not days > 0:
-            raise InvalidEntry("days: more than none")
+        if not 0 < days <= LONGEST_DAYS:
+            raise InvalidEntry(f"days: more than none, and no more than {LONGEST_DAYS:.0f}")
         narrowed = frozenset(roles)
         made = Credential(0, one.name, Kind.TOKEN, _line(label), narrowed, now, now, now + days * DAY)
-        if not self._database.write(lambda c: people.keep(c, one, digest(secret), made)):
-            raise NotFound(f"{one.name} may not sign in: `archive user set {one.name} --enable`")
+
+        def act(connection: Connection) -> None:
+            if not people.keep(connection, one, digest(secret), made):
+                raise NotFound(f"{one.name} may not sign in: `archive user set {one.name} --enable`")
+            said = f"a token of {one.name} was made, for {made.label or 'nothing that is named'}"
+            self._record(connection, by, codes.USER_SECURITY_CHANGED, said, one.name)
+
+        self._database.write(act)
         return secret, made
 
     def credentials(self, name: str | None = None) -> list[Credential]:
@@ -97,14 +148,53 @@ class People:
             found = people.credentials(connection, wanted)
         return [one for one in found if one.expires_at > self._clock()]
 
-    def revoke(self, key: int) -> None:
-        """End a session or a token: the next request that brings it is refused. Raises NotFound."""
-        if not self._database.write(lambda c: people.revoke(c, key)):
-            raise NotFound("there is no such session or token; it may have ended")
+    def revoke(self, key: int, *, name: str | None = None, by: Actor = THE_ARCHIVE) -> None:
+        """End a session or a token, only one of theirs where a name is given: the next request that brings it is
+        refused. Raises NotFound, InvalidEntry."""
+        wanted = None if name is None else name_of(name)
 
-    def _keep(self, one: Person) -> None:
-        if not self._database.write(lambda c: people.change(c, one, self._clock())):
-            raise _unknown(one.name)
+        def act(connection: Connection) -> None:
+            whose = people.revoke(connection, key, wanted) if key <= _LARGEST_NUMBER else ""
+            if not whose:
+                raise NotFound("there is no such session or token; it may have ended")
+            said = f"session or token {key} of {whose} was ended"
+            self._record(connection, by, codes.USER_SECURITY_CHANGED, said, whose)
+
+        self._database.write(act)
+
+    def _record(self, connection: Connection, by: Actor, kind: Code, said: str, about: str) -> None:
+        if self._auditing is not None:
+            self._auditing.configured(connection, by, kind, said, about)
+
+
+def _changes(before: Person, after: Person) -> Iterable[tuple[Code, str]]:
+    """What is told of a change, a sentence for each kind."""
+    if before.roles != after.roles:
+        was, now = _named(before.roles), _named(after.roles)
+        yield codes.SECURITY_ROLES_CHANGED, f"roles of {after.name}: {now}; before: {was}"
+    said = [f"full name {after.full_name!r}"] if before.full_name != after.full_name else []
+    said += ["another password"] if before.password_hash != after.password_hash else []
+    said += ["disabled" if after.disabled else "enabled"] if before.disabled != after.disabled else []
+    if said:
+        yield codes.USER_SECURITY_CHANGED, f"{after.name}: {', '.join(said)}"
+
+
+def _check_others(administrators: frozenset[str], name: str) -> None:
+    if administrators == {name}:
+        raise LastAdministrator(
+            f"{name} is the only administrator who may sign in: give somebody else the role administrator first"
+        )
+
+
+def _named(roles: Iterable[Role]) -> str:
+    return ", ".join(sorted(role.value for role in roles)) or "nothing"
+
+
+def _known(connection: Connection, name: str) -> Person:
+    found = people.get(connection, name_of(name))
+    if found is None:
+        raise _unknown(name)
+    return found
 
 
 def _line(text: str) -> str:

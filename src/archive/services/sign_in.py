@@ -71,6 +71,11 @@ class SignIn:
             raise NotSignedIn(_WRONG)  # disabled, or given another password, a moment ago
         return secret, principal(person, by_cookie=True)
 
+    def check_password(self, name: str, password: str, address: str) -> None:
+        """That this is the password of somebody; a wrong one counts as one of signing in. Raises NotSignedIn,
+        OutOfResources."""
+        self._checked((_folded(name), address), password)
+
     def principal(self, secret: str, kind: Kind, name: str | None = None) -> Principal:
         """Whose secret this is; a name that comes with it has to be theirs. Raises NotSignedIn, OutOfResources."""
         if not secret or len(secret) > LONGEST_SECRET:

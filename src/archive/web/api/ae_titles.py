@@ -52,7 +52,7 @@ def put(archive: Archive, asked: Asked) -> json_body.JSONBody:
             raise RequestRefused("an AE title needs host and port")
         known = archive.ae_titles.get(title)
         rules = _rules(said.get("rules", {}), known.rules if known else DEFAULT_RULES)
-        entry = archive.ae_titles.add(title, said["host"], said["port"], rules)
+        entry = archive.ae_titles.add(title, said["host"], said["port"], rules, by=asked.actor)
         return json_body.answer(form(entry), 200 if known else 201)
 
     return json_body.taker(asked, act)
@@ -60,7 +60,7 @@ def put(archive: Archive, asked: Asked) -> json_body.JSONBody:
 
 def remove(archive: Archive, asked: Asked) -> Answer:
     """Forget one. Raises NotFound."""
-    if not archive.ae_titles.remove(asked.path["title"]):
+    if not archive.ae_titles.remove(asked.path["title"], by=asked.actor):
         raise _unknown()
     return Answer(204)
 

@@ -80,7 +80,9 @@ def decide(archive: Archive, asked: Asked) -> json_body.JSONBody:
         wanted = json_body.members(value, _MEMBERS)
         decision = _decision(wanted)
         numbers = _numbers(archive, wanted)
-        decided, failed = archive.conflicts.decide_all(numbers, decision, f"api {asked.peer_address}")
+        decided, failed = archive.conflicts.decide_all(
+            numbers, decision, f"api {asked.peer_address}", asked.actor
+        )
         told = [{"conflict": number, "reason": reason} for number, reason in failed.items()]
         status = 409 if failed and not decided else 200
         return json_body.answer({"decided": [_described(each) for each in decided], "failed": told}, status)

@@ -24,11 +24,7 @@ def enter(archive: Archive, asked: Asked) -> json_body.JSONBody:
     """Sign in. Raises RequestRefused, NotSignedIn, OutOfResources."""
     http = archive.settings.http
     guard.check_page(http, asked)
-    if not asked.base_url.startswith("https:") and not is_loopback_base(asked.base_url):
-        raise RequestRefused(
-            "a password is taken over https only; let the proxy set X-Forwarded-Proto, or set http.public_url",
-            403,
-        )
+    check_private(asked)
 
     def act(value: Any) -> Answer:
         said = json_body.members(value, _MEMBERS)
@@ -46,6 +42,15 @@ def enter(archive: Archive, asked: Asked) -> json_body.JSONBody:
         return json_body.answer(_form(principal), 200, ("Set-Cookie", _cookie(asked, secret)))
 
     return json_body.taker(asked, act)
+
+
+def check_private(asked: Asked) -> None:
+    """Raises RequestRefused (403) where somebody on the way could read a password."""
+    if not asked.base_url.startswith("https:") and not is_loopback_base(asked.base_url):
+        raise RequestRefused(
+            "a password is taken over https only; let the proxy set X-Forwarded-Proto, or set http.public_url",
+            403,
+        )
 
 
 def who(archive: Archive, asked: Asked) -> Answer:

@@ -17,6 +17,7 @@ from archive.web.api import (
     session,
     worklist,
 )
+from archive.web.api.admin_table import ADMIN
 from archive.web.api.guard import guarded
 from archive.web.description import (
     api_ae_titles,
@@ -146,6 +147,7 @@ API: tuple[Route, ...] = (
     _correct("PUT", f"{ENTRY}/state", "PlanWorklistEntry", worklist.plan, api_worklist.PLAN, takes_body=True),
     _correct("GET", "/performed-steps", "SearchPerformedSteps", worklist.steps, api_worklist.STEPS),
     _correct("GET", "/performed-steps/{step}", "RetrievePerformedStep", worklist.step, api_worklist.STEP),
+    *ADMIN,
     _session("POST", "SignIn", session.enter, api_session.ENTER, takes_body=True),
     _session("GET", "WhoAmI", session.who, api_session.WHO),
     _session("DELETE", "SignOut", session.leave, api_session.LEAVE),

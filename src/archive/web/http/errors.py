@@ -68,6 +68,7 @@ STATUSES: Mapping[type[errors.ArchiveError], int] = {
     errors.UnknownDestination: 404,
     errors.CallerRefused: 403,
     errors.NotAuthorized: 403,
+    errors.LastAdministrator: 409,
     errors.NotSignedIn: 401,
     errors.PeerFailure: 502,
     errors.PeerUnreachable: 504,
