@@ -17,7 +17,10 @@ class Entry:
     right: Right
 
 
-ENTRIES: tuple[Entry, ...] = (Entry("Studies", "/", Right.SEE),)
+ENTRIES: tuple[Entry, ...] = (
+    Entry("Studies", "/", Right.SEE),
+    Entry("Upload", "/upload", Right.STORE),
+)
 
 
 def entries_for(principal: Principal) -> tuple[Entry, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -88,17 +88,22 @@ def page(archive: Archive, asked: Asked) -> Answer:
     sought = _sought(asked)
     archive.auditing.out.asked(asked.actor, STUDY_ROOT_FIND, f"{_RESOURCE}?{sought.at(1)}".encode())
     found = _page(archive, sought, date.today())
-    template = "found.html" if pages.wants_part(asked) else "studies.html"
-    return pages.render(
+    is_part = pages.wants_part(asked)
+    answer = pages.render(
         archive,
         asked,
-        template,
+        "found.html" if is_part else "studies.html",
         sought=sought,
         studies=found[:PAGE],
         more=len(found) > PAGE,
         last_page=LAST_PAGE,
         modalities=asking.MODALITY_NAMES,
     )
+    if not is_part:
+        return answer
+    # The address is that of what is shown, for who reloads, comes back or keeps it.
+    there = f"{public_path(asked)}/?{sought.at(sought.page)}".removesuffix("?")
+    return replace(answer, headers=(*answer.headers, ("HX-Replace-Url", there)))
 
 
 def refused(archive: Archive, asked: Asked, error: ArchiveError) -> Answer:

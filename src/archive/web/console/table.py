@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archive.security.roles import Right
-from archive.web.console import pages, studies, study
+from archive.web.console import pages, studies, study, upload
 from archive.web.description import pages as described
 from archive.web.description.route import About, Route
 
@@ -23,6 +23,7 @@ CONSOLE: tuple[Route, ...] = (
         "GET", "/", "Home", "", studies.page, about=described.HOME, right=Right.SEE, refused=studies.refused
     ),
     page("/study/{study}", "StudyPage", study.page, Right.SEE, described.STUDY),
+    page(upload.PATH, "UploadPage", upload.page, Right.STORE, described.UPLOAD),
     Route(
         "GET",
         f"{pages.FILES}/{{file}}",

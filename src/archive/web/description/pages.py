@@ -31,6 +31,7 @@ HOME = about(
     ),
 )
 STUDY = about("A study and its series.", (OK, _SIGN_IN, BAD_REQUEST, NOT_FOUND, GONE), (_PAGE,), ())
+UPLOAD = about("The page to upload at.", (OK, _SIGN_IN), (_PAGE,), ())
 SIGN_IN = about("The page to sign in at.", (OK,), ("text/html",), (_NEXT,))
 SIGN_IN_FILE = about(
     "A file of the page to sign in at.",
