@@ -26,6 +26,7 @@ from archive.dicom.rules.coercions import coercion_rule
 from archive.dicom.rules.compressions import compression_rule
 from archive.dicom.worklist.entries import check_state
 from archive.dicom.writing.coercion import coerced
+from archive.settings.people import check_openid
 from archive.settings.values import Address, AETitleSeed, Coercion, CoercionRule, CompressionRule
 from archive.settings.whole import Settings
 
@@ -295,6 +296,10 @@ def _checked(settings: Settings) -> Settings:
         raise ConfigurationError(f"audit.syslog: {error}") from None
     if http.public_url and not re.match(r"https?://[^/]", http.public_url):
         raise ConfigurationError("http.public_url: must begin with http:// or https:// and a host")
+    try:
+        check_openid(settings.openid)
+    except ValueError as error:
+        raise ConfigurationError(f"openid.{error}") from None
     _check_worklist(settings)
     _check_xds(settings.xds.repository_unique_id)
     return settings

@@ -23,7 +23,7 @@ from web_door import STUDIES, Door, running, settings_for
 PASSWORD = "correct horse battery"
 OPEN = {
     "Live", "Ready", "OpenAPI", "SignIn", "WhoAmI", "SignOut", "SignInPage", "SignInPageFile", "Viewer",
-    "LightViewer", "LightViewerFile", "ViewerFile", "ConsoleFile",
+    "LightViewer", "LightViewerFile", "ViewerFile", "ConsoleFile", "OpenIDSignIn", "OpenIDReturn",
 }  # fmt: skip
 """What nobody has to sign in for: nothing of them tells of a patient."""
 FOUND = 200, 204

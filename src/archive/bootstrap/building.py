@@ -31,6 +31,7 @@ from archive.services.health import Health
 from archive.services.ingest import Ingest
 from archive.services.notifications import Notifications
 from archive.services.noting import Noting
+from archive.services.openid import OpenID
 from archive.services.orders import Orders
 from archive.services.orphans import Orphans
 from archive.services.patient_updates import PatientUpdates
@@ -102,6 +103,7 @@ class Archive:
     viewer: Viewer
     people: People
     sign_in: SignIn
+    openid: OpenID
 
     def close(self) -> None:
         """Record what waits to be, give the index's connections back, and let the decoders go."""
@@ -194,8 +196,9 @@ def of_store_and_index(
         audit_log=AuditLog(database, settings.data / ANCHORS),
         audit_export=AuditExport(database, settings),
         viewer=viewer(settings),
-        people=People(database, auditing=recording),
+        people=People(database, auditing=recording, issuer=settings.openid.issuer),
         sign_in=SignIn(database, settings.sign_in),
+        openid=OpenID(database, settings.openid, settings.sign_in, auditing=recording),
     )
 
 

@@ -79,8 +79,8 @@ def list_people(config_file: ConfigOption = None, data: DataOption = None) -> No
     """Show everybody who is known."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
         known = archive.people.all()
-    rows = [[one.name, one.full_name, _named(one.roles), _state(one)] for one in known]
-    tables.show(["Name", "Full name", "Roles", ""], rows)
+    rows = [[one.name, one.full_name, _named(one.roles), one.issuer or "here", _state(one)] for one in known]
+    tables.show(["Name", "Full name", "Roles", "From", ""], rows)
 
 
 @app.command()
@@ -156,4 +156,4 @@ def _named(roles: Iterable[Role]) -> str:
 def _state(one: Person) -> str:
     if one.disabled:
         return "disabled"
-    return "" if one.password_hash else "tokens only"
+    return "" if one.password_hash or one.issuer else "tokens only"

@@ -8,12 +8,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from archive.index.database import Connection
-from archive.index.people_schema import credential, person
+from archive.index.people_schema import comes_from_issuer, credential, person, spent_state
 from archive.index.sql import insert_unless_there
-from archive.security.people import Credential, Kind, Person
+from archive.security.people import BARRED, Credential, Kind, Person
 from archive.security.roles import Role, roles_named
 
-_PERSON = (person.c.name, person.c.full_name, person.c.roles, person.c.password_hash, person.c.disabled_at)
+_PERSON = (
+    person.c.name,
+    person.c.full_name,
+    person.c.roles,
+    person.c.password_hash,
+    person.c.disabled_at,
+    person.c.issuer,
+    person.c.subject,
+)
 _CREDENTIAL = (
     credential.c.id,
     person.c.name,
@@ -49,7 +57,36 @@ def administrators(connection: Connection) -> frozenset[str]:
 def add(connection: Connection, one: Person, now: float) -> bool:
     """Make somebody known; False where the name is taken."""
     values = {"name": one.name, "added_at": now, **_values(one, now)}
+    values |= {"issuer": one.issuer, "subject": one.subject}
     return insert_unless_there(connection, person, values) is not None
+
+
+def at_issuer(connection: Connection, issuer: str, subject: str) -> Person | None:
+    """Who this is that an issuer speaks of."""
+    theirs = comes_from_issuer, person.c.issuer == issuer, person.c.subject == subject
+    row = connection.execute(sa.select(*_PERSON).where(*theirs)).first()
+    return _person(*row) if row else None
+
+
+def describe(connection: Connection, one: Person) -> None:
+    """Keep what an issuer says of somebody, and nothing else: whether they may sign in is said here."""
+    values = {"full_name": one.full_name, "roles": _text(one.roles)}
+    connection.execute(sa.update(person).where(person.c.name == one.name).values(values))
+
+
+def bar(connection: Connection, name: str, now: float) -> None:
+    """Forget somebody of an issuer but for who they are there, so that they do not come back: their name is free,
+    what they had signed in with is void."""
+    revoke_all(connection, name)
+    barred = sa.literal(BARRED) + sa.cast(person.c.id, sa.Text())
+    values = {"name": barred, "full_name": "", "roles": "", "disabled_at": now}
+    connection.execute(sa.update(person).where(person.c.name == name).values(values))
+
+
+def spend(connection: Connection, digest: str, until: float, now: float) -> bool:
+    """Remember until then that this was used; False where it was before."""
+    connection.execute(sa.delete(spent_state).where(spent_state.c.expires_at <= now))
+    return insert_unless_there(connection, spent_state, {"digest": digest, "expires_at": until}) is not None
 
 
 def change(connection: Connection, one: Person, now: float) -> bool:
@@ -162,8 +199,16 @@ def _roles(text: str) -> frozenset[Role]:
     return roles_named(text.split(",")) if text else frozenset()
 
 
-def _person(name: str, full_name: str, roles: str, password_hash: str, disabled_at: float) -> Person:
-    return Person(name, full_name, _roles(roles), password_hash, disabled_at > 0)
+def _person(
+    name: str,
+    full_name: str,
+    roles: str,
+    password_hash: str,
+    disabled_at: float,
+    issuer: str,
+    subject: str,
+) -> Person:
+    return Person(name, full_name, _roles(roles), password_hash, disabled_at > 0, issuer, subject)
 
 
 def _credential(

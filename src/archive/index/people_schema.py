@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from archive.index.tables import KEY, identity, index, metadata, moment, text
+from archive.index.tables import KEY, TEXT, identity, index, metadata, moment, text
 
 person = sa.Table(
     "person",
@@ -20,7 +20,29 @@ person = sa.Table(
     moment("added_at"),
     # 0 while they may sign in.
     moment("disabled_at"),
+    # Of who comes from an issuer (OpenID Connect): which, and "sub" there. Empty for a local account.
+    text("issuer"),
+    text("subject"),
     sa.UniqueConstraint("name"),
+)
+
+comes_from_issuer = person.c.issuer != sa.literal_column("''")
+"""A condition on its own, as SQLite uses the index below only where it is asked for literally."""
+sa.Index(
+    "person_issuer_subject",
+    person.c.issuer,
+    person.c.subject,
+    unique=True,
+    sqlite_where=comes_from_issuer,
+    postgresql_where=comes_from_issuer,
+)
+
+spent_state = sa.Table(
+    "spent_state",
+    metadata,
+    # SHA-256 of the state of a sign-in at an issuer: nobody comes back with it twice.
+    sa.Column("digest", TEXT, primary_key=True),
+    moment("expires_at"),
 )
 
 credential = sa.Table(

@@ -16,7 +16,9 @@ LONGEST_NAME = 128
 LONGEST_PASSWORD = 1024
 SHORTEST_PASSWORD = 10
 """Characters; NIST SP 800-63B asks for 8 at least, and for no rules about which."""
-_PREFIX = "dat_"
+TOKEN_PREFIX = "dat_"  # noqa: S105 - it is on all of them
+BARRED = "removed-"
+"""The name of somebody of an issuer who was removed here begins so: they stay known, or they would come back."""
 _SECRET_BYTES = 32
 
 
@@ -38,6 +40,10 @@ class Person:
     roles: frozenset[Role] = frozenset()
     password_hash: str = field(default="", repr=False)
     disabled: bool = False
+    issuer: str = ""
+    """Where they come from (OpenID Connect), and have no password here; empty for a local account."""
+    subject: str = ""
+    """Who they are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def check_password(password: str) -> str:
 
 def new_secret(kind: Kind) -> str:
     """A secret that nobody guesses. That of a token says what it is, so that it is found where it has leaked to."""
-    return (_PREFIX if kind is Kind.TOKEN else "") + secrets.token_urlsafe(_SECRET_BYTES)
+    return (TOKEN_PREFIX if kind is Kind.TOKEN else "") + secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def digest(secret: str) -> str:

@@ -22,7 +22,7 @@ from archive.settings.people import TOKEN_ALGORITHMS, TokenSettings
 LONGEST_TOKEN = 65536
 """User identity has 16 bits for the length of its field (PS3.7 Table D.3-14)."""
 
-_BY_KEY_TYPE = {"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
+BY_KEY_TYPE = {"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
 """The algorithm of a key in a JWKS that names none (RFC 7517 4.4)."""
 
 
@@ -36,7 +36,7 @@ class TokenRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class Key:
     """A key and the one algorithm that it is for. `id` is empty for a key that has none."""
 
     id: str
@@ -51,7 +51,7 @@ class Tokens:
         self._settings = settings
         self._lock = threading.Lock()
         self._seen: tuple[Any, ...] = ()
-        self._keys: tuple[_Key, ...] = ()
+        self._keys: tuple[Key, ...] = ()
 
     def subject(self, token: bytes) -> str:
         """Whom a token speaks of ("sub"). Raises TokenRefused."""
@@ -59,8 +59,8 @@ class Tokens:
             raise _misconfigured("tokens.issuer and tokens.audience are not set")
         if len(token) > LONGEST_TOKEN:
             raise TokenRefused("it is too long", "let it be shorter")
-        header = _header(token)
-        fitting = [key for key in self._current() if _fits(key, header)]
+        header = header_of(token)
+        fitting = [key for key in self._current() if fits(key, header)]
         if not fitting:
             raise TokenRefused(
                 "no key of ours is its key", "add its key to tokens.jwks_file or tokens.key_file"
@@ -70,7 +70,7 @@ class Tokens:
                 return self._verified(token, key)
         return self._verified(token, fitting[-1], whatever=True)
 
-    def _verified(self, token: bytes, key: _Key, *, whatever: bool = False) -> str:
+    def _verified(self, token: bytes, key: Key, *, whatever: bool = False) -> str:
         """Whom it speaks of. Raises TokenRefused; InvalidSignatureError where another key may yet be its key."""
         try:
             return str(self._claims(token, key)["sub"])
@@ -79,7 +79,7 @@ class Tokens:
                 raise
             raise TokenRefused(*_worded(error)) from None
 
-    def _claims(self, token: bytes, key: _Key) -> dict[str, Any]:
+    def _claims(self, token: bytes, key: Key) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
             token,
             key.key,
@@ -91,7 +91,7 @@ class Tokens:
         )
         return claims
 
-    def _current(self) -> tuple[_Key, ...]:
+    def _current(self) -> tuple[Key, ...]:
         """The keys, read again if a file is another than last time. Raises TokenRefused when one cannot be read."""
         settings = self._settings
         with self._lock:
@@ -114,27 +114,28 @@ def _state(path: str) -> tuple[str, int, int, int]:
     return path, found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _from_pem(settings: TokenSettings) -> tuple[_Key, ...]:
+def _from_pem(settings: TokenSettings) -> tuple[Key, ...]:
     if not settings.key_file:
         return ()
     algorithm = jwt.get_algorithm_by_name(settings.algorithm)
-    return (_Key("", settings.algorithm, algorithm.prepare_key(Path(settings.key_file).read_bytes())),)
+    return (Key("", settings.algorithm, algorithm.prepare_key(Path(settings.key_file).read_bytes())),)
 
 
-def _from_jwks(settings: TokenSettings) -> tuple[_Key, ...]:
+def _from_jwks(settings: TokenSettings) -> tuple[Key, ...]:
     """The signing keys of a JWK Set (RFC 7517); those for encryption, and secrets, are left out."""
     if not settings.jwks_file:
         return ()
     keys = []
     for described in json.loads(Path(settings.jwks_file).read_text(encoding="utf-8"))["keys"]:
         named = described.get("crv") or described.get("kty")
-        algorithm = described.get("alg") or _BY_KEY_TYPE.get(named, "")
+        algorithm = described.get("alg") or BY_KEY_TYPE.get(named, "")
         if algorithm in TOKEN_ALGORITHMS and described.get("use", "sig") == "sig":
-            keys.append(_Key(described.get("kid", ""), algorithm, jwt.PyJWK(described, algorithm).key))
+            keys.append(Key(described.get("kid", ""), algorithm, jwt.PyJWK(described, algorithm).key))
     return tuple(keys)
 
 
-def _header(token: bytes) -> dict[str, Any]:
+def header_of(token: bytes) -> dict[str, Any]:
+    """What it says of itself, which nobody has signed yet. Raises TokenRefused."""
     try:
         header: dict[str, Any] = jwt.get_unverified_header(token)
     except (jwt.InvalidTokenError, RecursionError):
@@ -142,7 +143,7 @@ def _header(token: bytes) -> dict[str, Any]:
     return header
 
 
-def _fits(key: _Key, header: dict[str, Any]) -> bool:
+def fits(key: Key, header: dict[str, Any]) -> bool:
     """Whether a token with this header may be signed with this key. Without a key ID every key of its algorithm may
     be the one."""
     named = header.get("kid")

@@ -16,7 +16,16 @@ from archive.index import people
 from archive.index.database import Connection, Database
 from archive.security.actor import THE_ARCHIVE, Actor
 from archive.security.identity import password_hash
-from archive.security.people import Credential, Kind, Person, check_password, digest, name_of, new_secret
+from archive.security.people import (
+    BARRED,
+    Credential,
+    Kind,
+    Person,
+    check_password,
+    digest,
+    name_of,
+    new_secret,
+)
 from archive.security.roles import Role
 from archive.services.auditing import Auditing
 
@@ -30,11 +39,16 @@ class People:
     """Those that the index knows."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], float] = time.time, auditing: Auditing | None = None
+        self,
+        database: Database,
+        clock: Callable[[], float] = time.time,
+        auditing: Auditing | None = None,
+        issuer: str = "",
     ) -> None:
         self._database = database
         self._clock = clock
         self._auditing = auditing
+        self._issuer = issuer
 
     def all(self) -> list[Person]:
         """Everybody, by name."""
@@ -92,6 +106,8 @@ class People:
         def act(connection: Connection) -> Person:
             administrators = people.administrators(connection)
             before = _known(connection, name)
+            if kept is not None and before.issuer:
+                raise InvalidEntry(f"{before.name} comes from {before.issuer}, and has no password here")
             changed = dataclasses.replace(before, **named)
             if changed.disabled or Role.ADMINISTRATOR not in changed.roles:
                 _check_others(administrators, before.name)
@@ -110,13 +126,18 @@ class People:
         self.change(name, password=password, by=by)
 
     def remove(self, name: str, *, by: Actor = THE_ARCHIVE) -> None:
-        """Forget somebody: out at once, with all tokens. Raises NotFound, InvalidEntry, LastAdministrator."""
+        """Forget somebody: out at once, with all tokens. Of somebody whom the issuer would vouch for again it stays
+        known who that is, so that they do not come back; removed once more, they may. Raises NotFound, InvalidEntry,
+        LastAdministrator."""
         folded = name_of(name)
 
         def act(connection: Connection) -> None:
             _check_others(people.administrators(connection), folded)
-            if not people.remove(connection, folded):
-                raise _unknown(folded)
+            one = _known(connection, folded)
+            if one.issuer and one.issuer == self._issuer and not one.name.startswith(BARRED):
+                people.bar(connection, one.name, self._clock())
+            else:
+                people.remove(connection, one.name)
             self._record(connection, by, codes.USER_SECURITY_CHANGED, f"{folded} was removed", folded)
 
         self._database.write(act)

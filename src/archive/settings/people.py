@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from archive.settings.values import setting
+from archive.settings.values import Address, setting
 
 TOKEN_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -25,6 +26,63 @@ class TokenSettings:
         "RS256", "The one algorithm that the key of key_file is for.", choices=TOKEN_ALGORITHMS
     )
     leeway_seconds: int = setting(30, "Seconds by which clocks may differ.", 0)
+
+
+@dataclass(frozen=True)
+class OpenIDSettings:
+    """OpenID Connect: an issuer that knows people and programs, so that they need no account here."""
+
+    issuer: str = setting("", "URL of the issuer, as it writes itself; empty: off.")
+    client_id: str = setting("", "What the archive is called there.")
+    client_secret_file: str = setting("", "File with the secret of the client; empty: a public client.")
+    audience: str = setting("", 'Whom access tokens have to be for ("aud"); empty: client_id.')
+    scopes: tuple[str, ...] = setting(("openid", "profile"), "What is asked for when somebody signs in.")
+    roles_claim: str = setting(
+        "", 'The claim with the roles, dots lead into it: "realm_access.roles"; empty: roles, or groups.'
+    )
+    roles: tuple[str, ...] = setting(
+        (), 'Their roles as roles here, "pacs-viewers=viewer"; empty: roles are given here, none at first.'
+    )
+    name_claim: str = setting("preferred_username", 'The claim with the name; where it is not there, "sub".')
+    algorithms: tuple[str, ...] = setting(
+        ("RS256", "ES256", "PS256", "EdDSA"), "The algorithms that tokens may be signed with."
+    )
+    leeway_seconds: int = setting(30, "Seconds by which clocks may differ.", 0)
+    ca_file: str = setting("", "Certificates, PEM, to check that of the issuer with; empty: the system's.")
+    label: str = setting("Sign in with your organisation", "What the button says on the page to sign in at.")
+
+
+def check_openid(settings: OpenIDSettings) -> None:
+    """Raises ValueError with a sentence."""
+    if not settings.issuer:
+        return
+    if not is_address(settings.issuer) or "?" in settings.issuer or "#" in settings.issuer:
+        raise ValueError("issuer: must be a URL with https, or with http and a host that is this machine")
+    if not settings.client_id:
+        raise ValueError("client_id: what the archive is called at the issuer is missing")
+    if "openid" not in settings.scopes:
+        raise ValueError("scopes: openid has to be among them")
+    if not settings.algorithms or not set(settings.algorithms) <= set(TOKEN_ALGORITHMS):
+        raise ValueError(f"algorithms: some of {', '.join(TOKEN_ALGORITHMS)}")
+    if any(not (theirs.strip() and ours.strip()) for theirs, _, ours in map(_divided, settings.roles)):
+        raise ValueError('roles: lines are "THEIRS=OURS", such as "pacs-viewers=viewer"')
+
+
+def is_address(url: str) -> bool:
+    """Whether nobody between us and this URL can read or change what is said: https, or this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    if not host or parts.username is not None or not url.isprintable() or " " in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and Address(host, 0).is_loopback)
+
+
+def _divided(entry: str) -> tuple[str, str, str]:
+    return entry.rpartition("=")
 
 
 @dataclass(frozen=True)

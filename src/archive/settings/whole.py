@@ -23,7 +23,7 @@ from archive.settings.keeping import (
     StorageSettings,
     ViewerSettings,
 )
-from archive.settings.people import AuditSettings, SignInSettings, TokenSettings
+from archive.settings.people import AuditSettings, OpenIDSettings, SignInSettings, TokenSettings
 from archive.settings.planning import WorkitemSettings, WorklistSettings
 from archive.settings.values import AETitleSeed, Coercion, CoercionRule, CompressionRule, setting
 
@@ -47,6 +47,7 @@ class Settings:
     decoding: DecodingSettings = DecodingSettings()
     tokens: TokenSettings = TokenSettings()
     sign_in: SignInSettings = SignInSettings()
+    openid: OpenIDSettings = OpenIDSettings()
     worklist: WorklistSettings = WorklistSettings()
     workitems: WorkitemSettings = WorkitemSettings()
     hl7: HL7Settings = HL7Settings()

@@ -1,8 +1,8 @@
 """Whose request this is, and whether they may make it: asked once for each request, before its handler.
 
-A program brings a token, as Bearer (RFC 6750) or, as many DICOMweb clients know nothing else, in place of a password
-(Basic, RFC 7617). A browser brings the cookie of its session, whatever page asks: so what changes something is refused
-to pages of other origins (`api.guard`).
+A program brings a token, one of ours or of the issuer (OpenID Connect), as Bearer (RFC 6750); ours also in place of a
+password (Basic, RFC 7617), as many DICOMweb clients know nothing else. A browser brings the cookie of its session,
+whatever page asks: so what changes something is refused to pages of other origins (`api.guard`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import NotAuthorized, NotSignedIn
-from archive.security.people import NOBODY, UNASKED, Kind, Principal
+from archive.security.people import NOBODY, TOKEN_PREFIX, UNASKED, Kind, Principal
 from archive.security.roles import Right
 from archive.web.api import guard
 from archive.web.http.exchange import Asked
@@ -64,6 +64,8 @@ def who(archive: Archive, asked: Asked) -> Principal:
     scheme, _, value = asked.headers.get("authorization", "").strip().partition(" ")
     if scheme:
         token, name = _token(scheme.lower(), value.strip())
+        if name is None and archive.openid.is_on and not token.startswith(TOKEN_PREFIX):
+            return archive.openid.principal(token)
         return archive.sign_in.principal(token, Kind.TOKEN, name)
     secret = session_secret(asked)
     return archive.sign_in.principal(secret, Kind.SESSION) if secret else NOBODY
@@ -71,14 +73,15 @@ def who(archive: Archive, asked: Asked) -> Principal:
 
 def session_secret(asked: Asked) -> str:
     """That of the cookie; empty without one."""
-    cookies = dict(_cookies(asked))
-    return cookies.get(SECURE_COOKIE) or cookies.get(COOKIE) or ""
+    kept = cookies(asked)
+    return kept.get(SECURE_COOKIE) or kept.get(COOKIE) or ""
 
 
-def _cookies(asked: Asked) -> list[tuple[str, str]]:
+def cookies(asked: Asked) -> dict[str, str]:
+    """Those that the request brings."""
     # A cookie comes once, but HTTP/2 to a proxy may divide the field, which joins it with a comma here.
     pairs = asked.headers.get("cookie", "").replace(",", ";").split(";")
-    return [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
+    return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def _token(scheme: str, value: str) -> tuple[str, str | None]:

@@ -30,7 +30,7 @@ from archive.web.description import openapi, pages, transactions, ups, viewer
 from archive.web.description.route import UNDESCRIBED, About, Route
 from archive.web.description.xdsi import RETRIEVE_IMAGING_DOCUMENT_SET
 from archive.web.http.urls import ROOT
-from archive.web.pages import sign_in
+from archive.web.pages import openid, sign_in
 from archive.web.ups import searching, subscriptions
 from archive.web.ups import transactions as workitems
 from archive.web.ups.requests import changing
@@ -285,6 +285,8 @@ _RESOURCES: tuple[Route, ...] = (
         right=None,
         about=pages.SIGN_IN_FILE,
     ),
+    Route("GET", openid.PATH, "OpenIDSignIn", "", openid.begin, right=None, about=pages.OPENID),
+    Route("GET", openid.RETURN, "OpenIDReturn", "", openid.end, right=None, about=pages.OPENID_RETURN),
     Route("GET", VIEWER, "Viewer", "", ohif.entrance, right=None, about=viewer.VIEWER),
     Route("GET", f"{VIEWER}/light", "LightViewer", "", light.page, right=None, about=viewer.LIGHT),
     Route(

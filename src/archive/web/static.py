@@ -12,7 +12,6 @@ from archive.web.http import conditional
 from archive.web.http.exchange import Answer, Asked
 from archive.web.viewer.policies import LIGHT, headers, public_path
 
-_BASE = b"{{base}}"
 _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
 
 
@@ -22,9 +21,11 @@ class Static:
     def __init__(self, package: str) -> None:
         self._package = package
 
-    def page(self, name: str, http: Http, asked: Asked) -> Answer:
-        """A page, which is told under which path the public sees us."""
-        made = self.contents[name].replace(_BASE, html.escape(public_path(asked)).encode())
+    def page(self, name: str, http: Http, asked: Asked, **parts: str) -> Answer:
+        """A page, which is told under which path the public sees us; `parts` are the HTML of others that it names."""
+        made = self.contents[name]
+        for part, text in {"base": html.escape(public_path(asked)), **parts}.items():
+            made = made.replace(f"{{{{{part}}}}}".encode(), text.encode())
         around = headers(LIGHT, http)
         return Answer(200, "text/html; charset=utf-8", made, around, etag=conditional.tag(made.decode()))
 

@@ -39,7 +39,7 @@ def enter(archive: Archive, asked: Asked) -> json_body.JSONBody:
             archive.auditing.signed_in(actor, failed=refused.reason)
             raise
         archive.auditing.signed_in(replace(actor, user=principal.name))
-        return json_body.answer(_form(principal), 200, ("Set-Cookie", _cookie(asked, secret)))
+        return json_body.answer(_form(principal), 200, ("Set-Cookie", cookie(asked, secret)))
 
     return json_body.taker(asked, act)
 
@@ -68,15 +68,16 @@ def leave(archive: Archive, asked: Asked) -> Answer:
     left = archive.sign_in.leave(secret) if secret else ""
     if left:
         archive.auditing.signed_out(replace(asked.actor, user=left))
-    return Answer(204, headers=(("Set-Cookie", _cookie(asked, "", "; Max-Age=0")),))
+    return Answer(204, headers=(("Set-Cookie", cookie(asked, "", "; Max-Age=0")),))
 
 
 def _form(principal: Principal) -> dict[str, Any]:
     return {"name": principal.name, "rights": sorted(right.value for right in principal.rights)}
 
 
-def _cookie(asked: Asked, secret: str, more: str = "") -> str:
-    """No script reads it, and no other site has it sent. It goes with the browser; the archive ends it earlier."""
+def cookie(asked: Asked, secret: str, more: str = "") -> str:
+    """That of a session. No script reads it, and no other site has it sent. It goes with the browser; the archive
+    ends it earlier."""
     if asked.base_url.startswith("https:"):
         return f"{admission.SECURE_COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict{more}"
     return f"{admission.COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict{more}"

@@ -45,3 +45,34 @@ CONSOLE_FILE = about(
     ("text/javascript", "text/css", "image/svg+xml"),
     (),
 )
+_RETURNED = (
+    Parameter("code", "What the issuer gives for tokens."),
+    Parameter("state", "Which sign-in it is of."),
+    Parameter("iss", "Who answers (RFC 9207)."),
+    Parameter("error", "Why nobody was let in (RFC 6749 4.1.2.1)."),
+)
+_NO_ISSUER = Status(404, "No issuer is set (`openid.issuer`).", reports=True)
+_OUT_OF_REACH = Status(503, "The issuer does not answer.", reports=True)
+OPENID = about(
+    "Sign in at the OpenID Connect issuer: leads there, with PKCE.",
+    (
+        Status(303, "At the address in Location."),
+        Status(403, "It would go over http, where others can read it.", reports=True),
+        _NO_ISSUER,
+        _OUT_OF_REACH,
+    ),
+    ("text/html",),
+    (_NEXT,),
+)
+OPENID_RETURN = about(
+    "Where the issuer leads back to: begins a session, and leads on.",
+    (
+        OK,
+        Status(401, "Not begun in this browser, used before, or not confirmed by the issuer.", reports=True),
+        Status(403, "It would go over http, where others can read it.", reports=True),
+        _NO_ISSUER,
+        _OUT_OF_REACH,
+    ),
+    ("text/html",),
+    _RETURNED,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -22,13 +23,22 @@ _STATIC = Static(__package__)
 
 
 def page(archive: Archive, asked: Asked) -> Answer:
-    """The page."""
-    return _STATIC.page("sign-in.html", archive.settings.http, asked)
+    """The page. Raises InvalidQuery."""
+    return _STATIC.page("sign-in.html", archive.settings.http, asked, openid=_at_issuer(archive, asked))
 
 
 def file(archive: Archive, asked: Asked) -> Answer:
     """Its script or style sheet. Raises NotFound."""
     return _STATIC.file(asked.path["file"], archive.settings.http)
+
+
+def _at_issuer(archive: Archive, asked: Asked) -> str:
+    """The way to the issuer, where there is one."""
+    if not archive.openid.is_on:
+        return ""
+    there = f"{public_path(asked)}{PATH}/openid?next={quote(asked.parameter('next') or '', safe='')}"
+    label = html.escape(archive.settings.openid.label)
+    return f'<a id="openid" class="button" href="{html.escape(there)}">{label}</a>'
 
 
 def first(archive: Archive, asked: Asked, path: str) -> Answer | None:

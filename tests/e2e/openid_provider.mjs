@@ -1,0 +1,91 @@
+// An OpenID Connect issuer for tests: node openid_provider.mjs FOLDER, its settings as JSON on standard input.
+// FOLDER is that of the npm package. Each line of standard input after the settings is a JWK Set with private
+// keys: the issuer then begins anew with them, at the same address.
+
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+const [folder] = process.argv.slice(2);
+const { default: Provider } = await import(pathToFileURL(`${folder}/lib/index.js`));
+const people = {
+  ada: { preferred_username: "ada", name: "Ada <b>L.</b>", groups: ["pacs-viewers"] },
+  eve: { preferred_username: "local", name: "Eve", groups: ["pacs-viewers"] },
+  nobody: { preferred_username: "nobody", name: "Nobody", groups: [] },
+};
+let settings, issuer, listener, provider;
+
+function begun(jwks) {
+  provider = new Provider(issuer, {
+    jwks,
+    clients: [
+      {
+        client_id: "archive",
+        token_endpoint_auth_method: "none",
+        redirect_uris: settings.redirects,
+        grant_types: ["authorization_code"],
+        response_types: ["code"],
+      },
+      ...["research", "elsewhere"].map((client_id) => ({
+        client_id,
+        client_secret: "secret",
+        redirect_uris: [],
+        response_types: [],
+        grant_types: ["client_credentials"],
+      })),
+    ],
+    claims: { openid: ["sub"], profile: ["name", "preferred_username", "groups"] },
+    findAccount: (_, id) => ({ accountId: id, claims: async () => ({ sub: id, ...people[id] }) }),
+    conformIdTokenClaims: settings.userinfo,
+    pkce: { required: () => true },
+    cookies: { keys: ["a key of tests"] },
+    features: {
+      devInteractions: { enabled: true },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_, resource) => ({
+          scope: "archive.see archive.store archive.delete",
+          audience: resource,
+          accessTokenTTL: resource.endsWith("/short") ? 1 : 300,
+          accessTokenFormat: "jwt",
+          jwt: { sign: { alg: "RS256" } },
+        }),
+      },
+    },
+    loadExistingGrant: async (context) => {
+      const grant = new context.oidc.provider.Grant({
+        clientId: context.oidc.client.clientId,
+        accountId: context.oidc.session.accountId,
+      });
+      grant.addOIDCScope("openid profile");
+      await grant.save();
+      return grant;
+    },
+  });
+}
+
+const asked = {};
+createInterface({ input: process.stdin }).on("line", (line) => {
+  const said = JSON.parse(line);
+  if (settings) {
+    begun(said);
+    console.log("changed");
+    return;
+  }
+  settings = said;
+  listener = createServer((request, response) => {
+    const path = request.url.split("?")[0];
+    if (path === "/asked") {
+      response.end(JSON.stringify(asked));
+      return;
+    }
+    asked[path] = (asked[path] ?? 0) + 1;
+    provider.callback()(request, response);
+  });
+  listener.listen(0, "127.0.0.1", () => {
+    issuer = `http://127.0.0.1:${listener.address().port}`;
+    begun(settings.jwks);
+    console.log(issuer);
+  });
+}).on("close", () => process.exit(0));
