@@ -56,7 +56,7 @@ def typed(data: Path, *arguments: str, line: str = PASSWORD) -> Finished:
 
 def test_somebody_is_made_known_and_signs_in(data: Path, archive: Archive) -> None:
     _, entered = archive.sign_in.enter("ada", PASSWORD, "")
-    assert entered.rights == {Right.SEE}
+    assert entered.rights == {Right.SEE, Right.WORKITEMS, Right.ACCOUNT}
     shown = typed(data, "user", "list").stdout
     assert all(text in shown for text in ("ada", "Ada L.", "viewer"))
     assert PASSWORD not in shown
@@ -88,13 +88,13 @@ def test_roles_and_password_are_changed(data: Path, archive: Archive) -> None:
     with pytest.raises(NotSignedIn):
         archive.sign_in.principal(secret, Kind.SESSION)
     _, entered = archive.sign_in.enter("ada", "something else", "")
-    assert entered.rights == {Right.AUDIT, Right.OBSERVE, Right.STORE}
+    assert entered.rights == {Right.AUDIT, Right.OBSERVE, Right.STORE, Right.COMMIT, Right.ACCOUNT}
 
 
 def test_a_token_is_shown_once_and_ended(data: Path, archive: Archive) -> None:
     made = typed(data, "token", "add", "ada", "--label", "a script", "--days", "2")
     secret = made.stdout.strip()
-    assert archive.sign_in.principal(secret, Kind.TOKEN).rights == {Right.SEE}
+    assert archive.sign_in.principal(secret, Kind.TOKEN).rights == {Right.SEE, Right.WORKITEMS}
     listed = typed(data, "token", "list").stdout
     assert "a script" in listed
     assert secret not in listed
@@ -119,4 +119,4 @@ def test_a_program_needs_no_password(data: Path, archive: Archive) -> None:
     assert typed(data, "user", "add", "robot", "--role", "uploader", "--no-password").code == 0
     assert "tokens only" in typed(data, "user", "list").stdout
     secret = typed(data, "token", "add", "robot", "--label", "x").stdout.strip()
-    assert archive.sign_in.principal(secret, Kind.TOKEN, "robot").rights == {Right.STORE}
+    assert archive.sign_in.principal(secret, Kind.TOKEN, "robot").rights == {Right.STORE, Right.COMMIT}

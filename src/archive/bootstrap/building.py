@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from archive.decoding.pool import Decoders
 from archive.index.database import Database
 from archive.security.identity import Identities
 from archive.security.tokens import Tokens
+from archive.security.views import View
 from archive.services import rules_in_effect
 from archive.services.admission import Admissions
 from archive.services.ae_titles import AETitles
@@ -105,11 +106,35 @@ class Archive:
     sign_in: SignIn
     openid: OpenID
 
+    def seen_by(self, view: View | None) -> Archive:
+        """The archive for who sees what the view shows: of everything else they find nothing, whatever they ask for.
+        None is who sees everything."""
+        return self if view is None else _within(self, view)
+
     def close(self) -> None:
         """Record what waits to be, give the index's connections back, and let the decoders go."""
         self.auditing.close()
         self.database.close()
         self.decoders.close()
+
+
+def _within(archive: Archive, view: View) -> Archive:
+    """What is not named here shows no objects, or takes a right that nobody has who has a view."""
+    retrieve, search = archive.retrieve.seen_by(view), archive.search.seen_by(view)
+    delivery = Delivery(retrieve, archive.decoders)
+    rendering = Rendering(retrieve, delivery, lettering, archive.decoders)
+    return replace(
+        archive,
+        search=search,
+        patients=Patients(search),
+        retrieve=retrieve,
+        delivery=delivery,
+        rendering=rendering,
+        thumbnails=archive.thumbnails.of_others(retrieve, rendering),
+        ingest=archive.ingest.seen_by(view),
+        deletion=archive.deletion.seen_by(view),
+        rejections=archive.rejections.seen_by(view),
+    )
 
 
 def reasons_shown(settings: Settings) -> frozenset[Reason]:
@@ -211,10 +236,10 @@ def build(settings: Settings, *, read_only: bool = False) -> Archive:
         database = database.frozen()
     retrieve, search = Retrieve(store, database), Search(database, settings.limits.search_seconds)
     decoders = Decoders(settings.decoding, nursery.OF_THIS_PROCESS.child)
-    commitment, delivery = Commitment(store, database), Delivery(retrieve, decoders)
+    recording, delivery = auditing(settings, database), Delivery(retrieve, decoders)
     rendering = Rendering(retrieve, delivery, lettering, decoders)
-    recording = auditing(settings, database)
     titles, refusals = titles_and_refusals(settings, database, recording)
+    commitment = Commitment(store, database, view_of=titles.view_of)
     worklist = Worklist(database, settings.worklist)
     work = CorrectionWork(store, database, settings.dimse.ae_title)
     corrections = Corrections(database, work, recording)

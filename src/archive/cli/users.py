@@ -4,7 +4,7 @@ In effect at once in a running server."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -14,7 +14,8 @@ from archive.cli.opening import ConfigOption, DataOption
 from archive.dicom.errors import InvalidEntry
 from archive.security.actor import operator
 from archive.security.people import Kind, Person
-from archive.security.roles import Role
+from archive.security.roles import WITHIN_A_VIEW, Role
+from archive.security.views import View
 
 app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
 tokens_app = typer.Typer(
@@ -24,6 +25,14 @@ tokens_app = typer.Typer(
 Name = Annotated[str, typer.Argument(help="Name to sign in with.", show_default=False)]
 RolesOption = Annotated[
     list[Role] | None, typer.Option("--role", help="What they may do; may be given more than once.")
+]
+SeeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--see",
+        help="Only these studies, such as 'institution=St. Mary*; modality=CT'. May be given again: each shows "
+        "some. Replaces what there was.",
+    ),
 ]
 FullNameOption = Annotated[str | None, typer.Option("--full-name", help="As others know them.")]
 StdinOption = Annotated[
@@ -38,6 +47,7 @@ def add(
     full_name: FullNameOption = None,
     password_stdin: StdinOption = False,
     no_password: Annotated[bool, typer.Option(help="For programs that use tokens alone.")] = False,
+    see: SeeOption = None,
     config_file: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -46,8 +56,8 @@ def add(
         raise InvalidEntry(f"role: give --role, once or more: {_named(Role)}")
     password = "" if no_password else _password(from_stdin=password_stdin)
     with opening.archive(opening.settings(config_file, data=data), make=True) as archive:
-        one = archive.people.add(name, full_name or "", role, password, by=operator())
-    typer.echo(f"{one.name} may sign in as {_named(one.roles)}.")
+        one = archive.people.add(name, full_name or "", role, password, see or (), by=operator())
+    typer.echo(f"{one.name} may sign in as {_named(one.roles)}{_seen(one.view)}.")
 
 
 @app.command("set")
@@ -59,19 +69,28 @@ def change(
         bool | None,
         typer.Option("--enable/--disable", help="Whether they may sign in; --disable ends it at once."),
     ] = None,
+    see: SeeOption = None,
+    see_all: Annotated[bool, typer.Option("--see-all", help="All studies again.")] = False,
     password: Annotated[bool, typer.Option("--set-password", help="Ask for another password.")] = False,
     password_stdin: StdinOption = False,
     config_file: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Change roles, name or password of somebody. With another password all their sessions end; tokens stay."""
+    shown = _shown(see, see_all=see_all)
     new = _password(from_stdin=password_stdin) if password or password_stdin else ""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
         disabled = None if enable is None else not enable
         one = archive.people.change(
-            name, full_name=full_name, roles=role, disabled=disabled, password=new or None, by=operator()
+            name,
+            full_name=full_name,
+            roles=role,
+            disabled=disabled,
+            password=new or None,
+            see=shown,
+            by=operator(),
         )
-    typer.echo(f"{one.name} is changed: {_named(one.roles)}{', disabled' if one.disabled else ''}.")
+    typer.echo(f"{one.name} is changed: {_named(one.roles)}{_suffix(one)}.")
 
 
 @app.command("list")
@@ -79,8 +98,11 @@ def list_people(config_file: ConfigOption = None, data: DataOption = None) -> No
     """Show everybody who is known."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
         known = archive.people.all()
-    rows = [[one.name, one.full_name, _named(one.roles), one.issuer or "here", _state(one)] for one in known]
-    tables.show(["Name", "Full name", "Roles", "From", ""], rows)
+    rows = [
+        [one.name, one.full_name, _named(one.roles), _all_or(one.view), one.issuer or "here", _state(one)]
+        for one in known
+    ]
+    tables.show(["Name", "Full name", "Roles", "Sees", "From", ""], rows)
 
 
 @app.command()
@@ -99,12 +121,13 @@ def issue(
     role: Annotated[
         list[Role] | None, typer.Option("--role", help="Only what this role allows as well; more than once.")
     ] = None,
+    see: SeeOption = None,
     config_file: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Make a token in somebody's name, and show it: this once, as only its digest is kept."""
     with opening.archive(opening.settings(config_file, data=data)) as archive:
-        secret, made = archive.people.issue(name, label, days, role or (), by=operator())
+        secret, made = archive.people.issue(name, label, days, role or (), see or (), by=operator())
     typer.echo(secret)
     typer.echo(
         f"Until {tables.when(made.expires_at)}, as Authorization: Bearer, or as password of {name}.", err=True
@@ -122,12 +145,12 @@ def list_tokens(
     with opening.archive(opening.settings(config_file, data=data)) as archive:
         found = archive.people.credentials(name)
     rows = [
-        [str(one.id), one.name, one.kind.value, one.label, _named(one.roles)]
+        [str(one.id), one.name, one.kind.value, one.label, _named(one.roles), _all_or(one.view)]
         + [tables.when(moment) for moment in (one.created_at, one.used_at, one.expires_at)]
         for one in found
         if sessions or one.kind is Kind.TOKEN
     ]
-    tables.show(["Number", "Of", "What", "For", "Only as", "Made", "Last used", "Ends"], rows)
+    tables.show(["Number", "Of", "What", "For", "Only as", "Sees", "Made", "Last used", "Ends"], rows)
 
 
 @tokens_app.command("remove")
@@ -151,6 +174,29 @@ def _password(*, from_stdin: bool) -> str:
 
 def _named(roles: Iterable[Role]) -> str:
     return ", ".join(sorted(role.value for role in roles))
+
+
+def _all_or(view: View | None) -> str:
+    return "all" if view is None else str(view)
+
+
+def _seen(view: View | None) -> str:
+    """What one who gives a view has to know as well."""
+    if view is None:
+        return ""
+    kept = ", ".join(sorted(right.value for right in WITHIN_A_VIEW))
+    return f", and sees {view}; of what the roles allow, only {kept}"
+
+
+def _shown(see: list[str] | None, *, see_all: bool) -> Sequence[str] | None:
+    """None: as it was."""
+    if see and see_all:
+        raise InvalidEntry("--see and --see-all: one of the two")
+    return () if see_all else see or None
+
+
+def _suffix(one: Person) -> str:
+    return f"{', disabled' if one.disabled else ''}{_seen(one.view)}"
 
 
 def _state(one: Person) -> str:

@@ -23,6 +23,7 @@ from archive.security.ae_titles import AETitle
 from archive.security.operations import ALL_OPERATIONS, Operation
 from archive.security.remedies import command
 from archive.security.rules import DEFAULT_RULES, Rules
+from archive.security.views import View
 from archive.services.admission import Guest
 
 TOO_MANY_ASSOCIATIONS = "too many associations"
@@ -78,10 +79,13 @@ class Admission:
             raise NotAuthorized("this AE title is not known any more", remedy)
         return entry.rules
 
-    def check(self, operation: Operation) -> None:
-        """Raises NotAuthorized without the right to this operation, OutOfResources."""
-        if operation not in self.rules.operations:
+    def check(self, operation: Operation) -> View | None:
+        """What the caller sees. Raises NotAuthorized without the right to this operation, OutOfResources; InvalidEntry
+        for rules that cannot be read."""
+        rules = self.rules
+        if operation not in rules.operations:
             raise _no_right(self.ae_title, operation)
+        return rules.view
 
     def negotiate(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from archive.bootstrap.building import Archive
@@ -21,6 +21,7 @@ from archive.network.commands import response_to
 from archive.security.actor import Actor
 from archive.security.rules import Rules
 from archive.security.titles import is_title
+from archive.security.views import View
 
 _NONE: Mapping[str, int] = {}
 
@@ -34,6 +35,10 @@ class Exchange:
     message: Message
     service: Service
     telling: Telling
+
+    def seen_by(self, view: View | None) -> Exchange:
+        """The same, with the archive as far as this view shows it."""
+        return self if view is None else replace(self, archive=self.archive.seen_by(view))
 
     @property
     def request(self) -> Any:

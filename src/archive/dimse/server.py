@@ -191,7 +191,9 @@ def _attempt(handler: Handler, exchange: Exchange) -> tuple[Status, Status | Non
     error that it words."""
     error = None
     try:
-        exchange.admission.check(exchange.service.operation)
+        view = exchange.admission.check(exchange.service.operation)
+        if handler.primitive is not C_STORE:  # what a modality sends is not refused for what it may look at
+            exchange = exchange.seen_by(view)
         return handler.answer(exchange), None, None
     except PeerFailure:
         raise

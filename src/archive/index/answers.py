@@ -24,6 +24,8 @@ from archive.dicom.query import Match, Path, Query
 from archive.index import kept
 from archive.index.schema import instance, instance_detail, patient, series, study
 from archive.index.sql import distinct_texts, either
+from archive.index.views import shown
+from archive.security.views import View
 
 MAXIMUM_MEMBER = 1 << 16
 """Bytes of JSON of one attribute from the metadata: longer single values are no part of the metadata either."""
@@ -48,15 +50,15 @@ class Plan:
     assemble: Callable[[int, Sequence[Any]], Match]
 
 
-def plan(query: Query) -> Plan:
+def plan(query: Query, view: View | None = None) -> Plan:
     """What the query wants: the attributes of PS3.18 10.6.3.3 for its level and those above, those that it names,
-    or all. The values of its keys are of no account."""
+    or all. The values of its keys are of no account. `view`: what is to be told of other studies than those found."""
     whole, parts = _whole(query), _parts(query)
     computed = [BY_TAG[tag] for tag in sorted(whole) if tag in BY_TAG and BY_TAG[tag].computed]
     prepared = _PREPARED[query.level]
-    columns = [*prepared, *(_computed_column(one, query.level) for one in computed)]
+    columns = [*prepared, *(_computed_column(one, query.level, view) for one in computed)]
     if needs_metadata(query):
-        columns.append(_first_metadata(query.level))
+        columns.append(_first_metadata(query.level, view))
     texts = [f"{tag:08X}" for tag in sorted(whole)]
     empty = _shown_empty(query, whole)
     add_further = _further(query, whole, parts)
@@ -106,6 +108,11 @@ def needs_metadata(query: Query) -> bool:
     return query.include_all or bool(_others(_whole(query), _parts(query)))
 
 
+def tells_of_others(query: Query) -> bool:
+    """Whether an answer tells of more than the study that it is about, or a part of it: of those of its patient."""
+    return query.level is Level.PATIENT or not _OF_PATIENT.isdisjoint(_whole(query))
+
+
 def _others(whole: frozenset[int], parts: frozenset[Path]) -> list[Path]:
     return [(tag,) for tag in whole if tag not in BY_TAG] + [path for path in parts if path[0] not in BY_TAG]
 
@@ -153,8 +160,19 @@ _COUNTERS: Mapping[str, sa.ColumnElement[Any]] = {
 }
 
 
+_OF_PATIENT = frozenset(
+    one.tag for one in ATTRIBUTES if one.computed and one.keyword.startswith("NumberOfPatientRelated")
+)
+
+
+def _computed_column(attribute: Attribute, level: Level, view: View | None) -> sa.ColumnElement[Any]:
+    if view is not None and attribute.tag in _OF_PATIENT:
+        return _of_patient(attribute, level, view)
+    return _made_column(attribute, level)
+
+
 @functools.cache
-def _computed_column(attribute: Attribute, level: Level) -> sa.ColumnElement[Any]:
+def _made_column(attribute: Attribute, level: Level) -> sa.ColumnElement[Any]:
     """Made once: making it takes longer than running it."""
     if attribute.keyword in _COUNTERS:
         return _COUNTERS[attribute.keyword]
@@ -171,8 +189,8 @@ def _computed_column(attribute: Attribute, level: Level) -> sa.ColumnElement[Any
     return _of_patient(attribute, level)
 
 
-def _of_patient(attribute: Attribute, level: Level) -> sa.ColumnElement[Any]:
-    """NumberOfPatientRelated…: the sum over the patient's studies."""
+def _of_patient(attribute: Attribute, level: Level, view: View | None = None) -> sa.ColumnElement[Any]:
+    """NumberOfPatientRelated…: the sum over the patient's studies, as far as they are shown."""
     inner = study.alias()
     total = {
         "NumberOfPatientRelatedStudies": sa.func.count(),
@@ -181,7 +199,8 @@ def _of_patient(attribute: Attribute, level: Level) -> sa.ColumnElement[Any]:
     }[attribute.keyword]
     outer = patient if level is Level.PATIENT else study
     owner = patient.c.id if level is Level.PATIENT else study.c.patient_id
-    return sa.select(total).where(inner.c.patient_id == owner).correlate(outer).scalar_subquery()
+    theirs = sa.select(total).where(inner.c.patient_id == owner, *shown(view, inner))
+    return theirs.correlate(outer).scalar_subquery()
 
 
 def _computed_member(attribute: Attribute, value: Any) -> dict[str, Any]:
@@ -193,12 +212,12 @@ def _computed_member(attribute: Attribute, value: Any) -> dict[str, Any]:
     return {attribute.tag_hex: {"vr": attribute.vr, "Value": values}} if values else {}
 
 
-def _first_metadata(level: Level) -> sa.ColumnElement[Any]:
+def _first_metadata(level: Level, view: View | None) -> sa.ColumnElement[Any]:
     """The compressed metadata of the first instance that was stored of the entity, unless longer than `longest`."""
     if level is Level.IMAGE:
         first: Any = instance.c.id
     else:
-        first = _first_instance(level)
+        first = _first_instance(level, view if level is Level.PATIENT else None)
     found = sa.select(instance_detail.c.metadata).where(
         instance_detail.c.instance_id == first,
         sa.func.length(instance_detail.c.metadata) <= sa.bindparam("longest"),
@@ -206,8 +225,8 @@ def _first_metadata(level: Level) -> sa.ColumnElement[Any]:
     return found.correlate(patient, study, series, instance).scalar_subquery()
 
 
-@functools.cache
-def _first_instance(level: Level) -> sa.ScalarSelect[Any]:
+@functools.lru_cache(maxsize=64)
+def _first_instance(level: Level, view: View | None) -> sa.ScalarSelect[Any]:
     one_instance, one_series, one_study = instance.alias(), series.alias(), study.alias()
     joined = one_instance.join(one_series, one_instance.c.series_id == one_series.c.id).join(
         one_study, one_series.c.study_id == one_study.c.id
@@ -217,7 +236,9 @@ def _first_instance(level: Level) -> sa.ScalarSelect[Any]:
         Level.STUDY: one_series.c.study_id == study.c.id,
         Level.SERIES: one_instance.c.series_id == series.c.id,
     }[level]
-    first = sa.select(sa.func.min(one_instance.c.id)).select_from(joined).where(owner)
+    first = (
+        sa.select(sa.func.min(one_instance.c.id)).select_from(joined).where(owner, *shown(view, one_study))
+    )
     return first.correlate(patient, study, series).scalar_subquery()
 
 

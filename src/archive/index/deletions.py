@@ -21,6 +21,7 @@ from archive.index import rows, schema
 from archive.index.database import Connection
 from archive.index.schema import deletion, instance, patient, series, study
 from archive.index.sql import among, retire_keys
+from archive.security.views import View
 
 _HIERARCHY = instance.join(series, instance.c.series_id == series.c.id).join(
     study, series.c.study_id == study.c.id
@@ -50,9 +51,10 @@ def delete(connection: Connection, scope: Scope) -> list[str]:
     return [row.blob_key for row in found]
 
 
-def missing(connection: Connection, scope: Scope) -> NotFound:
-    """Why nothing is found under a scope, to be raised: Gone when something there was deleted, else NotFound."""
-    if _is_deleted(connection, scope):
+def missing(connection: Connection, scope: Scope, view: View | None = None) -> NotFound:
+    """Why nothing is found under a scope, to be raised: Gone when something there was deleted, else NotFound. Who has
+    a view is told nothing of deletions: nobody knows whether they would have seen it."""
+    if view is None and _is_deleted(connection, scope):
         return Gone("this was deleted, or rejected: it is here again once it has been stored again")
     return NotFound("nothing is stored under these UIDs: search for it under /studies")
 

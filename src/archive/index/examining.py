@@ -27,6 +27,8 @@ from archive.dicom.query import Empty, Key, Query
 from archive.index import kept
 from archive.index.conditions import REQUESTS, is_indexed, is_universal
 from archive.index.schema import TIMEZONE, instance, instance_detail, patient, series, study
+from archive.index.views import shown
+from archive.security.views import View
 
 BATCH = 50
 PREPARED_FOR_ONE = 10
@@ -59,6 +61,7 @@ class Examination:
     needed: Sequence[Key]
     ends: float
     unread: int = 0
+    view: View | None = None
 
     def most(self, maximum: int) -> int:
         """How many rows may be examined, if that many metadata may."""
@@ -97,7 +100,7 @@ class Examination:
 
     def _by_metadata(self, connection: sa.Connection, test: DataSetTest, ids: Sequence[int]) -> Iterator[int]:
         """An entity may have several; once one has matched, the others are not read."""
-        rows = connection.execute(_metadata(self.query.level, ids))
+        rows = connection.execute(_metadata(self.query.level, ids, self.view))
         for key, compressed in itertools.groupby(rows, key=lambda row: row[0]):
             if any(self._matches(test, row[1], row[2]) for row in compressed):
                 yield key
@@ -112,7 +115,7 @@ class Examination:
             return test.passes(members, zone)
 
 
-def examination(query: Query) -> Examination | None:
+def examination(query: Query, view: View | None = None) -> Examination | None:
     """What has to be examined; None where the index knows it all. Raises InvalidQuery for what cannot be matched."""
     keys = [key for key in _left_over(query) if not is_universal(key.matching)]
     if not keys:
@@ -127,6 +130,7 @@ def examination(query: Query) -> Examination | None:
         DataSetTest(query, others) if others else None,
         [key for key in known if not isinstance(key.matching, Empty)],
         time.monotonic() + MAXIMUM_SECONDS,
+        view=view,
     )
 
 
@@ -178,8 +182,9 @@ def _rows(level: Level) -> sa.FromClause:
     return rows.join(instance, instance.c.series_id == series.c.id) if level is Level.IMAGE else rows
 
 
-def _metadata(level: Level, ids: Sequence[int]) -> sa.Select[Any]:
-    """The key of each entity with the metadata of the instances that speak for it, and the time zone of the study."""
+def _metadata(level: Level, ids: Sequence[int], view: View | None) -> sa.Select[Any]:
+    """The key of each entity with the metadata of the instances that speak for it, and the time zone of the study. No
+    study speaks for its patient that is not shown."""
     key = _KEY[level]
     short = sa.case(
         (sa.func.length(instance_detail.c.metadata) <= kept.MAXIMUM_COMPRESSED, instance_detail.c.metadata)
@@ -191,7 +196,7 @@ def _metadata(level: Level, ids: Sequence[int]) -> sa.Select[Any]:
     )
     if level is Level.PATIENT:
         rows = rows.join(patient, patient.c.id == study.c.patient_id)
-    found = sa.select(key, short, study.c[TIMEZONE]).select_from(rows).where(key.in_(ids))
+    found = sa.select(key, short, study.c[TIMEZONE]).select_from(rows).where(key.in_(ids), *shown(view))
     if level is not Level.IMAGE:
         within = instance.alias()
         first = sa.select(sa.func.min(within.c.id)).where(within.c.series_id == series.c.id)

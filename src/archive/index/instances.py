@@ -19,6 +19,8 @@ from archive.index.prepared import Prepared
 from archive.index.schema import instance as instance_table
 from archive.index.schema import instance_detail, series, study
 from archive.index.sql import among, among_listed
+from archive.index.views import shown
+from archive.security.views import View
 
 _STORED_COLUMNS = (
     study.c.StudyInstanceUID,
@@ -75,16 +77,17 @@ def is_same(stored: StoredInstance | None, instance: Instance, received: Form) -
     )
 
 
-def instances(connection: Connection, scope: Scope) -> list[StoredInstance]:
-    """What the scope holds: by study, then series number, instance number and UID."""
+def instances(connection: Connection, scope: Scope, view: View | None = None) -> list[StoredInstance]:
+    """What the scope holds of what the view shows: by study, then series number, instance number and UID."""
     found: Iterable[Sequence[Any]]
     wanted = _scoped(scope)
-    if wanted and all(len(values) == 1 for values in wanted.values()):
+    if view is None and wanted and all(len(values) == 1 for values in wanted.values()):
         names = {name: value for name, (value,) in wanted.items()}
         found = _one_of_each(tuple(names)).rows(connection, names)
     else:
         restrictions = (among(_SCOPE_COLUMNS[name], values) for name, values in wanted.items())
-        found = connection.execute(_ordered(*restrictions).execution_options(yield_per=256))
+        statement = _ordered(*restrictions, *shown(view))
+        found = connection.execute(statement.execution_options(yield_per=256))
     return list(itertools.starmap(StoredInstance, found))
 
 

@@ -21,13 +21,15 @@ from archive.dicom.attributes import BY_TAG
 from archive.dicom.instance import Level
 from archive.dicom.query import Key, Match, Query, Universal
 from archive.index import kept
-from archive.index.answers import needs_metadata, plan
+from archive.index.answers import needs_metadata, plan, tells_of_others
 from archive.index.conditions import Facts, conditions, facts, is_indexed, is_selective
 from archive.index.database import Connection
 from archive.index.examining import Examination, check_number
 from archive.index.prepared import Prepared
 from archive.index.schema import instance, patient, series, study
 from archive.index.sql import DownwardJoin, among_keys, not_by_index
+from archive.index.views import at_level
+from archive.security.views import View
 
 BATCH = 100
 BATCH_WITH_METADATA = 10
@@ -69,10 +71,10 @@ class Page:
     remaining: int
 
 
-def page(connection: Connection, query: Query) -> Page:
+def page(connection: Connection, query: Query, view: View | None = None) -> Page:
     """Which patients, studies, series or instances match, and how many more do. Raises InvalidQuery."""
     known = facts(connection, query)
-    where = list(conditions(query, known))
+    where = _where(query, known, view)
     total = _count(connection, query, where) if _is_counted_first(query, known) else None
     if total is not None and query.offset >= total:
         return Page([], 0)
@@ -84,22 +86,28 @@ def page(connection: Connection, query: Query) -> Page:
     return Page(found, max(0, total - query.offset - len(found)))
 
 
-def keys(connection: Connection, query: Query) -> list[int]:
+def keys(connection: Connection, query: Query, view: View | None = None) -> list[int]:
     """Which patients, studies, series or instances match, in their order, `limit` and `offset` applied. Raises
     InvalidQuery. Of a query that has to be examined these are the candidates: see `candidates`."""
     known = facts(connection, query)
-    where = list(conditions(query, known))
+    where = _where(query, known, view)
     total = _count(connection, query, where) if known.in_column else None
     return _keys(connection, query, where, _way(query, known, total))
 
 
-def candidates(connection: Connection, query: Query, examined: Examination, maximum: int) -> list[int]:
+def candidates(
+    connection: Connection, query: Query, examined: Examination, maximum: int, view: View | None = None
+) -> list[int]:
     """What the index leaves to be examined, in its order. Raises InvalidQuery; TooBroad for more than may be."""
     most = examined.most(maximum)
-    where = [*conditions(query, facts(connection, query)), *examined.conditions()]
+    where = [*_where(query, facts(connection, query), view), *examined.conditions()]
     found = _keys(connection, replace(query, limit=most + 1, offset=0), where, _Walk())
     check_number(len(found), most)
     return found
+
+
+def _where(query: Query, known: Facts, view: View | None) -> list[sa.ColumnElement[bool]]:
+    return [*conditions(query, known), *at_level(view, query.level)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +169,13 @@ def batch_size(query: Query) -> int:
     return _answering(query).batch_size
 
 
-def find(connection: Connection, query: Query, keys: Sequence[int]) -> Iterator[Match]:
+def find(
+    connection: Connection, query: Query, keys: Sequence[int], view: View | None = None
+) -> Iterator[Match]:
     """The answers for these of the query's keys, in this order; a row that has been deleted is left out. All is read
-    at once, so the connection may be given back before the first answer is taken."""
-    answering = _answering(query)
+    at once, so the connection may be given back before the first answer is taken. The keys are of what the view shows;
+    what an answer says of others, such as how many studies the patient has, keeps to it as well."""
+    answering = _answering(query, view)
     values = {"keys": orjson.dumps(keys).decode(), "longest": kept.MAXIMUM_COMPRESSED}
     found = answering.statement.rows(connection, values)
     rows = {row[0]: row[1:] for row in found}
@@ -180,7 +191,7 @@ class _Answering:
     batch_size: int
 
 
-def _answering(query: Query) -> _Answering:
+def _answering(query: Query, view: View | None = None) -> _Answering:
     """Worked out once for queries that differ only in the values of their keys, unless they name very much."""
     kind = replace(
         query,
@@ -193,20 +204,21 @@ def _answering(query: Query) -> _Answering:
         after_record_key=0,
     )
     named = len(kind.keys) + len(kind.include) + len(kind.include_parts) + len(kind.creators)
-    return _remembered(kind) if named <= _MOST_NAMED else _remembered.__wrapped__(kind)
+    made = _remembered if named <= _MOST_NAMED else _remembered.__wrapped__
+    return made(kind, view if tells_of_others(kind) else None)
 
 
 @functools.lru_cache(maxsize=128)
-def _remembered(kind: Query) -> _Answering:
-    planned, key = plan(kind), _KEY[kind.level]
+def _remembered(kind: Query, view: View | None) -> _Answering:
+    planned, key = plan(kind, view), _KEY[kind.level]
     statement = sa.select(key, *planned.columns).select_from(_rows(kind.level, sa.join))
     size = BATCH_WITH_METADATA if needs_metadata(kind) else BATCH
     return _Answering(Prepared(statement.where(among_keys(key, "keys"))), planned.assemble, size)
 
 
-def count(connection: Connection, query: Query) -> int:
+def count(connection: Connection, query: Query, view: View | None = None) -> int:
     """How many matches there are, whatever `limit` and `offset` say. Raises InvalidQuery."""
-    return _count(connection, query, list(conditions(query, facts(connection, query))))
+    return _count(connection, query, _where(query, facts(connection, query), view))
 
 
 def _count(connection: Connection, query: Query, where: Sequence[sa.ColumnElement[bool]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from archive.index.people_schema import comes_from_issuer, credential, person, s
 from archive.index.sql import insert_unless_there
 from archive.security.people import BARRED, Credential, Kind, Person
 from archive.security.roles import Role, roles_named
+from archive.security.views import View
 
 _PERSON = (
     person.c.name,
@@ -21,6 +23,7 @@ _PERSON = (
     person.c.disabled_at,
     person.c.issuer,
     person.c.subject,
+    person.c.see,
 )
 _CREDENTIAL = (
     credential.c.id,
@@ -28,6 +31,7 @@ _CREDENTIAL = (
     credential.c.kind,
     credential.c.label,
     credential.c.roles,
+    credential.c.see,
     credential.c.created_at,
     credential.c.used_at,
     credential.c.expires_at,
@@ -46,9 +50,10 @@ def get(connection: Connection, name: str) -> Person | None:
 
 
 def administrators(connection: Connection) -> frozenset[str]:
-    """Who administers the archive and may sign in; nobody changes them until the transaction ends."""
+    """Who administers the archive, which nobody does who has a view, and may sign in; nobody changes them until the
+    transaction ends."""
     named = sa.select(person.c.name, person.c.roles).where(
-        person.c.disabled_at == 0, person.c.roles.contains(Role.ADMINISTRATOR.value)
+        person.c.disabled_at == 0, person.c.see == "", person.c.roles.contains(Role.ADMINISTRATOR.value)
     )
     rows = connection.execute(named.order_by(person.c.name).with_for_update())
     return frozenset(name for name, _ in rows)
@@ -118,6 +123,7 @@ def keep(connection: Connection, of: Person, digest: str, one: Credential) -> bo
         "digest": digest,
         "label": one.label,
         "roles": _text(one.roles),
+        "see": _see(one.view),
         "created_at": one.created_at,
         "used_at": one.used_at,
         "expires_at": one.expires_at,
@@ -186,6 +192,7 @@ def _values(one: Person, now: float) -> dict[str, Any]:
     return {
         "full_name": one.full_name,
         "roles": _text(one.roles),
+        "see": _see(one.view),
         "password_hash": one.password_hash,
         "disabled_at": now if one.disabled else 0.0,
     }
@@ -199,6 +206,14 @@ def _roles(text: str) -> frozenset[Role]:
     return roles_named(text.split(",")) if text else frozenset()
 
 
+def _see(view: View | None) -> str:
+    return "" if view is None else json.dumps(view.texts)
+
+
+def _view(see: str) -> View | None:
+    return View.read(json.loads(see)) if see else None
+
+
 def _person(
     name: str,
     full_name: str,
@@ -207,11 +222,20 @@ def _person(
     disabled_at: float,
     issuer: str,
     subject: str,
+    see: str,
 ) -> Person:
-    return Person(name, full_name, _roles(roles), password_hash, disabled_at > 0, issuer, subject)
+    return Person(name, full_name, _roles(roles), password_hash, disabled_at > 0, issuer, subject, _view(see))
 
 
 def _credential(
-    key: int, name: str, kind: str, label: str, roles: str, created: float, used_at: float, expires: float
+    key: int,
+    name: str,
+    kind: str,
+    label: str,
+    roles: str,
+    see: str,
+    created: float,
+    used_at: float,
+    expires: float,
 ) -> Credential:
-    return Credential(key, name, Kind(kind), label, _roles(roles), created, used_at, expires)
+    return Credential(key, name, Kind(kind), label, _roles(roles), created, used_at, expires, _view(see))

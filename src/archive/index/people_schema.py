@@ -17,6 +17,8 @@ person = sa.Table(
     text("roles"),
     # argon2id; empty for who has none.
     text("password_hash"),
+    # A JSON array of what they see of the studies, see `security.views`; empty for who sees all of them.
+    sa.Column("see", TEXT, nullable=False, server_default=""),
     moment("added_at"),
     # 0 while they may sign in.
     moment("disabled_at"),
@@ -55,6 +57,8 @@ credential = sa.Table(
     text("digest"),
     text("label"),
     text("roles"),
+    # As that of a person, which it narrows.
+    sa.Column("see", TEXT, nullable=False, server_default=""),
     moment("created_at"),
     # To within a minute.
     moment("used_at"),

@@ -65,6 +65,11 @@ def among(column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElem
         return column == values[0]
     if len(values) <= FEW:
         return column.in_(values)
+    return among_these(column, values)
+
+
+def among_these(column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """The column has one of these values, which are one parameter: what is the same for few and for many."""
     return _Among(column, sa.literal(orjson.dumps(list(dict.fromkeys(values))).decode()))
 
 

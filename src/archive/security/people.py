@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from archive.dicom.errors import InvalidEntry
 from archive.security.roles import ALL_RIGHTS, WITHIN_A_VIEW, Right, Role, rights_of
-from archive.security.views import View
+from archive.security.views import View, both
 
 LONGEST_NAME = 128
 LONGEST_PASSWORD = 1024
@@ -44,12 +44,14 @@ class Person:
     """Where they come from (OpenID Connect), and have no password here; empty for a local account."""
     subject: str = ""
     """Who they are there."""
+    view: View | None = None
+    """What they see of the studies; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
     """A session or a token of somebody, but for its secret. Moments are seconds since the epoch; `roles` narrow what
-    the person may do, and are empty where all of it may be done."""
+    the person may do, and are empty where all of it may be done; `view` narrows what they see, unless it is None."""
 
     id: int
     name: str
@@ -59,6 +61,7 @@ class Credential:
     created_at: float
     used_at: float
     expires_at: float
+    view: View | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,18 @@ UNASKED = Principal("", ALL_RIGHTS)
 
 
 def principal(
-    person: Person, narrowed: frozenset[Role] = frozenset(), *, by_cookie: bool = False
+    person: Person,
+    narrowed: frozenset[Role] = frozenset(),
+    *,
+    by_cookie: bool = False,
+    view: View | None = None,
 ) -> Principal:
-    """What somebody may do; with roles that narrow it, only what these allow as well. Their account is for themselves:
-    who has found a token must not come by more with it."""
+    """What somebody may do; with roles that narrow it, only what these allow as well, and of what the view shows. Their
+    account is for themselves: who has found a token must not come by more with it."""
     rights = rights_of(person.roles)
     rights = rights & rights_of(narrowed) if narrowed else rights
-    return Principal(person.name, rights if by_cookie else rights - {Right.ACCOUNT}, by_cookie)
+    rights = rights if by_cookie else rights - {Right.ACCOUNT}
+    return Principal(person.name, rights, by_cookie, both(person.view, view))
 
 
 def name_of(name: str) -> str:

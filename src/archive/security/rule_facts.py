@@ -19,6 +19,7 @@ from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from archive.security.operations import Operation
 from archive.security.rules import Rules
 from archive.security.titles import LONGEST, is_title
+from archive.security.views import Grant
 
 MOST_VALUES = 64
 """Of one list."""
@@ -97,6 +98,11 @@ FACTS: tuple[Fact, ...] = (
     Fact("character_set", Kind.TEXT, "Specific Character Set of answers when a query names none."),
     Fact("transfer_syntax", Kind.TEXT, "UID of the transfer syntax it likes best; empty: as stored."),
     Fact("notify", Kind.FLAG, "Tell it when a study has become available (PS3.4 annex R)."),
+    _list(
+        "see",
+        "see",
+        "Which studies it sees, such as 'institution=St. Mary*; modality=CT'; none: all of them.",
+    ),
     Fact("relational", Kind.FLAG, "Queries may leave out the keys of the levels above, negotiated or not."),
 )
 
@@ -152,6 +158,11 @@ def _is_character_set(text: str) -> bool:
     return _CHARACTER_SETS.fullmatch(text) is not None and all(map(is_known, text.split("\\")))
 
 
+def _is_grant(text: str) -> bool:
+    Grant.read(text)  # which says best itself what is wrong
+    return True
+
+
 _CHECKS: dict[str, Callable[[str], bool]] = {
     "addresses": _is_network,
     "destinations": is_title,
@@ -160,6 +171,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "certificate": _is_certificate,
     "user": lambda text: len(text) <= _LONGEST_TEXT and text.isprintable(),
     "character_set": _is_character_set,
+    "see": _is_grant,
     "transfer_syntax": lambda text: not text or text in TRANSFER_SYNTAXES,
 }
 _WHAT = {
@@ -170,5 +182,6 @@ _WHAT = {
     "certificate": "sha256: and 64 hexadecimal digits in lower case, or a name",
     "user": f"no more than {_LONGEST_TEXT} printable characters",
     "character_set": "defined terms of Specific Character Set (0008,0005), such as ISO_IR 192, divided by backslashes",
+    "see": "conditions such as institution=St. Mary*; modality=CT",
     "transfer_syntax": "the UID of a transfer syntax that is known here",
 }

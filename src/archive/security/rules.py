@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from dataclasses import dataclass
 
 from archive.security.operations import ALL_OPERATIONS, Operation
+from archive.security.views import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Rules:
     `duplicates` what becomes of an object whose SOP Instance UID is taken, "" as the settings say; `require_tls`,
     `certificate` ("sha256:…", or a name in the certificate that it has to show), `identity` ("", "password" or
     "token": PS3.7 D.3.3.7) with `user` and `password_hash`; `character_set` of answers to a request without one;
-    `relational` whether queries may leave out the keys of the levels above without negotiation.
+    `relational` whether queries may leave out the keys of the levels above without negotiation; `see` what it sees of
+    the studies, as `security.views` reads it (none named: all).
 
     On its way out: `associations` at one time when much is sent to it; `tls` whether it is called over TLS;
     `transfer_syntax` it likes best, "" for as stored; `notify` whether it hears of studies that have become
@@ -45,6 +48,12 @@ class Rules:
     transfer_syntax: str = ""
     notify: bool = False
     relational: bool = True
+    see: tuple[str, ...] = ()
+
+    @property
+    def view(self) -> View | None:
+        """What it sees; None: everything. Raises InvalidEntry for what cannot be read."""
+        return _view(self.see) if self.see else None
 
     def to_json(self) -> str:
         """What differs from the defaults, as a JSON object."""
@@ -57,6 +66,8 @@ class Rules:
             said["operations"] = sorted(operation.value for operation in self.operations)
         return json.dumps(said)
 
+
+_view = functools.lru_cache(maxsize=256)(View.read)
 
 DEFAULT_RULES = Rules()
 

@@ -114,6 +114,10 @@ class View:
         """For people to read."""
         return " AND ".join(" OR ".join(f"[{one}]" for one in grants) or "nothing" for grants in self.sets)
 
+    def __or__(self, other: Grant) -> View:
+        """What is seen with one grant more."""
+        return View(tuple((*grants, other) for grants in self.sets))
+
     @property
     def texts(self) -> tuple[str, ...]:
         """The lines of a view of one set, which `read` understands. Raises ValueError for several sets."""
@@ -172,7 +176,10 @@ _PATTERN = (
 )
 _CHECKS: dict[str, tuple[Callable[[str], bool], str]] = {
     "institution": _PATTERN,
-    "referring": _PATTERN,
+    "referring": (
+        lambda value: _says_something(value) and "=" not in value,
+        "a name, in which * and ? stand for others; but not * alone, and of one component group",
+    ),
     "issuer": _PATTERN,
     "ae": (is_title, "an AE title has 1 to 16 printable ASCII characters and no backslash"),
     "modality": (lambda value: _MODALITY.fullmatch(value) is not None, "a code, such as CT"),

@@ -19,6 +19,7 @@ from archive.security.ae_titles import AETitle, check, normalise
 from archive.security.remedies import command
 from archive.security.rules import DEFAULT_RULES, Rules
 from archive.security.titles import escaped
+from archive.security.views import View
 from archive.services.auditing import Auditing
 
 FRESH_SECONDS = 1.0
@@ -62,6 +63,11 @@ class AETitles:
     def entry_of(self, title: str) -> AETitle | None:
         """The same, as it stood no longer than a second ago: for questions that are asked with every request."""
         return self._recent().get(normalise(title))
+
+    def view_of(self, title: str) -> View | None:
+        """What an AE title sees of the studies; None: everything. Raises InvalidEntry for rules that cannot be read."""
+        entry = self.entry_of(title)
+        return None if entry is None else entry.rules.view
 
     def meant(self, title: str) -> tuple[AETitle, ...]:
         """The entries that may be that of who calls by this title, as it was sent: the one that has it as it stands

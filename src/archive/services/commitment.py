@@ -33,6 +33,7 @@ from archive.dicom.receiving.commitment import (
 from archive.index import commitments, conflicts, instances, outbox, rejections, reports
 from archive.index.commitments import State
 from archive.index.database import Database
+from archive.security.views import Grant, View
 from archive.storage.base import BlobStore
 
 T = TypeVar("T")
@@ -63,11 +64,17 @@ class Commitment:
     """The one decision about storage commitment, for every door."""
 
     def __init__(
-        self, store: BlobStore, database: Database, clock: Callable[[], float] = time.monotonic
+        self,
+        store: BlobStore,
+        database: Database,
+        clock: Callable[[], float] = time.monotonic,
+        view_of: Callable[[str], View | None] = lambda _: None,
     ) -> None:
+        """`view_of`: what an AE title sees, as of what one may not see there is no such object instance."""
         self._store = store
         self._database = database
         self._clock = clock
+        self._view_of = view_of
 
     def request(
         self, transaction_uid: str, references: Sequence[Reference], source: Source
@@ -76,7 +83,7 @@ class Commitment:
 
         Raises TransactionInUse, OutOfResources."""
         self._check_unused(transaction_uid)
-        found = self._find(references)
+        found = self._find(references, source.calling_ae_title)
         size = sum(stored.data_set_length for stored in found.values())
         if len(references) > AT_ONCE_ITEMS or size > AT_ONCE_BYTES:
             self.begin(transaction_uid, references, source)
@@ -118,16 +125,17 @@ class Commitment:
         with self._database.read() as connection:
             state = commitments.get(connection, key)
             asked = commitments.references(connection, state, AT_ONCE_ITEMS) if state else []
+            title = commitments.sender(connection, key).calling_ae_title if state else ""
         if state is None or state.number_of_items > AT_ONCE_ITEMS:
             return
-        if sum(stored.data_set_length for stored in self._find(asked).values()) <= AT_ONCE_BYTES:
+        if sum(stored.data_set_length for stored in self._find(asked, title).values()) <= AT_ONCE_BYTES:
             _result(self._step(state, math.inf, leave=False))
 
-    def standing(self, references: Sequence[Reference]) -> set[Reference]:
-        """Those of the instances that are still stored as they are named. Raises OutOfResources."""
+    def standing(self, references: Sequence[Reference], ae_title: str = "") -> set[Reference]:
+        """Those of the instances that are still stored as they are named, for who asks. Raises OutOfResources."""
         found: dict[str, StoredInstance] = {}
         for start in range(0, len(references), ITEMS_PER_TRANSACTION):
-            found |= self._find(references[start : start + ITEMS_PER_TRANSACTION])
+            found |= self._find(references[start : start + ITEMS_PER_TRANSACTION], ae_title)
         return {one for one in references if _is_there(one, found.get(one.SOPInstanceUID))}
 
     def expire(self) -> None:
@@ -167,7 +175,7 @@ class Commitment:
             asked = commitments.references(connection, state, ITEMS_PER_TRANSACTION)
             patient = time.time() < reports.wait_until(connection, state.id)
             source = commitments.sender(connection, state.id)
-        found = self._find(asked)
+        found = self._find(asked, source.calling_ae_title)
         there = list(itertools.takewhile(lambda one: _is_there(one, found.get(one.SOPInstanceUID)), asked))
         ready = there if patient else asked
         verdicts = yield from self._verdicts(ready, found, self._undecided(ready, source), deadline)
@@ -203,11 +211,17 @@ class Commitment:
                 break
         return verdicts
 
-    def _find(self, references: Sequence[Reference]) -> dict[str, StoredInstance]:
+    def _find(self, references: Sequence[Reference], ae_title: str) -> dict[str, StoredInstance]:
+        """Of what the AE title sees, and of studies of which it has sent something: it knows them, and has to hear that
+        they are safe. Of rejection notes, which are no part of them any more, who does not see all hears nothing."""
         uids = tuple({one.SOPInstanceUID for one in references})
+        view = self._view_of(ae_title) if ae_title else None
+        if view is not None:
+            view |= Grant(ae=(ae_title,))
         with self._database.read() as connection:
-            found = [one.note.stored for one in rejections.find_notes(connection, uids)]
-            found += instances.instances(connection, Scope(sop_instance_uids=uids))
+            notes = rejections.find_notes(connection, uids) if view is None else ()
+            found = [one.note.stored for one in notes]
+            found += instances.instances(connection, Scope(sop_instance_uids=uids), view)
         return {stored.SOPInstanceUID: stored for stored in found}
 
     def _undecided(self, references: Sequence[Reference], source: Source) -> set[str]:

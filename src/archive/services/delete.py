@@ -14,12 +14,14 @@ may be deleted to make room for the right one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy as copy_of
 from typing import Any
 
 from archive.dicom.instance import Scope
-from archive.index import audit, conflicts, corrected_objects, deletions, outbox, standing
+from archive.index import audit, conflicts, corrected_objects, deletions, instances, outbox, standing
 from archive.index.database import Database
 from archive.security.actor import Actor, operator
+from archive.security.views import View, both
 from archive.services.auditing import Auditing
 from archive.storage.base import BlobStore
 
@@ -34,10 +36,23 @@ GRACE_SECONDS = 60.0
 class Deletion:
     """The one way of taking objects out of the archive."""
 
-    def __init__(self, store: BlobStore, database: Database, auditing: Auditing | None = None) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        database: Database,
+        auditing: Auditing | None = None,
+        view: View | None = None,
+    ) -> None:
         self._store = store
         self._database = database
         self._auditing = auditing
+        self._view = view
+
+    def seen_by(self, view: View) -> Deletion:
+        """The same, for which nothing else exists than what the view shows."""
+        within = copy_of(self)
+        within._view = both(self._view, view)
+        return within
 
     def delete(self, scope: Scope, actor: Actor | None = None) -> int:
         """Delete a study, a series or an instance, named from the study down; how many instances that were.
@@ -46,6 +61,8 @@ class Deletion:
         OutcomeUnknown (done or not: ask again)."""
 
         def change(connection: Any) -> int:
+            if self._view is not None and not instances.instances(connection, scope, self._view):
+                return 0
             patients = audit.patients_of(connection, scope.study_instance_uids)
             deleted = deletions.delete(connection, scope)
             if deleted:
@@ -70,7 +87,7 @@ class Deletion:
         number = self._database.write(change)
         if not number:
             with self._database.read() as connection:
-                raise deletions.missing(connection, scope)
+                raise deletions.missing(connection, scope, self._view)
         return number
 
     def discard(self, keys: Sequence[str]) -> None:

@@ -20,18 +20,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from copy import copy as copy_of
 from functools import partial
 
 import structlog
 
 from archive.dicom import part10
-from archive.dicom.errors import InstanceConflict, ObjectTooLarge
+from archive.dicom.errors import InstanceConflict, NotAuthorized, ObjectTooLarge
 from archive.dicom.instance import Form, Instance, Source
 from archive.dicom.reading.reader import WANTED, DataSetReader
 from archive.dicom.writing.coercion import Coercer
 from archive.index.database import Database
 from archive.index.recording import Outcome
 from archive.index.settled import Settled
+from archive.index.views import any_hidden
+from archive.security.views import View
 from archive.services import arrivals, rejecting
 from archive.services.arrivals import Arrival
 from archive.services.coercing import NOTHING, Coercions
@@ -114,6 +117,23 @@ class Ingest:
     def part10(self, source: Source, study_instance_uid: str = "") -> Reception:
         """Receive a PS3.10 file. With `study_instance_uid` an object of another study is an ObjectMismatch."""
         return Reception(self, Expected(StudyInstanceUID=study_instance_uid), source)
+
+    def seen_by(self, view: View) -> Ingest:
+        """The same, for who sees some of the studies: stores nothing into one that they do not see, and rejects nothing
+        there. Else they could make it theirs by what they say in it."""
+        within = copy_of(self)
+        within.note_of = partial(self._note_within, view)
+        return within
+
+    def _note_within(self, view: View, instance: Instance) -> Note | None:
+        note = self.note_of(instance)
+        named = {instance.StudyInstanceUID, *(note.studies if note is not None else ())}
+        with self.database.read() as connection:
+            if any_hidden(connection, view, named):
+                raise NotAuthorized(
+                    "there is no right to store into this study, or to reject something in it"
+                )
+        return note
 
     @property
     def is_quick(self) -> bool:

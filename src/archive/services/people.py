@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from archive.audit import codes
@@ -27,6 +27,7 @@ from archive.security.people import (
     new_secret,
 )
 from archive.security.roles import Role
+from archive.security.views import View
 from archive.services.auditing import Auditing
 
 DAY = 86400.0
@@ -66,17 +67,20 @@ class People:
         full_name: str,
         roles: Iterable[Role],
         password: str = "",
+        see: Sequence[str] = (),
         *,
         by: Actor = THE_ARCHIVE,
     ) -> Person:
-        """Make somebody known; without a password they can use tokens alone. Raises InvalidEntry."""
+        """Make somebody known; without a password they can use tokens alone. `see`: what they see of the studies, a
+        text for each grant; none: all of them. Raises InvalidEntry."""
         kept = password_hash(check_password(password)) if password else ""
-        one = Person(name_of(name), _line(full_name), frozenset(roles), kept)
+        one = Person(name_of(name), _line(full_name), frozenset(roles), kept, view=_view(see))
 
         def act(connection: Connection) -> None:
             if not people.add(connection, one, self._clock()):
                 raise InvalidEntry(f"name: {one.name} is taken")
             said = f"{one.name} was made known as {_named(one.roles)}"
+            said += f", and sees {one.view}" if one.view is not None else ""
             self._record(connection, by, codes.USER_SECURITY_CHANGED, said, one.name)
 
         self._database.write(act)
@@ -90,10 +94,12 @@ class People:
         roles: Iterable[Role] | None = None,
         disabled: bool | None = None,
         password: str | None = None,
+        see: Sequence[str] | None = None,
         by: Actor = THE_ARCHIVE,
     ) -> Person:
         """Change what is said of somebody; what is not named stays. Whoever is disabled is out at once. With another
-        password every session of theirs ends, their tokens stay. Raises NotFound, InvalidEntry, LastAdministrator."""
+        password every session of theirs ends, their tokens stay. `see` as in `add`. Raises NotFound, InvalidEntry,
+        LastAdministrator."""
         kept = None if password is None else password_hash(check_password(password))
         wanted: dict[str, Any] = {
             "full_name": None if full_name is None else _line(full_name),
@@ -102,6 +108,8 @@ class People:
             "password_hash": kept,
         }
         named = {member: value for member, value in wanted.items() if value is not None}
+        if see is not None:
+            named["view"] = _view(see)
 
         def act(connection: Connection) -> Person:
             administrators = people.administrators(connection)
@@ -109,7 +117,7 @@ class People:
             if kept is not None and before.issuer:
                 raise InvalidEntry(f"{before.name} comes from {before.issuer}, and has no password here")
             changed = dataclasses.replace(before, **named)
-            if changed.disabled or Role.ADMINISTRATOR not in changed.roles:
+            if not _administers(changed):
                 _check_others(administrators, before.name)
             people.change(connection, changed, self._clock())
             if kept is not None:
@@ -143,15 +151,24 @@ class People:
         self._database.write(act)
 
     def issue(
-        self, name: str, label: str, days: float, roles: Iterable[Role] = (), *, by: Actor = THE_ARCHIVE
+        self,
+        name: str,
+        label: str,
+        days: float,
+        roles: Iterable[Role] = (),
+        see: Sequence[str] = (),
+        *,
+        by: Actor = THE_ARCHIVE,
     ) -> tuple[str, Credential]:
         """A new token of somebody, for so many days: its secret, which is told once, and what is kept of it. `roles`
-        narrow what it may do. Raises NotFound, InvalidEntry."""
+        narrow what it may do, `see` what it shows. Raises NotFound, InvalidEntry."""
         one, now, secret = self.get(name), self._clock(), new_secret(Kind.TOKEN)
         if not 0 < days <= LONGEST_DAYS:
             raise InvalidEntry(f"days: more than none, and no more than {LONGEST_DAYS:.0f}")
         narrowed = frozenset(roles)
-        made = Credential(0, one.name, Kind.TOKEN, _line(label), narrowed, now, now, now + days * DAY)
+        made = Credential(
+            0, one.name, Kind.TOKEN, _line(label), narrowed, now, now, now + days * DAY, _view(see)
+        )
 
         def act(connection: Connection) -> None:
             if not people.keep(connection, one, digest(secret), made):
@@ -193,11 +210,18 @@ def _changes(before: Person, after: Person) -> Iterable[tuple[Code, str]]:
     if before.roles != after.roles:
         was, now = _named(before.roles), _named(after.roles)
         yield codes.SECURITY_ROLES_CHANGED, f"roles of {after.name}: {now}; before: {was}"
+    if before.view != after.view:
+        told = f"{after.name} sees {_seen(after.view)}; before: {_seen(before.view)}"
+        yield codes.SECURITY_ROLES_CHANGED, told
     said = [f"full name {after.full_name!r}"] if before.full_name != after.full_name else []
     said += ["another password"] if before.password_hash != after.password_hash else []
     said += ["disabled" if after.disabled else "enabled"] if before.disabled != after.disabled else []
     if said:
         yield codes.USER_SECURITY_CHANGED, f"{after.name}: {', '.join(said)}"
+
+
+def _administers(one: Person) -> bool:
+    return not one.disabled and one.view is None and Role.ADMINISTRATOR in one.roles
 
 
 def _check_others(administrators: frozenset[str], name: str) -> None:
@@ -211,11 +235,19 @@ def _named(roles: Iterable[Role]) -> str:
     return ", ".join(sorted(role.value for role in roles)) or "nothing"
 
 
+def _seen(view: View | None) -> str:
+    return "all studies" if view is None else str(view)
+
+
 def _known(connection: Connection, name: str) -> Person:
     found = people.get(connection, name_of(name))
     if found is None:
         raise _unknown(name)
     return found
+
+
+def _view(see: Sequence[str]) -> View | None:
+    return View.read(see) if see else None
 
 
 def _line(text: str) -> str:

@@ -32,6 +32,7 @@ from archive.index.database import Connection, Database
 from archive.index.recording import Outcome
 from archive.index.rejected_copies import Fate, HeldCopy, Kept
 from archive.index.rejections import Rejected, Rejection, State
+from archive.security.views import View, both
 from archive.services import duplicates
 from archive.services.delete import BLOBS_DELETED, KEYS_PER_JOB
 from archive.services.duplicates import GRACE_SECONDS, REASONS, Incoming, abandon
@@ -78,6 +79,13 @@ class Rejections:
         self._shown = shown
         self._up_to_date = UpToDate(store, database, ingest.late_arrivals)
         self._now = now
+        self._view: View | None = None
+
+    def seen_by(self, view: View) -> Rejections:
+        """The same, for which nothing can be rejected but what the view shows."""
+        within = copy_of(self)
+        within._view = both(self._view, view)
+        return within
 
     def last(
         self, limit: int = 1000, states: Sequence[State] = (), study_instance_uid: str = ""
@@ -176,9 +184,9 @@ class Rejections:
         if reason in self._shown:
             raise InstanceConflict("nothing is hidden for this reason here: the setting is rejection.quality")
         with self._database.read() as connection:
-            found = list(instances.instances(connection, scope))
+            found = list(instances.instances(connection, scope, self._view))
             if not found:
-                raise deletions.missing(connection, scope)
+                raise deletions.missing(connection, scope, self._view)
             beside = orjson.loads(rejections.attributes_beside(connection, scope.study_instance_uids[0]))
         for start in range(0, len(found), IN_ONE_NOTE):
             self._send(_note(found[start : start + IN_ONE_NOTE], reason, beside), source)

@@ -239,7 +239,7 @@ class Reports:
             state = State(report.id, report.number_of_items, report.checked, expired=report.expired)
             verdicts = list(commitments.verdicts(connection, state))
         promised = [one.reference for one in verdicts if one.failure_reason == COMMITTED]
-        standing = self._commitment.standing(promised)
+        standing = self._commitment.standing(promised, report.calling_ae_title)
         gone = [one.SOPInstanceUID for one in promised if one not in standing]
         if gone:
             self._database.write(lambda c: reports.revise(c, report.id, gone, NO_SUCH_OBJECT_INSTANCE))

@@ -21,6 +21,7 @@ from archive.dicom.pixels.frames import FrameTable
 from archive.dicom.transfer_syntaxes import transfer_syntax
 from archive.index import deletions, instances
 from archive.index.database import Database
+from archive.security.views import View, both
 from archive.services import stored_frames, stretches
 from archive.services.data_set import DataSet
 from archive.services.stored_frames import Frame
@@ -64,14 +65,19 @@ class Intact:
 class Retrieve:
     """The one way out of the archive, for every door."""
 
-    def __init__(self, store: BlobStore, database: Database) -> None:
+    def __init__(self, store: BlobStore, database: Database, view: View | None = None) -> None:
         self._store = store
         self._database = database
+        self._view = view
+
+    def seen_by(self, view: View) -> Retrieve:
+        """The same, for which nothing else exists than what the view shows."""
+        return Retrieve(self._store, self._database, both(self._view, view))
 
     def instances(self, scope: Scope) -> list[StoredInstance]:
         """The instances that the scope means, ordered by study, series and instance number."""
         with self._database.read() as connection:
-            return instances.instances(connection, scope)
+            return instances.instances(connection, scope, self._view)
 
     def intact(self, scope: Scope) -> Intact:
         """The same instances, looked at before the first byte of any goes out: later nothing can be said any more.
@@ -106,7 +112,7 @@ class Retrieve:
         """The one instance that the scope means, and where its frames lie. Raises NotFound, also when it has no pixel
         data, Gone."""
         with self._database.read() as connection:
-            found = instances.instances(connection, scope)
+            found = instances.instances(connection, scope, self._view)
             packed = instances.frame_table(connection, found[0]) if len(found) == 1 else b""
         if len(found) != 1:
             raise self.missing(scope)
@@ -115,7 +121,7 @@ class Retrieve:
     def missing(self, scope: Scope) -> NotFound:
         """What to raise when a scope holds nothing: Gone if it was deleted, else NotFound."""
         with self._database.read() as connection:
-            return deletions.missing(connection, scope)
+            return deletions.missing(connection, scope, self._view)
 
     def open(self, instance: StoredInstance) -> Blob:
         """The stored PS3.10 file. Raises NotFound when its bytes are missing or cut short."""

@@ -17,6 +17,7 @@ from archive.index import matching
 from archive.index.database import Connection, Database
 from archive.index.examining import BATCH, Examination, examination
 from archive.index.time_limit import limited
+from archive.security.views import View, both
 from archive.settings.keeping import Limits
 
 STREAMED = 10
@@ -37,34 +38,41 @@ class Found:
 
 
 class Search:
-    """Who may see what will be decided here, once for both doors."""
+    """What somebody sees is decided here, and in `Retrieve`, once for all doors."""
 
     maximum_examined = 20_000
     """Instances whose metadata one search may read for keys that the index has no column for."""
 
-    def __init__(self, database: Database, seconds: float = Limits.search_seconds) -> None:
+    def __init__(
+        self, database: Database, seconds: float = Limits.search_seconds, view: View | None = None
+    ) -> None:
         self._database = database
         self._seconds = seconds
+        self._view = view
+
+    def seen_by(self, view: View) -> Search:
+        """The same, which finds only what the view shows."""
+        return Search(self._database, self._seconds, both(self._view, view))
 
     def find(self, query: Query) -> Found:
         """What matches, to be streamed. Raises InvalidQuery, TooBroad, OutOfResources."""
-        examined = examination(query)
+        examined = examination(query, self._view)
         if examined is not None:
             return self._examined(query, examined)
         with self._looking() as connection:
-            page = matching.page(connection, query)
+            page = matching.page(connection, query, self._view)
         return Found(len(page.keys), self._matches(query, page.keys), page.remaining)
 
     def stream(self, query: Query) -> Generator[Match | None]:
         """What matches, as it is found; None now and then while nothing is, so that whoever takes them can look whether
         they are still wanted. Raises as `find` does, at whatever place; TooBroad at the end when there are candidates
         with metadata too long to be examined."""
-        examined = examination(query)
+        examined = examination(query, self._view)
         with self._looking() as connection:
             if examined is None:
-                keys = matching.keys(connection, query)
+                keys = matching.keys(connection, query, self._view)
             else:
-                keys = matching.candidates(connection, query, examined, self.maximum_examined)
+                keys = matching.candidates(connection, query, examined, self.maximum_examined, self._view)
         yield None
         if examined is None:
             yield from self._matches(query, keys)
@@ -101,11 +109,11 @@ class Search:
 
     def count(self, query: Query) -> int:
         """How many matches there are, whatever `limit` and `offset` say. Raises InvalidQuery, TooBroad."""
-        examined = examination(query)
+        examined = examination(query, self._view)
         if examined is not None:
             return len(self._kept(query, examined))
         with self._looking() as connection:
-            return matching.count(connection, query)
+            return matching.count(connection, query, self._view)
 
     def _examined(self, query: Query, examined: Examination) -> Found:
         found = self._kept(query, examined)[query.offset :]
@@ -115,7 +123,7 @@ class Search:
     def _kept(self, query: Query, examined: Examination) -> list[int]:
         """The candidates that match, examined a few at a time."""
         with self._looking() as connection:
-            left = matching.candidates(connection, query, examined, self.maximum_examined)
+            left = matching.candidates(connection, query, examined, self.maximum_examined, self._view)
         found: list[int] = []
         for start in range(0, len(left), BATCH):
             with self._database.read() as connection:
@@ -126,5 +134,5 @@ class Search:
         size = matching.batch_size(query)
         for start in range(0, len(keys), size):
             with self._database.read() as connection:
-                batch = matching.find(connection, query, keys[start : start + size])
+                batch = matching.find(connection, query, keys[start : start + size], self._view)
             yield from batch

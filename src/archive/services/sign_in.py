@@ -90,7 +90,7 @@ class SignIn:
             raise NotSignedIn("the token is of somebody else")
         if now - credential.used_at >= USED_SECONDS:
             self._note_use(credential.id, now)
-        return principal(person, credential.roles, by_cookie=kind is Kind.SESSION)
+        return principal(person, credential.roles, by_cookie=kind is Kind.SESSION, view=credential.view)
 
     def leave(self, secret: str) -> str:
         """End a session: whose it was, empty where there was none. Raises OutOfResources."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 from archive.dicom.errors import CannotRender, NotFound
 from archive.dicom.instance import StoredInstance
@@ -41,6 +42,12 @@ class Thumbnails:
         self._retrieve = retrieve
         self._rendering = rendering
         self._lettering = Lettering()
+
+    def of_others(self, retrieve: Retrieve, rendering: Rendering) -> Thumbnails:
+        """The same of what can be retrieved there."""
+        others = copy(self)
+        others._retrieve, others._rendering = retrieve, rendering
+        return others
 
     def of(self, found: Sequence[StoredInstance], media_type: str, viewport: Viewport) -> bytes:
         """A thumbnail of these instances. Raises NotAcceptable for a media type that is none."""

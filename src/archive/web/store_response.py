@@ -36,6 +36,7 @@ FAILURE_REASONS: Mapping[type[ArchiveError], int] = {
     errors.UnsupportedSOPClass: 0x0122,
     errors.UnsupportedTransferSyntax: 0xC122,
     errors.InstanceConflict: 0x0111,
+    errors.NotAuthorized: 0x0124,
     errors.OutOfResources: 0xA700,
 }
 """Failure Reason (0008,1197) by error class; a class without a row takes that of the class it descends from."""

@@ -98,9 +98,8 @@ class Endpoint:
 
     def _handled(self, route: Route, asked: Asked) -> Answer:
         try:
-            answer: Answer = route.handler(
-                self._archive, admission.admitted(self._archive, asked, route.right)
-            )
+            admitted = admission.admitted(self._archive, asked, route.right)
+            answer: Answer = route.handler(self._archive.seen_by(admitted.principal.view), admitted)
         except ArchiveError as error:
             if route.refused is None:
                 raise
@@ -113,7 +112,7 @@ class Endpoint:
         bodies.check_declared_length(asked.headers.get("content-length", ""), http.maximum_body_bytes)
         if route.right is not None and admission.is_required(self._archive.settings):
             asked = await self._lane.call(partial(admission.admitted, self._archive, asked, route.right))
-        taker: Taker = route.handler(self._archive, asked)
+        taker: Taker = route.handler(self._archive.seen_by(asked.principal.view), asked)
         incoming = bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline)
         batch, last = await anext(incoming)
         if last:
