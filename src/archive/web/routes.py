@@ -25,6 +25,7 @@ from archive.web import (
     zip_download,
 )
 from archive.web.api.table import API
+from archive.web.console.admin_table import ADMIN
 from archive.web.console.table import CONSOLE
 from archive.web.description import openapi, pages, transactions, ups, viewer
 from archive.web.description.route import UNDESCRIBED, About, Route
@@ -275,6 +276,7 @@ _RESOURCES: tuple[Route, ...] = (
     ),
     *API,
     *CONSOLE,
+    *ADMIN,
     Route("GET", sign_in.PATH, "SignInPage", "", sign_in.page, right=None, about=pages.SIGN_IN),
     Route(
         "GET",

@@ -26,7 +26,9 @@ def _row(
     *,
     takes_body: bool = False,
 ) -> Route:
-    return Route(method, f"/api{path}", name, "", guarded(handler), takes_body, about=described, right=right)
+    """One's own account is no administration: `http.administration` has no say in it."""
+    handler = handler if right is Right.ACCOUNT else guarded(handler)
+    return Route(method, f"/api{path}", name, "", handler, takes_body, about=described, right=right)
 
 
 ADMIN: tuple[Route, ...] = (

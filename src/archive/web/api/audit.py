@@ -31,7 +31,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def search(archive: Archive, asked: Asked) -> Answer:
     """What is found, newest first; `next` is the `before` of what follows. Raises InvalidQuery, OutOfResources."""
     sought, limit = sought_by(asked), listing.limit(asked, DEFAULT_LIMIT, MOST)
-    found = read(archive, asked, sought, limit, _before(asked))
+    found = read(archive, asked, sought, limit, before(asked))
     if _is_csv(asked):
         return _csv((*_COLUMNS, "patients", "studies", "instances"), map(form, found), "audit.csv")
     further = found[-1].position if len(found) == limit else None
@@ -135,7 +135,8 @@ def _failed(asked: Asked) -> bool | None:
     return text == "failure"
 
 
-def _before(asked: Asked) -> int:
+def before(asked: Asked) -> int:
+    """The number of the record before which the next ones are; 0: none. Raises InvalidQuery."""
     text = asked.parameter("before")
     if not text:
         return 0

@@ -20,6 +20,11 @@ class Entry:
 ENTRIES: tuple[Entry, ...] = (
     Entry("Studies", "/", Right.SEE),
     Entry("Upload", "/upload", Right.STORE),
+    Entry("AE titles", "/ae-titles", Right.ADMINISTER),
+    Entry("Conflicts", "/conflicts", Right.CORRECT),
+    Entry("Work", "/work", Right.ADMINISTER),
+    Entry("People", "/people", Right.ADMINISTER),
+    Entry("Audit", "/audit", Right.AUDIT),
 )
 
 

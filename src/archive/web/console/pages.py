@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from archive.dicom.errors import ArchiveError, NotSignedIn
 from archive.security.people import NOBODY, UNASKED, Principal
+from archive.security.roles import Right
 from archive.web import admission
 from archive.web.console import navigation
 from archive.web.http.errors import worded
@@ -48,12 +49,21 @@ _TEMPLATES = Environment(
 )
 
 
+def when(moment: str | None) -> str:
+    """A moment in UTC, as `listing.moment` words it, for people; empty for never."""
+    return moment[:19].replace("T", " ") if moment else ""
+
+
+_TEMPLATES.filters["when"] = when
+
+
 def render(archive: Archive, asked: Asked, template: str, /, status: int = 200, **values: Any) -> Answer:
     """A page, or a part of one, made of a template in the folder `templates`. Every template knows `base`, under which
     the public sees us; `principal`, who asks; `navigation`; `here`, the path of ours that was asked for."""
     around = {
         "base": public_path(asked),
         "principal": asked.principal,
+        "account": asked.principal.may(Right.ACCOUNT),
         "navigation": navigation.entries_for(asked.principal),
         "here": navigation.current(asked.at),
     }

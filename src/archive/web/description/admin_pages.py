@@ -1,0 +1,30 @@
+"""The console's pages for who runs the archive and for auditors, described."""
+
+from __future__ import annotations
+
+from archive.web.description.route import About, Parameter, Status
+from archive.web.description.transactions import BAD_REQUEST, NOT_FOUND, OK, about
+
+_SIGN_IN = Status(303, "A browser signs in at the address in Location.")
+
+
+def _page(summary: str, *parameters: Parameter) -> About:
+    return about(summary, (OK, _SIGN_IN, BAD_REQUEST, NOT_FOUND), ("text/html",), parameters)
+
+
+_SEARCHED = ("patient", "study", "user", "address", "event", "outcome", "since", "until", "before")
+AE_TITLES = _page(
+    "The known AE titles, and callers that were refused.",
+    Parameter("title", "AE title to fill in."),
+    Parameter("host", "Its host."),
+)
+PEOPLE = _page("Everybody who may sign in.")
+PERSON = _page("Somebody who may sign in, and what they have signed in with.")
+ACCOUNT = _page("One's own account.")
+CONFLICTS = _page("Objects that wait for a decision.")
+WORK = _page("What others could not be told yet, and corrections that are not done.")
+AUDIT = _page("The audit trail.", *(Parameter(name, "As at /api/audit.") for name in _SEARCHED))
+PATIENT = _page(
+    "Everyone who has had to do with a patient.",
+    *(Parameter(name, "As at /api/audit.") for name in ("since", "until")),
+)
