@@ -18,7 +18,7 @@ help:
 	@echo "make faults      kill -9 and power cuts, hundreds of them; an hour, as root (OPTIONS=--peer: of Orthanc)"
 	@echo "make soak        an hour of mixed load: open files, threads, memory and times stay as they are"
 	@echo "make fuzz        bent inputs for every reader, ten minutes each (OPTIONS=\"json --seconds 60\"; --list shows them)"
-	@echo "make screenshot  the pictures of a study in viewers that the README shows"
+	@echo "make screenshot  the pictures of the console and of viewers that the README shows"
 
 serve: $(VENV)/.installed
 	@exec $(VENV)/bin/archive serve $(OPTIONS)
@@ -57,6 +57,7 @@ screenshot: $(VENV)/.installed-test
 	@setup/system_packages.sh
 	ARCHIVE_TEST_SCREENSHOT=$(CURDIR)/docs/ohif.png $(VENV)/bin/python -m pytest -p no:randomly tests/e2e/test_ohif.py
 	ARCHIVE_TEST_LIGHT_SCREENSHOT=$(CURDIR)/docs/viewer.png $(VENV)/bin/python -m pytest -p no:randomly tests/e2e/test_light_viewer.py -k found
+	ARCHIVE_TEST_CONSOLE_SCREENSHOT=$(CURDIR)/docs/console.png $(VENV)/bin/python -m pytest -p no:randomly tests/e2e/test_console_pages.py -k signing
 
 # The archive is installed editable, so only a change of the dependencies asks for a new installation.
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python

@@ -1,12 +1,14 @@
 """What people type into the box of the study list, as questions to the index. Pure: today is given.
 
-Each word narrows: words of a name, in any order and as far as they are typed ("doe j", "Doe^John", "doe, john"); a
-patient's ID or an accession number from its beginning; a Study Instance UID; a day, of the study or of birth
+Each word narrows: parts of a name, in any order ("doe j", "Doe^John", "john, doe"); a patient's ID or an accession
+number, from its beginning once eight characters are typed; a Study Instance UID; a day, of the study or of birth
 (2026-11-23, 23.11.2026, 20261123, today, yesterday, this week, last month); a modality ("ct", "ultrasound").
 
 A word may mean several things: `A1234` is an ID, an accession number or part of a name. `questions` are the
-alternatives, each of which an index answers, for whoever asks to merge. One question with all of it would not be: an OR
-over several columns makes an engine look at every study.
+alternatives, each of which an index answers in a few hundredths of a second among a million studies, for whoever asks
+to merge. One question with all of it would not be: an OR over several columns makes an engine look at every study.
+For the same reason names are looked for as they are written; that they may be spelt otherwise (`similar`) takes longer
+to find out, and is asked for by who did not find them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from archive.dicom.query import Key, Matching, Range, SingleValue, UIDList, Wild
 LONGEST = 256
 """Characters of a question; what comes after them is left out."""
 MOST_QUESTIONS = 12
+SHORTEST_BEGINNING = 8
+"""Characters of an ID of which the beginning is enough: shorter ones begin too many."""
 
 PATIENT_NAME, PATIENT_ID, BIRTH_DATE = 0x00100010, 0x00100020, 0x00100030
 STUDY_DATE, ACCESSION_NUMBER, MODALITIES = 0x00080020, 0x00080050, 0x00080061
@@ -73,6 +77,7 @@ _EIGHT = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _DAYS = {"today": (0, 0), "yesterday": (1, 1)}
 _SPANS = re.compile(r"\b(this|last)\s+(week|month|year)\b", re.IGNORECASE)
 _OF_NAMES = re.compile(r"[\^,;=\\\"]")
+_LAST_LATIN = 0x24F
 _LETTER = re.compile(r"[^\W\d_]")
 
 Meaning = tuple[tuple[int, Matching], ...]
@@ -101,15 +106,16 @@ class Span:
         return Range(f"{self.first:%Y%m%d}", f"{self.last:%Y%m%d}")
 
 
-def questions(text: str, filters: Filters, today: date) -> list[tuple[Key, ...]]:
+def questions(text: str, filters: Filters, today: date, *, similar: bool = False) -> list[tuple[Key, ...]]:
     """The keys of each alternative, the likeliest first; one without keys where nothing is asked for, none at all where
-    what is asked for contradicts itself."""
+    what is asked for contradicts itself. `similar`: names are for fuzzy matching, which those that nobody writes in
+    Latin letters always are: of these the index has words, and no list of whole names."""
     fixed: Meaning = ()
     if filters.first or filters.last:
         fixed += ((STUDY_DATE, Range(filters.first, filters.last)),)
     if filters.modality:
         fixed += ((MODALITIES, UIDList((filters.modality,))),)
-    found = (_together((fixed, *chosen)) for chosen in product(*_meanings(text[:LONGEST], today)))
+    found = (_together((fixed, *chosen)) for chosen in product(*_meanings(text[:LONGEST], today, similar)))
     distinct = dict.fromkeys(keys for keys in islice(found, 4 * MOST_QUESTIONS) if keys is not None)
     return list(islice(distinct, MOST_QUESTIONS))
 
@@ -125,24 +131,24 @@ def day(text: str) -> date | None:
     return None
 
 
-def _meanings(text: str, today: date) -> list[list[Meaning]]:
+def _meanings(text: str, today: date, similar: bool) -> list[list[Meaning]]:
     """For each thing that is said, what it may mean; the words of the name are one thing."""
     text, spans = _spans(text, today)
     told: list[list[Meaning]] = [[((STUDY_DATE, span.matching),)] for span in spans]
     names: list[str] = []
     for chunk in text.split():
         for word in filter(None, _OF_NAMES.split(chunk)):
-            meanings = None if _OF_NAMES.search(chunk) else _of_word(word, today)
+            meanings = None if _OF_NAMES.search(chunk) else _of_word(word, today, similar)
             if meanings is None:
                 names.append(word)
             else:
                 told.append(meanings)
     if len(names) == 1 and not told:
-        return [[_name(names), *_identifier(names[0])]]
-    return [*([[_name(names)]] if names else []), *told]
+        return [[*_name(names, similar), *_identifier(names[0])]]
+    return [*([_name(names, similar)] if names else []), *told]
 
 
-def _of_word(word: str, today: date) -> list[Meaning] | None:
+def _of_word(word: str, today: date, similar: bool) -> list[Meaning] | None:
     """What a word may mean that is not just part of a name; None if it is."""
     lower = word.lower()
     if codes := _MODALITY_WORDS.get(lower):
@@ -161,35 +167,51 @@ def _of_word(word: str, today: date) -> list[Meaning] | None:
     if _UID.fullmatch(word) and known is None:
         meant.insert(0, ((STUDY, UIDList((word,))),))
     elif _LETTER.match(word):
-        meant.append(_name([word]))
+        meant += _name([word], similar)
     return meant
 
 
-def _name(words: Iterable[str]) -> Meaning:
-    text = " ".join(words)
-    return ((PATIENT_NAME, Wildcard(text) if "*" in text or "?" in text else SingleValue(text)),)
+def _name(words: list[str], similar: bool) -> list[Meaning]:
+    """A name with these in it: one after the other or, of two, the other way round. One letter begins the family
+    name, two that or the given name."""
+    if similar or any(ord(letter) > _LAST_LATIN for word in words for letter in word):
+        text = " ".join(words)
+        return [((PATIENT_NAME, Wildcard(text) if "*" in text or "?" in text else SingleValue(text)),)]
+    if len(words) > 2:
+        return [tuple((PATIENT_NAME, Wildcard(f"*{word}*")) for word in dict.fromkeys(words))]
+    if len(words) == 2:
+        return [((PATIENT_NAME, Wildcard(f"*{one}*{other}*")),) for one, other in (words, words[::-1])]
+    [word] = words
+    patterns = ((f"{word}*",), (f"{word}*", f"*^{word}*"), (f"*{word}*",))[min(len(word), 3) - 1]
+    return [((PATIENT_NAME, Wildcard(pattern)),) for pattern in patterns]
 
 
 def _identifier(word: str) -> Iterator[Meaning]:
-    """An ID as far as it is typed: as it is, in capitals, and in small letters, which are others to DICOM."""
-    for spelt in dict.fromkeys((word, word.upper(), word.lower())):
-        for tag in (PATIENT_ID, ACCESSION_NUMBER):
-            yield ((tag, Wildcard(f"{spelt.rstrip('*')}*")),)
+    """An ID as it is typed, in capitals or in small letters, which are others to DICOM."""
+    spelt = tuple(dict.fromkeys((word, word.upper(), word.lower())))
+    is_begun = len(word) >= SHORTEST_BEGINNING or "*" in word or "?" in word
+    ways = [Wildcard(f"{one.rstrip('*')}*") for one in spelt] if is_begun else [UIDList(spelt)]
+    for way, tag in product(ways, (PATIENT_ID, ACCESSION_NUMBER)):
+        yield ((tag, way),)
 
 
 def _together(meanings: Iterable[Meaning]) -> tuple[Key, ...] | None:
     """All of it in one question; None where it cannot hold together."""
     found: dict[int, Matching] = {}
+    names: list[Key] = []
     for tag, matching in (one for meaning in meanings for one in meaning):
+        if tag == PATIENT_NAME:
+            names.append(Key((tag,), matching))
+            continue
         both = _both(found[tag], matching) if tag in found else matching
         if both is None:
             return None
         found[tag] = both
-    return tuple(Key((tag,), matching) for tag, matching in found.items())
+    return (*dict.fromkeys(names), *(Key((tag,), matching) for tag, matching in found.items()))
 
 
 def _both(one: Matching, other: Matching) -> Matching | None:
-    """What matches both: of days and of modalities; names are put together. None where nothing can."""
+    """What matches both: of days and of modalities. None where nothing can."""
     match one, other:
         case (SingleValue(), _) | (_, SingleValue()) if (met := _same_day(one, other)) is not None:
             return met

@@ -59,6 +59,7 @@ class Sought:
     first: str
     last: str
     modality: str
+    similar: bool
     page: int
 
     @property
@@ -77,6 +78,7 @@ class Sought:
     def at(self, page: int) -> str:
         """The query string of another page of the same."""
         said = {"q": self.text, "from": self.first, "to": self.last, "modality": self.modality}
+        said |= {"similar": "1"} if self.similar else {}
         numbered = {"page": str(page)} if page > 1 else {}
         return urlencode({name: value for name, value in (said | numbered).items() if value})
 
@@ -136,7 +138,7 @@ def study_of(match: Match) -> Study:
 
 def _page(archive: Archive, sought: Sought, today: date) -> list[Study]:
     """Those of this page, and one more if there is one."""
-    questions = asking.questions(sought.text, sought.filters, today)
+    questions = asking.questions(sought.text, sought.filters, today, similar=sought.similar)
     before = (sought.page - 1) * PAGE
     alone = len(questions) == 1
     queries = (
@@ -146,7 +148,7 @@ def _page(archive: Archive, sought: Sought, today: date) -> list[Study]:
             INCLUDED,
             limit=PAGE + 1 if alone else before + PAGE + 1,
             offset=before if alone else 0,
-            fuzzy=True,
+            fuzzy=sought.similar or not sought.text.isascii(),
         )
         for keys in questions
     )
@@ -183,5 +185,6 @@ def _sought(asked: Asked) -> Sought:
         said["from"] if asking.day(said["from"]) else "",
         said["to"] if asking.day(said["to"]) else "",
         modality if modality in asking.MODALITY_NAMES else "",
+        asked.parameter("similar") == "1",
         int(number),
     )

@@ -26,6 +26,7 @@ HOME = about(
         Parameter("from", "The first day, as 2026-11-23."),
         Parameter("to", "The last day."),
         Parameter("modality", "A modality, such as CT."),
+        Parameter("similar", "1: names may be spelt otherwise, which takes longer."),
         Parameter("page", "The number of a page of 25 studies.", type="integer", minimum=1, maximum=40),
         Parameter("StudyInstanceUIDs", "Study Instance UID of the study to open in the viewer."),
     ),
