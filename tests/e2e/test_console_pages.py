@@ -87,7 +87,7 @@ def test_from_signing_in_to_the_pictures(browser: Browser, server: ArchiveServer
         enter(page, server)
         expect(rows(page)).to_have_count(4)
         if wanted := os.environ.get("ARCHIVE_TEST_CONSOLE_SCREENSHOT"):
-            page.screenshot(path=wanted)
+            page.screenshot(path=wanted, clip={"x": 0, "y": 0, "width": 1280, "height": 530})
         page.get_by_role("searchbox").press_sequentially("gra sam")
         expect(rows(page)).to_have_count(1)
         expect(page.get_by_role("status")).to_have_text("1 study")
