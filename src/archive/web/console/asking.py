@@ -189,8 +189,9 @@ def _name(words: list[str], similar: bool) -> list[Meaning]:
 def _identifier(word: str) -> Iterator[Meaning]:
     """An ID as it is typed, in capitals or in small letters, which are others to DICOM."""
     spelt = tuple(dict.fromkeys((word, word.upper(), word.lower())))
-    is_begun = len(word) >= SHORTEST_BEGINNING or "*" in word or "?" in word
-    ways = [Wildcard(f"{one.rstrip('*')}*") for one in spelt] if is_begun else [UIDList(spelt)]
+    ways: list[Matching] = [UIDList(spelt)]
+    if len(word) >= SHORTEST_BEGINNING or "*" in word or "?" in word:
+        ways = [Wildcard(f"{one.rstrip('*')}*") for one in spelt]
     for way, tag in product(ways, (PATIENT_ID, ACCESSION_NUMBER)):
         yield ((tag, way),)
 
