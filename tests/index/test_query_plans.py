@@ -11,6 +11,7 @@ from archive.dicom.query import Key, Matching, Query, SingleValue, UIDList, Wild
 from archive.index import matching
 from archive.index.database import Database
 from archive.index.sql import FEW
+from archive.security.views import View
 from suites.sqlite import migrated_sqlite
 
 
@@ -73,16 +74,34 @@ def test_many_uids_are_looked_up(tmp_path: Path) -> None:
     database.close()
 
 
-def explain(database: Database, query: Query, *, answering: bool = False) -> list[str]:
+def explain(
+    database: Database, query: Query, *, answering: bool = False, view: View | None = None
+) -> list[str]:
     """SQLite's plan for finding the keys of a query, or for answering with them, step by step."""
     asked: list[str] = []
     with database.read() as connection:
         driver: Any = connection.connection.driver_connection
         driver.set_trace_callback(asked.append)
-        keys = matching.keys(connection, query)
+        keys = matching.keys(connection, query, view)
         if answering:
             asked.clear()
             matching.find(connection, query, keys or [1, 2, 3])
         driver.set_trace_callback(None)
         asked = [statement for statement in asked if statement.startswith("SELECT")]
         return [row[3] for statement in asked for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+def test_a_view_scans_nothing(tmp_path: Path) -> None:
+    """What names patients or studies is found by index; anything else is looked up from the studies that are walked."""
+    database = Database.open(migrated_sqlite(tmp_path / "index.sqlite"))
+    of_patients = View.read(["patient=1,2; modality=CT", "study=1.2"])
+    others = View.read(["institution=St. Mary*; modality=CT", "referring=doe*", "ae=CT1"])
+    for view in (of_patients, others, of_patients & others):
+        for level in Level:
+            steps = explain(database, Query(level, keys(PatientID=SingleValue("7")), limit=101), view=view)
+            assert steps
+            assert not [step for step in steps if step.startswith("SCAN") and "VIRTUAL" not in step], steps
+    for level in (Level.STUDY, Level.SERIES, Level.IMAGE):
+        steps = explain(database, Query(level, limit=101), view=of_patients)
+        assert not [step for step in steps if step.startswith("SCAN study")], steps
+    database.close()

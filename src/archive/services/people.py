@@ -108,8 +108,7 @@ class People:
             "password_hash": kept,
         }
         named = {member: value for member, value in wanted.items() if value is not None}
-        if see is not None:
-            named["view"] = _view(see)
+        named |= {} if see is None else {"view": _view(see)}
 
         def act(connection: Connection) -> Person:
             administrators = people.administrators(connection)
