@@ -24,6 +24,7 @@ PASSWORD = "correct horse battery"
 OPEN = {
     "Live", "Ready", "OpenAPI", "SignIn", "WhoAmI", "SignOut", "SignInPage", "SignInPageFile", "Viewer",
     "LightViewer", "LightViewerFile", "ViewerFile", "ConsoleFile", "OpenIDSignIn", "OpenIDReturn",
+    "OpenShare", "OpenSharePage",
 }  # fmt: skip
 """What nobody has to sign in for: nothing of them tells of a patient."""
 FOUND = 200, 204

@@ -68,6 +68,7 @@ RECORDING_STOPPED = Code("110133", DCM, "Audit Recording Stopped")
 RECORDING_STARTED = Code("110134", DCM, "Audit Recording Started")
 SECURITY_ROLES_CHANGED = Code("110136", DCM, "Security Roles Changed")
 USER_SECURITY_CHANGED = Code("110137", DCM, "User security Attributes Changed")
+OBJECT_SECURITY = Code("110135", DCM, "Object Security Attributes Changed")
 
 # CID 402, Audit Active Participant Role ID Code
 APPLICATION = Code("110150", DCM, "Application")

@@ -244,6 +244,28 @@ def security_alert(
     )
 
 
+def object_security(
+    reporter: Reporter, time: float, actor: Actor, study: Study, what: str, description: str
+) -> Message:
+    """Who may see a study was changed (A.5.3.14 Security Alert, with the type Object Security Attributes Changed of
+    CID 401). The alert is about `what`, a share; study and patient stand beside it, so that they are found by."""
+    alert = Subject(
+        what,
+        SYSTEM_OBJECT,
+        ROLE_SECURITY_RESOURCE,
+        codes.NODE_ID,
+        details=(("Alert Description", description),),
+    )
+    return reporter.message(
+        codes.SECURITY_ALERT,
+        messages.EXECUTE,
+        time,
+        (reporter.itself(requestor=False), person(actor)),
+        types=(codes.OBJECT_SECURITY,),
+        subjects=(alert, *_of(study)),
+    )
+
+
 def user_authentication(
     reporter: Reporter, time: float, actor: Actor, *, login: bool = True, failed: str = ""
 ) -> Message:

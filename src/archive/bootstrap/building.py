@@ -48,6 +48,7 @@ from archive.services.retrieve import Retrieve
 from archive.services.scrubbing import Scrubbing
 from archive.services.search import Search
 from archive.services.seats import Seats
+from archive.services.shares import Shares
 from archive.services.sign_in import SignIn
 from archive.services.thumbnails import Thumbnails
 from archive.services.up_to_date import UpToDate
@@ -105,6 +106,7 @@ class Archive:
     people: People
     sign_in: SignIn
     openid: OpenID
+    shares: Shares
 
     def seen_by(self, view: View | None) -> Archive:
         """The archive for who sees what the view shows: of everything else they find nothing, whatever they ask for.
@@ -224,6 +226,7 @@ def of_store_and_index(
         people=People(database, auditing=recording, issuer=settings.openid.issuer),
         sign_in=SignIn(database, settings.sign_in),
         openid=OpenID(database, settings.openid, settings.sign_in, auditing=recording),
+        shares=Shares(database, settings.shares, recording),
     )
 
 

@@ -23,6 +23,7 @@ from archive.cli import (
     refusals,
     reindex,
     rejections,
+    shares,
     users,
     verify,
     viewer,
@@ -55,6 +56,7 @@ app.add_typer(workitems.app, name="workitems")
 app.add_typer(viewer.app, name="viewer")
 app.add_typer(users.app, name="user")
 app.add_typer(users.tokens_app, name="token")
+app.add_typer(shares.app, name="share")
 app.add_typer(config_app, name="config")
 app.command()(refusals.refusals)
 app.command()(reindex.reindex)

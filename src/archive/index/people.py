@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from archive.index import shares
 from archive.index.database import Connection
 from archive.index.people_schema import comes_from_issuer, credential, person, spent_state
 from archive.index.sql import insert_unless_there
@@ -83,6 +84,7 @@ def bar(connection: Connection, name: str, now: float) -> None:
     """Forget somebody of an issuer but for who they are there, so that they do not come back: their name is free,
     what they had signed in with is void."""
     revoke_all(connection, name)
+    shares.revoke_all_of(connection, name, now)
     barred = sa.literal(BARRED) + sa.cast(person.c.id, sa.Text())
     values = {"name": barred, "full_name": "", "roles": "", "disabled_at": now}
     connection.execute(sa.update(person).where(person.c.name == name).values(values))
@@ -96,16 +98,18 @@ def spend(connection: Connection, digest: str, until: float, now: float) -> bool
 
 def change(connection: Connection, one: Person, now: float) -> bool:
     """Keep what is said of somebody now; False where there is nobody of that name. What a disabled person had signed
-    in with is void."""
+    in with is void, and what they had shared is shared no longer."""
     changed = sa.update(person).where(person.c.name == one.name).values(_values(one, now))
     if one.disabled:
         revoke_all(connection, one.name)
+        shares.revoke_all_of(connection, one.name, now)
     return connection.execute(changed).rowcount > 0
 
 
-def remove(connection: Connection, name: str) -> bool:
-    """Forget somebody, and what they had signed in with; False where there is nobody of that name."""
+def remove(connection: Connection, name: str, now: float) -> bool:
+    """Forget somebody, and what they had signed in with or shared; False where there is nobody of that name."""
     revoke_all(connection, name)
+    shares.revoke_all_of(connection, name, now)
     return connection.execute(sa.delete(person).where(person.c.name == name)).rowcount > 0
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from archive.dicom.errors import InvalidEntry
 from archive.security.roles import ALL_RIGHTS, WITHIN_A_VIEW, Right, Role, rights_of
+from archive.security.shares import Shared
 from archive.security.views import View, both
 
 LONGEST_NAME = 128
@@ -74,6 +75,8 @@ class Principal:
     """Signed in in a browser, which sends what proves it whatever page asks."""
     view: View | None = None
     """What they see of the studies; None: all. With a view there are only the rights that can be kept within it."""
+    share: Shared | None = None
+    """By which share they are here, if by one."""
 
     def __post_init__(self) -> None:
         if self.view is not None:

@@ -25,6 +25,8 @@ class Right(enum.Enum):
     DELETE = "delete"
     CORRECT = "correct"
     """Change whose objects are: conflicts, corrections, worklist entries, decisions about rejections."""
+    SHARE = "share"
+    """Show studies that one sees to people without an account, by a link."""
     OBSERVE = "observe"
     """See what the archive is doing; nothing of patients."""
     ADMINISTER = "administer"
@@ -57,6 +59,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
             Right.WORK,
             Right.REJECT,
             Right.CORRECT,
+            Right.SHARE,
         }
     ),
     Role.ADMINISTRATOR: frozenset(Right) - {Right.AUDIT},
@@ -66,7 +69,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
 
 ALL_RIGHTS = frozenset(Right)
 
-WITHIN_A_VIEW = frozenset({Right.ACCOUNT, Right.SEE, Right.STORE, Right.REJECT, Right.DELETE})
+WITHIN_A_VIEW = frozenset({Right.ACCOUNT, Right.SEE, Right.STORE, Right.REJECT, Right.DELETE, Right.SHARE})
 """What somebody who sees some of the studies may do, where a role allows it: what all the others do shows patients, or
 changes what everybody has."""
 

@@ -119,6 +119,16 @@ class Auditing:
         ]
         self.trail.write(connection, told)
 
+    def access_changed(
+        self, connection: Connection, actor: Actor, study_uids: Sequence[str], what: str, description: str
+    ) -> None:
+        """Part of the change of who may see these studies, by `what`; the last thing that it does."""
+        patients = audit.patients_of(connection, study_uids)
+        now, reporter = time.time(), self.trail.reporter
+        about = [Study(uid, Patient(patients.get(uid, ""))) for uid in study_uids]
+        told = [events.object_security(reporter, now, actor, one, what, description) for one in about]
+        self.trail.write(connection, told)
+
     def exported(self, actor: Actor, instances: Sequence[tuple[str, str]], to: str) -> None:
         """Instances, by study and SOP class, are about to be written to where the archive has no hold of them. Raises
         OutOfResources where that has to be recorded first and cannot."""

@@ -18,7 +18,16 @@ from copy import copy as copy_of
 from typing import Any
 
 from archive.dicom.instance import Scope
-from archive.index import audit, conflicts, corrected_objects, deletions, instances, outbox, standing
+from archive.index import (
+    audit,
+    conflicts,
+    corrected_objects,
+    deletions,
+    instances,
+    outbox,
+    shares,
+    standing,
+)
 from archive.index.database import Database
 from archive.security.actor import Actor, operator
 from archive.security.views import View, both
@@ -80,6 +89,8 @@ class Deletion:
             if deleted and self._auditing is not None:
                 study = scope.study_instance_uids[0]
                 whole = not audit.patients_of(connection, (study,))
+                if whole:
+                    shares.forget_study(connection, study)
                 who, patient = actor or operator(), patients.get(study, "")
                 self._auditing.deleted(connection, who, study, patient, len(deleted), whole=whole)
             return len(deleted)

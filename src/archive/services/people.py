@@ -144,7 +144,7 @@ class People:
             if one.issuer and one.issuer == self._issuer and not one.name.startswith(BARRED):
                 people.bar(connection, one.name, self._clock())
             else:
-                people.remove(connection, one.name)
+                people.remove(connection, one.name, self._clock())
             self._record(connection, by, codes.USER_SECURITY_CHANGED, f"{folded} was removed", folded)
 
         self._database.write(act)

@@ -99,6 +99,14 @@ class SignInSettings:
 
 
 @dataclass(frozen=True)
+class ShareSettings:
+    """Links to studies, for people without an account."""
+
+    longest_days: int = setting(90, "Days that a link may last at most.", 1)
+    idle_minutes: int = setting(20, "Minutes after which who came by a link has to open it again.", 1)
+
+
+@dataclass(frozen=True)
 class AuditSettings:
     """The audit trail (PS3.15 A.5): who did what."""
 

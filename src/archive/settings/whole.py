@@ -23,7 +23,13 @@ from archive.settings.keeping import (
     StorageSettings,
     ViewerSettings,
 )
-from archive.settings.people import AuditSettings, OpenIDSettings, SignInSettings, TokenSettings
+from archive.settings.people import (
+    AuditSettings,
+    OpenIDSettings,
+    ShareSettings,
+    SignInSettings,
+    TokenSettings,
+)
 from archive.settings.planning import WorkitemSettings, WorklistSettings
 from archive.settings.values import AETitleSeed, Coercion, CoercionRule, CompressionRule, setting
 
@@ -48,6 +54,7 @@ class Settings:
     tokens: TokenSettings = TokenSettings()
     sign_in: SignInSettings = SignInSettings()
     openid: OpenIDSettings = OpenIDSettings()
+    shares: ShareSettings = ShareSettings()
     worklist: WorklistSettings = WorklistSettings()
     workitems: WorkitemSettings = WorkitemSettings()
     hl7: HL7Settings = HL7Settings()

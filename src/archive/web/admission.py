@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from archive.dicom.errors import NotAuthorized, NotSignedIn
 from archive.security.people import NOBODY, TOKEN_PREFIX, UNASKED, Kind, Principal
 from archive.security.roles import Right
+from archive.services import shares
 from archive.web.api import guard
 from archive.web.http.exchange import Asked
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 COOKIE, SECURE_COOKIE = "archive-session", "__Host-archive-session"
 """The second is taken by browsers over TLS alone, and from no other host of the same site (RFC 6265bis 4.1.3.2)."""
+
+SHARE_COOKIE, SECURE_SHARE_COOKIE = "archive-share", "__Host-archive-share"
+"""Of who came by a share."""
 
 _HOW = "sign in at /api/session, or send a token: Authorization: Bearer …"
 
@@ -44,9 +48,7 @@ def admitted(archive: Archive, asked: Asked, right: Right | None) -> Asked:
     """The request with who makes it. Raises NotSignedIn, NotAuthorized, RequestRefused, OutOfResources."""
     if right is None:
         return asked
-    if not is_required(archive.settings):
-        return replace(asked, principal=UNASKED)
-    principal = who(archive, asked)
+    principal = who(archive, asked) if is_required(archive.settings) else by_share(archive, asked) or UNASKED
     if principal is NOBODY:
         raise NotSignedIn(_HOW)
     if principal.by_cookie:
@@ -67,8 +69,30 @@ def who(archive: Archive, asked: Asked) -> Principal:
         if name is None and archive.openid.is_on and not token.startswith(TOKEN_PREFIX):
             return archive.openid.principal(token)
         return archive.sign_in.principal(token, Kind.TOKEN, name)
+    if (shared := by_share(archive, asked)) is not None:
+        return shared
     secret = session_secret(asked)
+    if not secret and share_secret(asked):
+        raise NotSignedIn(shares.OVER)
     return archive.sign_in.principal(secret, Kind.SESSION) if secret else NOBODY
+
+
+def by_share(archive: Archive, asked: Asked) -> Principal | None:
+    """Who came by a share, and sees no more than that, also where they have signed in besides; None for others, and
+    where the share has ended. Raises OutOfResources."""
+    secret = share_secret(asked)
+    if not secret or "authorization" in asked.headers:
+        return None
+    try:
+        return archive.shares.principal(secret)
+    except NotSignedIn:
+        return None
+
+
+def share_secret(asked: Asked) -> str:
+    """That of the cookie of who came by a share; empty without one."""
+    kept = cookies(asked)
+    return kept.get(SECURE_SHARE_COOKIE) or kept.get(SHARE_COOKIE) or ""
 
 
 def session_secret(asked: Asked) -> str:

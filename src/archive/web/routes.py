@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archive.security.roles import Right
+from archive.security.shares import Reach
 from archive.web import (
     bulk_data,
     commitment,
@@ -26,6 +27,7 @@ from archive.web import (
 )
 from archive.web.api.table import API
 from archive.web.console.admin_table import ADMIN
+from archive.web.console.share_table import SHARE_PAGES
 from archive.web.console.table import CONSOLE
 from archive.web.description import openapi, pages, transactions, ups, viewer
 from archive.web.description.route import UNDESCRIBED, About, Route
@@ -61,8 +63,11 @@ def _dicomweb(
     right: Right,
     takes_body: bool = False,
     about: About = UNDESCRIBED,
+    reach: Reach = Reach.NONE,
 ) -> Route:
-    return Route(method, ROOT + path, name, clause, handler, takes_body, about=about, right=right)
+    return Route(
+        method, ROOT + path, name, clause, handler, takes_body, about=about, right=right, reach=reach
+    )
 
 
 def _store(path: str, name: str) -> Route:
@@ -72,11 +77,15 @@ def _store(path: str, name: str) -> Route:
 
 
 def _search(path: str, name: str, handler: Handler, described: About) -> Route:
-    return _dicomweb("GET", path, name, "10.6", handler, right=Right.SEE, about=described)
+    return _dicomweb("GET", path, name, "10.6", handler, right=Right.SEE, about=described, reach=Reach.VIEW)
 
 
-def _retrieve(path: str, name: str, handler: Handler, described: About) -> Route:
-    return _dicomweb("GET", path, name, "10.4", handler, right=Right.SEE, about=described)
+def _retrieve(path: str, name: str, handler: Handler, described: About, reach: Reach = Reach.VIEW) -> Route:
+    return _dicomweb("GET", path, name, "10.4", handler, right=Right.SEE, about=described, reach=reach)
+
+
+def _objects(path: str, name: str, described: About = transactions.RETRIEVE_INSTANCES) -> Route:
+    return _retrieve(path, name, zip_download.instances, described, Reach.DOWNLOAD)
 
 
 def _metadata(path: str, name: str) -> Route:
@@ -84,17 +93,31 @@ def _metadata(path: str, name: str) -> Route:
 
 
 def _bulk(path: str, name: str) -> Route:
-    return _retrieve(f"{path}/bulkdata", name, bulk_data.all_of_target, transactions.RETRIEVE_ALL_BULKDATA)
+    return _retrieve(
+        f"{path}/bulkdata", name, bulk_data.all_of_target, transactions.RETRIEVE_ALL_BULKDATA, Reach.DOWNLOAD
+    )
 
 
 def _pixels(path: str, name: str) -> Route:
-    return _retrieve(f"{path}/pixeldata", name, bulk_data.pixel_data, transactions.RETRIEVE_PIXEL_DATA)
+    return _retrieve(
+        f"{path}/pixeldata", name, bulk_data.pixel_data, transactions.RETRIEVE_PIXEL_DATA, Reach.DOWNLOAD
+    )
 
 
 def _picture(
     path: str, name: str, handler: Handler, described: About = transactions.RETRIEVE_RENDERED
 ) -> Route:
-    return Route("GET", ROOT + path, name, "10.4", handler, renders=True, about=described, right=Right.SEE)
+    return Route(
+        "GET",
+        ROOT + path,
+        name,
+        "10.4",
+        handler,
+        renders=True,
+        about=described,
+        right=Right.SEE,
+        reach=Reach.VIEW,
+    )
 
 
 def _all_rendered(path: str, name: str) -> Route:
@@ -201,9 +224,9 @@ _RESOURCES: tuple[Route, ...] = (
     _search(f"{STUDY}/series", "SearchStudySeries", qido.series, transactions.SEARCH_SERIES),
     _search(f"{STUDY}/instances", "SearchStudyInstances", qido.instances, transactions.SEARCH_INSTANCES),
     _search(f"{SERIES}/instances", "SearchSeriesInstances", qido.instances, transactions.SEARCH_INSTANCES),
-    _retrieve(STUDY, "RetrieveStudy", zip_download.instances, transactions.RETRIEVE_INSTANCES),
-    _retrieve(SERIES, "RetrieveSeries", zip_download.instances, transactions.RETRIEVE_INSTANCES),
-    _retrieve(INSTANCE, "RetrieveInstance", zip_download.instances, transactions.RETRIEVE_INSTANCE),
+    _objects(STUDY, "RetrieveStudy"),
+    _objects(SERIES, "RetrieveSeries"),
+    _objects(INSTANCE, "RetrieveInstance", transactions.RETRIEVE_INSTANCE),
     _metadata(STUDY, "RetrieveStudyMetadata"),
     _metadata(SERIES, "RetrieveSeriesMetadata"),
     _metadata(INSTANCE, "RetrieveInstanceMetadata"),
@@ -236,6 +259,7 @@ _RESOURCES: tuple[Route, ...] = (
         wado_uri.retrieve,
         renders=wado_uri.renders,
         right=Right.SEE,
+        reach=wado_uri.reach,
         about=transactions.RETRIEVE_URI,
     ),
     _delete(STUDY, "DeleteStudy"),
@@ -277,6 +301,7 @@ _RESOURCES: tuple[Route, ...] = (
     *API,
     *CONSOLE,
     *ADMIN,
+    *SHARE_PAGES,
     Route("GET", sign_in.PATH, "SignInPage", "", sign_in.page, right=None, about=pages.SIGN_IN),
     Route(
         "GET",

@@ -23,6 +23,7 @@ import orjson
 from archive.dicom.errors import InvalidQuery, NotAcceptable
 from archive.dicom.identifiers import check_uid
 from archive.dicom.instance import Scope
+from archive.security.shares import Reach
 from archive.web import rendered, wado
 from archive.web.http import media_types
 from archive.web.http.exchange import Answer, Asked
@@ -63,6 +64,11 @@ def renders(asked: Asked) -> bool:
     """Whether a picture is asked for, of which few are made at a time. Raises InvalidQuery."""
     named = asked.parameter("contentType") or asked.headers.get("accept", "")
     return not _wants_dicom(media_types.parse_list(named))
+
+
+def reach(asked: Asked) -> Reach:
+    """A picture may be seen by who came by a share, DICOM is a download. Raises InvalidQuery."""
+    return Reach.VIEW if renders(asked) else Reach.DOWNLOAD
 
 
 def _uid(asked: Asked, name: str, tag: int) -> str:

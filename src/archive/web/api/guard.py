@@ -42,6 +42,20 @@ def guarded(handler: Handler) -> Handler:
     return asked_by_an_administrator
 
 
+def for_sharing(handler: Handler) -> Handler:
+    """The handler, for who has signed in and has the right to it; where nobody signs in, as for administrators. Raises
+    RequestRefused (403)."""
+
+    def asked_by_a_person(archive: Archive, asked: Asked) -> Any:
+        if asked.principal.name:
+            check_page(archive.settings.http, asked)
+        else:
+            check(archive.settings.http, asked)
+        return handler(archive, asked)
+
+    return asked_by_a_person
+
+
 def check(http: Http, asked: Asked) -> None:
     """Raises RequestRefused (403) unless this request may use the API."""
     if http.administration == "off":

@@ -17,6 +17,7 @@ from archive.web.http.urls import is_loopback_base
 if TYPE_CHECKING:
     from archive.bootstrap.building import Archive
 
+_OVER = "; Max-Age=0"
 _MEMBERS = {"name": str, "password": str}
 
 
@@ -39,16 +40,19 @@ def enter(archive: Archive, asked: Asked) -> json_body.JSONBody:
             archive.auditing.signed_in(actor, failed=refused.reason)
             raise
         archive.auditing.signed_in(replace(actor, user=principal.name))
-        return json_body.answer(_form(principal), 200, ("Set-Cookie", cookie(asked, secret)))
+        cookies = [("Set-Cookie", cookie(asked, secret))]
+        if admission.share_secret(asked):  # whoever signs in sees what they see, not what was shared
+            cookies.append(("Set-Cookie", share_cookie(asked, "", _OVER)))
+        return json_body.answer(_form(principal), 200, *cookies)
 
     return json_body.taker(asked, act)
 
 
-def check_private(asked: Asked) -> None:
-    """Raises RequestRefused (403) where somebody on the way could read a password."""
+def check_private(asked: Asked, what: str = "a password") -> None:
+    """Raises RequestRefused (403) where somebody on the way could read it."""
     if not asked.base_url.startswith("https:") and not is_loopback_base(asked.base_url):
         raise RequestRefused(
-            "a password is taken over https only; let the proxy set X-Forwarded-Proto, or set http.public_url",
+            f"{what} is taken over https only; let the proxy set X-Forwarded-Proto, or set http.public_url",
             403,
         )
 
@@ -56,19 +60,30 @@ def check_private(asked: Asked) -> None:
 def who(archive: Archive, asked: Asked) -> Answer:
     """Who one is: without a name where nobody is asked to sign in. Raises NotSignedIn, OutOfResources."""
     if not admission.is_required(archive.settings):
-        return json_body.answer(_form(UNASKED))
+        return json_body.answer(_form(admission.by_share(archive, asked) or UNASKED))
     principal = admission.who(archive, asked)
     return json_body.answer(_form(principal), 401 if principal is NOBODY else 200)
 
 
 def leave(archive: Archive, asked: Asked) -> Answer:
-    """Sign out. Raises RequestRefused, OutOfResources."""
+    """Sign out; of a share first, if one is open. Raises RequestRefused, OutOfResources."""
     guard.check_page(archive.settings.http, asked)
+    if (shared := admission.by_share(archive, asked)) is not None:
+        archive.shares.leave(admission.share_secret(asked))
+        archive.auditing.signed_out(replace(asked, principal=shared).actor)
+        return Answer(204, headers=(("Set-Cookie", share_cookie(asked, "", _OVER)),))
     secret = admission.session_secret(asked)
     left = archive.sign_in.leave(secret) if secret else ""
     if left:
         archive.auditing.signed_out(replace(asked.actor, user=left))
-    return Answer(204, headers=(("Set-Cookie", cookie(asked, "", "; Max-Age=0")),))
+    return Answer(204, headers=(("Set-Cookie", cookie(asked, "", _OVER)),))
+
+
+def share_cookie(asked: Asked, secret: str, more: str = "") -> str:
+    """As that of a session: no script reads it, and no other site has it sent."""
+    if asked.base_url.startswith("https:"):
+        return f"{admission.SECURE_SHARE_COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict{more}"
+    return f"{admission.SHARE_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict{more}"
 
 
 def _form(principal: Principal) -> dict[str, Any]:

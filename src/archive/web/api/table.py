@@ -15,10 +15,11 @@ from archive.web.api import (
     refusals,
     rejections,
     session,
+    shares,
     worklist,
 )
 from archive.web.api.admin_table import ADMIN
-from archive.web.api.guard import guarded
+from archive.web.api.guard import for_sharing, guarded
 from archive.web.description import (
     api_ae_titles,
     api_commitments,
@@ -26,6 +27,7 @@ from archive.web.description import (
     api_corrections,
     api_rejections,
     api_session,
+    api_shares,
     api_worklist,
 )
 from archive.web.description.route import About, Route
@@ -52,6 +54,22 @@ def _api(
 ) -> Route:
     """A resource of our own API, below /api; a path of it may have several methods."""
     return Route(method, f"/api{path}", name, "", guarded(handler), takes_body, about=described, right=right)
+
+
+def _share(
+    method: str, path: str, name: str, handler: Handler, described: About, *, takes_body: bool = False
+) -> Route:
+    """For people who share: no administrators, so `http.administration` is not about them."""
+    return Route(
+        method,
+        f"/api/shares{path}",
+        name,
+        "",
+        for_sharing(handler),
+        takes_body,
+        about=described,
+        right=Right.SHARE,
+    )
 
 
 _administer, _correct = partial(_api, Right.ADMINISTER), partial(_api, Right.CORRECT)
@@ -148,6 +166,21 @@ API: tuple[Route, ...] = (
     _correct("GET", "/performed-steps", "SearchPerformedSteps", worklist.steps, api_worklist.STEPS),
     _correct("GET", "/performed-steps/{step}", "RetrievePerformedStep", worklist.step, api_worklist.STEP),
     *ADMIN,
+    _share("GET", "", "SearchShares", shares.search, api_shares.SEARCH),
+    _share("POST", "", "MakeShare", shares.make, api_shares.MAKE, takes_body=True),
+    _share("GET", "/{share}", "RetrieveShare", shares.retrieve, api_shares.RETRIEVE),
+    _share("DELETE", "/{share}", "RevokeShare", shares.revoke, api_shares.REVOKE),
+    _share("GET", "/{share}/uses", "SearchShareUses", shares.uses, api_shares.USES),
+    Route(
+        "POST",
+        "/api/share-session",
+        "OpenShare",
+        "",
+        shares.enter,
+        takes_body=True,
+        about=api_shares.ENTER,
+        right=None,
+    ),
     _session("POST", "SignIn", session.enter, api_session.ENTER, takes_body=True),
     _session("GET", "WhoAmI", session.who, api_session.WHO),
     _session("DELETE", "SignOut", session.leave, api_session.LEAVE),

@@ -20,6 +20,7 @@ class Entry:
 ENTRIES: tuple[Entry, ...] = (
     Entry("Studies", "/", Right.SEE),
     Entry("Upload", "/upload", Right.STORE),
+    Entry("Shares", "/shares", Right.SHARE),
     Entry("AE titles", "/ae-titles", Right.ADMINISTER),
     Entry("Conflicts", "/conflicts", Right.CORRECT),
     Entry("Work", "/work", Right.ADMINISTER),
@@ -30,6 +31,8 @@ ENTRIES: tuple[Entry, ...] = (
 
 def entries_for(principal: Principal) -> tuple[Entry, ...]:
     """Those that somebody may open, in their order."""
+    if principal.share is not None:
+        return ()  # who came by a share has no pages here
     return tuple(entry for entry in ENTRIES if principal.may(entry.right))
 
 

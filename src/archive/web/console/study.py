@@ -10,6 +10,7 @@ from archive.dicom.instance import Level
 from archive.dicom.query import Key, Match, Query, UIDList
 from archive.security.roles import Right
 from archive.web.console import pages, words
+from archive.web.console.share_pages import about_dialog
 from archive.web.console.studies import INCLUDED, study_of
 from archive.web.http.exchange import Answer, Asked
 from archive.web.qido import STUDY_ROOT_FIND
@@ -57,6 +58,9 @@ def page(archive: Archive, asked: Asked) -> Answer:
         unshown=found.remaining,
         series_count=words.number_of(study.series, "series", "series"),
         instances=words.number_of(study.instances, "object"),
+        may_share=asked.principal.may(Right.SHARE),
+        share=about_dialog(archive),
+        share_studies=(study.uid,),
         may_delete=archive.settings.http.deletion and asked.principal.may(Right.DELETE),
     )
 

@@ -23,6 +23,7 @@ from archive.web.description import (
     api_people,
     api_rejections,
     api_session,
+    api_shares,
     api_worklist,
 )
 from archive.web.description.parameters import VARIABLES
@@ -96,6 +97,7 @@ _SCHEMAS = {
     **api_people.SCHEMAS,
     **api_rejections.SCHEMAS,
     **api_session.SCHEMAS,
+    **api_shares.SCHEMAS,
     **api_worklist.SCHEMAS,
 }
 _SECURITY_SCHEMES = {

@@ -40,6 +40,18 @@ SIGN_IN_FILE = about(
     ("text/javascript", "text/css"),
     (),
 )
+SHARES = about(
+    "The links that one has made, and how they were used.",
+    (OK, Status(401, "Somebody has to sign in first."), Status(403, "One may not share.")),
+    ("text/html",),
+    (),
+)
+OPEN_SHARE = about(
+    "The page that a link to studies leads to. To look at it uses nothing up.",
+    (OK, Status(404, "There is no such link."), Status(410, "The link has ended; why, and what to do.")),
+    ("text/html",),
+    (),
+)
 CONSOLE_FILE = about(
     "A file of the console.",
     (OK, Status(404, "There is no such file."), NOT_MODIFIED, PRECONDITION_FAILED),

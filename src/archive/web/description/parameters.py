@@ -47,6 +47,8 @@ VARIABLES: Mapping[str, Parameter] = {
         Parameter("rejection", "Number of a rejection note.", type="integer", minimum=0),
         Parameter("code", "Code and coding scheme of the reason, as 113001^DCM.", pattern=r"^[^/]{1,80}$"),
         Parameter("entry", "Number of an entry of the worklist.", type="integer", minimum=0),
+        Parameter("share", "Number of a share.", type="integer", minimum=1),
+        Parameter("secret", "The secret of a link.", pattern=r"^[A-Za-z0-9_-]{43}$"),
         Parameter("step", "SOP Instance UID of a performed procedure step.", pattern=_UID),
         Parameter(
             "workitem", "Workitem UID; to subscribe, also one of the worklists'.", "11.1.1", pattern=_UID

@@ -13,6 +13,7 @@ from typing import Any
 
 from archive.dicom.errors import ArchiveError
 from archive.security.roles import Right
+from archive.security.shares import Reach
 
 _VARIABLE = re.compile(r"\{(\w+)(?::\w+)?\}")
 
@@ -83,6 +84,13 @@ class Route:
     """What who asks has to have; None where nobody has to sign in."""
     refused: Callable[[Any, Any, ArchiveError], Any] | None = field(kw_only=True, default=None)
     """Of a page: called with `(archive, asked, error)` for the page in place of it, or raises the error."""
+
+    reach: Reach | Callable[[Any], Reach] = field(default=Reach.NONE, kw_only=True)
+    """How far it is open to who came by a share; where that depends on the request, a function that tells."""
+
+    def reached(self, asked: Any) -> Reach:
+        """How far this request is open to who came by a share."""
+        return self.reach(asked) if callable(self.reach) else self.reach
 
     def makes_pictures(self, asked: Any) -> bool:
         """Whether this request is for a picture."""

@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from starlette.types import Message, Receive, Scope, Send
 
 from archive.dicom.errors import ArchiveError
-from archive.web import admission
+from archive.web import admission, shared_access
 from archive.web.http import bodies, compression, crossing, errors, representation, urls
 from archive.web.http.bodies import ClientGone
 from archive.web.http.crossing import Crossing, Lane, Prepared
@@ -98,20 +98,25 @@ class Endpoint:
 
     def _handled(self, route: Route, asked: Asked) -> Answer:
         try:
-            admitted = admission.admitted(self._archive, asked, route.right)
-            answer: Answer = route.handler(self._archive.seen_by(admitted.principal.view), admitted)
+            asked = self._admitted(route, asked)
+            answer: Answer = route.handler(self._archive.seen_by(asked.principal.view), asked)
         except ArchiveError as error:
             if route.refused is None:
                 raise
             answer = route.refused(self._archive, asked, error)
-        return answer
+        return shared_access.watched(self._archive, asked, answer)
+
+    def _admitted(self, route: Route, asked: Asked) -> Asked:
+        admitted = admission.admitted(self._archive, asked, route.right)
+        shared_access.check(self._archive, route, admitted)
+        return admitted
 
     async def _take(self, route: Route, asked: Asked, receive: Receive) -> Answer:
         """Feed the body to the handler's taker."""
         http = self._archive.settings.http
         bodies.check_declared_length(asked.headers.get("content-length", ""), http.maximum_body_bytes)
         if route.right is not None and admission.is_required(self._archive.settings):
-            asked = await self._lane.call(partial(admission.admitted, self._archive, asked, route.right))
+            asked = await self._lane.call(partial(self._admitted, route, asked))
         taker: Taker = route.handler(self._archive.seen_by(asked.principal.view), asked)
         incoming = bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline)
         batch, last = await anext(incoming)

@@ -49,7 +49,9 @@ class Asked:
     @property
     def actor(self) -> Actor:
         """Who asks, for the audit trail."""
-        return Actor("HTTP", self.peer_address, user=self.principal.name)
+        share = self.principal.share
+        recipient = share.recipient if share is not None else ""
+        return Actor("HTTP", self.peer_address, user=self.principal.name, user_name=recipient)
 
     def decodes(self) -> None:
         """To be called before pixel data is decoded for an answer. Raises Decodes, which is for the endpoint alone."""
