@@ -1,6 +1,7 @@
-// An OpenID Connect issuer for tests: node openid_provider.mjs FOLDER, its settings as JSON on standard input.
-// FOLDER is that of the npm package. Each line of standard input after the settings is a JWK Set with private
-// keys: the issuer then begins anew with them, at the same address.
+// An OpenID Connect issuer for tests: node openid_provider.mjs FOLDER. FOLDER is that of the npm package.
+// Each line of standard input has settings as JSON: the issuer begins anew with them, at the same address.
+
+console.warn = console.info = console.error; // standard output is for answers
 
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
@@ -13,11 +14,11 @@ const people = {
   eve: { preferred_username: "local", name: "Eve", groups: ["pacs-viewers"] },
   nobody: { preferred_username: "nobody", name: "Nobody", groups: [] },
 };
-let settings, issuer, listener, provider;
+let settings, issuer, provider;
 
-function begun(jwks) {
+function begun() {
   provider = new Provider(issuer, {
-    jwks,
+    jwks: settings.jwks,
     clients: [
       {
         client_id: "archive",
@@ -26,13 +27,13 @@ function begun(jwks) {
         grant_types: ["authorization_code"],
         response_types: ["code"],
       },
-      ...["research", "elsewhere"].map((client_id) => ({
-        client_id,
+      {
+        client_id: "research",
         client_secret: "secret",
         redirect_uris: [],
         response_types: [],
         grant_types: ["client_credentials"],
-      })),
+      },
     ],
     claims: { openid: ["sub"], profile: ["name", "preferred_username", "groups"] },
     findAccount: (_, id) => ({ accountId: id, claims: async () => ({ sub: id, ...people[id] }) }),
@@ -47,7 +48,7 @@ function begun(jwks) {
         getResourceServerInfo: (_, resource) => ({
           scope: "archive.see archive.store archive.delete",
           audience: resource,
-          accessTokenTTL: resource.endsWith("/short") ? 1 : 300,
+          accessTokenTTL: 300,
           accessTokenFormat: "jwt",
           jwt: { sign: { alg: "RS256" } },
         }),
@@ -67,14 +68,14 @@ function begun(jwks) {
 
 const asked = {};
 createInterface({ input: process.stdin }).on("line", (line) => {
-  const said = JSON.parse(line);
-  if (settings) {
-    begun(said);
+  const first = !settings;
+  settings = { ...settings, ...JSON.parse(line) };
+  if (!first) {
+    begun();
     console.log("changed");
     return;
   }
-  settings = said;
-  listener = createServer((request, response) => {
+  const listener = createServer((request, response) => {
     const path = request.url.split("?")[0];
     if (path === "/asked") {
       response.end(JSON.stringify(asked));
@@ -84,8 +85,8 @@ createInterface({ input: process.stdin }).on("line", (line) => {
     provider.callback()(request, response);
   });
   listener.listen(0, "127.0.0.1", () => {
-    issuer = `http://127.0.0.1:${listener.address().port}`;
-    begun(settings.jwks);
+    issuer = `http://localhost:${listener.address().port}`;
+    begun();
     console.log(issuer);
   });
 }).on("close", () => process.exit(0));
