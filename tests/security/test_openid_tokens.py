@@ -268,8 +268,10 @@ VIEWER = frozenset({Role.VIEWER})
 @pytest.mark.parametrize(
     ("said", "roles", "expected"),
     [
-        ({}, VIEWER, RIGHTS[Role.VIEWER]),
-        ({"scope": "openid profile"}, VIEWER, RIGHTS[Role.VIEWER]),
+        ({}, VIEWER, RIGHTS[Role.VIEWER] - {Right.ACCOUNT}),
+        ({"scope": "openid profile"}, VIEWER, RIGHTS[Role.VIEWER] - {Right.ACCOUNT}),
+        ({"scope": "archive.account"}, frozenset(Role), set()),
+        ({"scope": "archive.account", "client_id": "ct1", "sub": "ct1"}, frozenset(), set()),
         ({"scope": "archive.see archive.delete"}, VIEWER, {Right.SEE}),
         ({"scope": "archive.store"}, VIEWER, set()),
         ({"scope": "archive.nothing"}, VIEWER, set()),

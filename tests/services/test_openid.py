@@ -214,7 +214,8 @@ def test_without_a_mapping_roles_are_given_here(house: House) -> None:
     assert house.enter(openid).principal.rights == frozenset()
     house.people.change("ada", roles=[Role.UPLOADER])
     assert house.enter(openid).principal.rights == RIGHTS[Role.UPLOADER]
-    assert openid.principal(house.issuer.token(roles=["doctors"])).rights == RIGHTS[Role.UPLOADER]
+    found = openid.principal(house.issuer.token(roles=["doctors"]))
+    assert found.rights == RIGHTS[Role.UPLOADER] - {Right.ACCOUNT}  # a token is not who it speaks of
 
 
 def test_what_only_userinfo_says(house: House) -> None:
@@ -270,6 +271,17 @@ def test_an_access_token_lets_in_by_itself(house: House) -> None:
     )
     with pytest.raises(NotSignedIn, match="somebody else"):
         house.openid.principal(house.issuer.token(aud="another"))
+
+
+def test_a_view_holds_for_sessions_and_tokens_of_the_issuer(house: House) -> None:
+    """What somebody sees of the studies is said here; the issuer cannot widen it by vouching for them again."""
+    house.enter()
+    house.people.change("ada", see=["Modality=CT"])
+    view = house.people.get("ada").view
+    assert view is not None
+    assert house.enter().principal.view == view
+    assert house.openid.principal(house.issuer.token(roles=["doctors"])).view == view
+    assert house.people.get("ada").view == view
 
 
 def test_keys_that_are_changed_count_within_a_minute(house: House) -> None:

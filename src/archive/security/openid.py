@@ -179,9 +179,10 @@ class Checks:
 def rights(claims: Claims, roles: frozenset[Role]) -> frozenset[Right]:
     """What an access token allows to whom it speaks of. Scopes of ours narrow what roles give, as they say what a
     program may do in somebody's name. They give by themselves only to a program that acts for nobody: it is then the
-    subject itself (RFC 9068 2.2, 5). Anybody could ask for them in their own name."""
+    subject itself (RFC 9068 2.2, 5). Anybody could ask for them in their own name. Nothing gives a token the account
+    of whom it speaks of: who has found one must not come by more with it."""
     scoped = _scoped(claims)
-    given = rights_of(roles)
+    given = rights_of(roles) - {Right.ACCOUNT}
     if scoped is None:
         return given
     by_itself = claims["sub"] in (claims.get("client_id"), claims.get("azp"))
@@ -194,7 +195,7 @@ def _scoped(claims: Claims) -> frozenset[Right] | None:
     ours = [one for one in scopes if isinstance(one, str) and one.startswith(SCOPE)]
     if not ours:
         return None
-    return frozenset(right for right in Right if SCOPE + right.value in ours)
+    return frozenset(right for right in Right if SCOPE + right.value in ours) - {Right.ACCOUNT}
 
 
 def _line(entry: str) -> tuple[str, frozenset[Role]]:
