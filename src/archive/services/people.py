@@ -113,8 +113,7 @@ class People:
         def act(connection: Connection) -> Person:
             administrators = people.administrators(connection)
             before = _known(connection, name)
-            if kept is not None and before.issuer:
-                raise InvalidEntry(f"{before.name} comes from {before.issuer}, and has no password here")
+            _check_password_is_here(before, kept)
             changed = dataclasses.replace(before, **named)
             if not _administers(changed):
                 _check_others(administrators, before.name)
@@ -221,6 +220,11 @@ def _changes(before: Person, after: Person) -> Iterable[tuple[Code, str]]:
 
 def _administers(one: Person) -> bool:
     return not one.disabled and one.view is None and Role.ADMINISTRATOR in one.roles
+
+
+def _check_password_is_here(one: Person, kept: str | None) -> None:
+    if kept is not None and one.issuer:
+        raise InvalidEntry(f"{one.name} comes from {one.issuer}, and has no password here")
 
 
 def _check_others(administrators: frozenset[str], name: str) -> None:
