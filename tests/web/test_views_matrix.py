@@ -26,9 +26,10 @@ OF_STUDIES = [route for route in ROUTES if "{study}" in route.path]
 APART = {
     "StoreInstances", "SearchStudies", "SearchAllSeries", "SearchAllInstances", "RetrieveURI",
     "RetrieveImagingDocumentSet", "Home", "UploadPage",
+    "SearchShares", "MakeShare", "RetrieveShare", "RevokeShare", "SearchShareUses", "SharesPage",
 }  # fmt: skip
 """Routes about objects that their path does not name: each has a test of its own below. A page to upload at shows
-none."""
+none, and shares are one's own: what matters is what one may make them of."""
 QUALITY = "113001^DCM"
 
 
@@ -229,6 +230,18 @@ def test_nobody_makes_a_study_theirs_by_what_they_store_into_it(
     assert door.client.get(path, headers=token("radiographer")).status_code == 404
     new = secondary_capture(InstitutionName="St. Mary")
     assert door.store(part10(new), **token("radiographer")).status_code == 200
+
+
+def test_nobody_shares_what_they_do_not_see(
+    door: Door, token: Callable[[str], dict[str, str]], hidden: Dataset
+) -> None:
+    made = []
+    for uid in (hidden.StudyInstanceUID, new_uid(), stored(door, token, "St. Mary").StudyInstanceUID):
+        asking = {"studies": [uid], "recipient": "somebody"}
+        answer = door.client.post("/api/shares", json=asking, headers=token("radiographer"))
+        made.append((answer.status_code, answer.text.replace(uid, "UID")))
+    assert made[0] == made[1]
+    assert [status for status, _ in made] == [404, 404, 201]
 
 
 def test_a_change_is_in_effect_with_the_next_request(
