@@ -208,7 +208,7 @@ def test_the_shipped_file_shows_every_setting_with_its_sentence_and_default(tmp_
         if path in ("ae_titles", "coercion"):
             assert f"# {key.sentence}\n[{path}]" in text
             continue
-        if path in ("coercion_rules", "compression"):
+        if path in ("coercion_rules", "compression", "retention"):
             assert f"# {key.sentence}\n# [[{path}]]" in text
             seen.append(path)
             continue

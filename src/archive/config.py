@@ -24,10 +24,18 @@ from archive.dicom.errors import ArchiveError, ConfigurationError
 from archive.dicom.identifiers import check_uid
 from archive.dicom.rules.coercions import coercion_rule
 from archive.dicom.rules.compressions import compression_rule
+from archive.dicom.rules.retention import retention_rule
 from archive.dicom.worklist.entries import check_state
 from archive.dicom.writing.coercion import coerced
 from archive.settings.people import check_openid
-from archive.settings.values import Address, AETitleSeed, Coercion, CoercionRule, CompressionRule
+from archive.settings.values import (
+    Address,
+    AETitleSeed,
+    Coercion,
+    CoercionRule,
+    CompressionRule,
+    RetentionRule,
+)
 from archive.settings.whole import Settings
 
 PREFIX = "ARCHIVE_"
@@ -222,6 +230,7 @@ def _ae_title(text: str) -> str:
 _RULES: Mapping[Any, Callable[[Any], Any]] = {
     tuple[CoercionRule, ...]: coercion_rule,
     tuple[CompressionRule, ...]: compression_rule,
+    tuple[RetentionRule, ...]: retention_rule,
 }
 
 # Type of a setting -> what reads its value as TOML gives it; each raises ValueError with a sentence.
@@ -236,6 +245,7 @@ _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
     tuple[Coercion, ...]: _as_coercions,
     tuple[CoercionRule, ...]: partial(_as_rules, CoercionRule),
     tuple[CompressionRule, ...]: partial(_as_rules, CompressionRule),
+    tuple[RetentionRule, ...]: partial(_as_rules, RetentionRule),
 }
 
 

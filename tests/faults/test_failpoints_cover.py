@@ -44,6 +44,7 @@ ELSEWHERE = {
     "archive.storage.local_room:_why_no_link": "a name that is no key, of a file without bytes",
     "archive.storage.local_quarantine:Quarantine.take": QUARANTINE,
     "archive.storage.local_quarantine:Quarantine.give_back": QUARANTINE,
+    "archive.storage.local_quarantine:Quarantine.delete": "done again by the job, until it has come to its end",
     "archive.storage.local_quarantine:Quarantine._write_note": QUARANTINE,
     "archive.storage.notes:Notes.append": NOTES,
     "archive.storage.notes:Notes._rewrite": NOTES,

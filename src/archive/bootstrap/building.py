@@ -25,10 +25,12 @@ from archive.services.conflicts import Conflicts
 from archive.services.correction_work import CorrectionWork
 from archive.services.corrections import Corrections
 from archive.services.delete import Deletion
+from archive.services.deletion_requests import DeletionRequests
 from archive.services.delivery import Delivery
 from archive.services.duplicates import Policies
 from archive.services.fonts import lettering
 from archive.services.health import Health
+from archive.services.holds import Holds
 from archive.services.ingest import Ingest
 from archive.services.notifications import Notifications
 from archive.services.noting import Noting
@@ -44,6 +46,7 @@ from archive.services.rejecting import note_of
 from archive.services.rejections import Reason, Rejections
 from archive.services.rendering import Rendering
 from archive.services.reports import Reports
+from archive.services.retention import Retention
 from archive.services.retrieve import Retrieve
 from archive.services.scrubbing import Scrubbing
 from archive.services.search import Search
@@ -77,6 +80,8 @@ class Archive:
     thumbnails: Thumbnails
     delivery: Delivery
     deletion: Deletion
+    deletions: DeletionRequests
+    holds: Holds
     conflicts: Conflicts
     corrections: Corrections
     patients: Patients
@@ -135,6 +140,8 @@ def _within(archive: Archive, view: View) -> Archive:
         thumbnails=archive.thumbnails.of_others(retrieve, rendering),
         ingest=archive.ingest.seen_by(view),
         deletion=archive.deletion.seen_by(view),
+        deletions=archive.deletions.seen_by(view),
+        holds=archive.holds.seen_by(view),
         rejections=archive.rejections.seen_by(view),
     )
 
@@ -206,16 +213,21 @@ def of_store_and_index(
     settings: Settings, store: BlobStore, database: Database, retrieve: Retrieve, recording: Auditing
 ) -> Callable[..., Archive]:
     """The archive but for what needs more than these."""
+    noting = Noting(Notes(settings.data), store, database)
+    retention = Retention(rules_in_effect.retention_rules(settings))
+    deletion = Deletion(store, database, recording, retention, noting.forget)
     return partial(
         Archive,
         settings=settings,
         store=store,
         database=database,
         retrieve=retrieve,
-        deletion=Deletion(store, database, recording),
+        deletion=deletion,
+        deletions=DeletionRequests(database, deletion, recording, settings.deletion, retention),
+        holds=Holds(database, recording),
         auditing=recording,
         performed_steps=PerformedSteps(database),
-        noting=Noting(Notes(settings.data), store, database),
+        noting=noting,
         verification=Verification(store, database),
         orphans=Orphans(store, database),
         scrubbing=Scrubbing(store, database, settings.storage.scrub_bytes_per_second),

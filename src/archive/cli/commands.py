@@ -16,6 +16,7 @@ from archive.cli import (
     backup,
     commitments,
     conflicts,
+    deletions,
     export,
     import_files,
     opening,
@@ -47,6 +48,9 @@ config_app = typer.Typer(no_args_is_help=True, help="The settings.")
 app.add_typer(ae.app, name="ae")
 app.add_typer(audit.app, name="audit")
 app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(deletions.delete_app, name="delete")
+app.add_typer(deletions.app, name="deletions")
+app.add_typer(deletions.hold_app, name="hold")
 app.add_typer(rejections.app, name="rejections")
 app.add_typer(patients.app, name="patients")
 app.add_typer(commitments.app, name="commitments")

@@ -26,6 +26,8 @@
     │   ├── PerformerOutOfReach      nobody can be told that it is to be canceled
     │   ├── UnknownReceiver          events were to be reported to an AE title that is not known
     │   └── ActionNotAppropriate     an action that this instance does not have
+    ├── Retained                     what was to be destroyed has to be kept
+    │   └── OnHold                   somebody has put it on hold
     ├── OtherPatient                 what belongs to one patient was named for another
     ├── OutOfResources               no room, or the store or the index cannot take it now: try again later
     │   ├── ObjectTooLarge           larger than the configured maximum
@@ -189,6 +191,14 @@ class PerformerOutOfReach(WorkitemRefusal):
 
 class ActionNotAppropriate(WorkitemRefusal):
     """The action is not one for this instance (PS3.4 CC.2.3.4: C314)."""
+
+
+class Retained(ArchiveError):
+    """It is younger than it has to be kept, or may not be deleted without more than was given."""
+
+
+class OnHold(Retained):
+    """It is on hold: nobody destroys it before the hold is lifted."""
 
 
 class OtherPatient(ArchiveError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from archive.dicom.errors import InstanceConflict
 from archive.dicom.instance import Form, Instance, Scope, Source, StoredInstance
-from archive.index import kept, rows, standing
+from archive.index import holds, kept, rows, standing
 from archive.index.database import Connection, Raced
 from archive.index.schema import conflict, instance_detail, series, study
 from archive.index.schema import instance as instance_table
@@ -227,9 +227,10 @@ def release_same(connection: Connection, stored: StoredInstance, settled_by: str
     return _release(connection, same, State.ACCEPTED, settled_by)
 
 
-def release_settled(connection: Connection, scope: Scope) -> list[str]:
+def release_settled(connection: Connection, scope: Scope, *, and_open: Collection[str] = ()) -> list[str]:
     """Let go of what is held in a scope and was decided, as what it is a version of is deleted; the keys of its
-    bytes. What is open stays: it may be the reason for the deletion."""
+    bytes. What is open stays, as it may be the reason for the deletion, but for what was kept aside for these
+    reasons."""
     restrictions = [
         column == rows.uid(uids[0])
         for column, uids in (
@@ -239,16 +240,18 @@ def release_settled(connection: Connection, scope: Scope) -> list[str]:
         )
         if uids
     ]
-    within = sa.and_(conflict.c.state.in_(SETTLED), *restrictions)
+    open_too = sa.and_(conflict.c.state == State.OPEN, conflict.c.reason.in_(tuple(and_open)))
+    within = sa.and_(sa.or_(conflict.c.state.in_(SETTLED), open_too), *restrictions)
     return _release(connection, within, State.DROPPED, "deletion")
 
 
 def expire(connection: Connection, settled_before: float, limit: int) -> list[str]:
     """Let go of what was decided before a moment, so many at most; the keys of its bytes. What came again since then,
-    and was taken, stays as long as if it had been decided now."""
+    and was taken, stays as long as if it had been decided now; what is on hold stays."""
+    holds.destroy_beside(connection)
     old = (
         sa.select(conflict.c.id)
-        .where(conflict.c.state.in_(SETTLED), _HELD)
+        .where(conflict.c.state.in_(SETTLED), _HELD, holds.not_held(conflict.c.StudyInstanceUID))
         .where(conflict.c.settled_at < settled_before, conflict.c.last_at < settled_before)
         .limit(limit)
         .with_for_update(skip_locked=True)

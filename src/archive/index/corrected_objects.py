@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 
 from archive.dicom.instance import Scope, StoredInstance
-from archive.index import rows, standing
+from archive.index import holds, rows, standing
 from archive.index.corrections_schema import corrected_object, rewritten
 from archive.index.database import Connection
 from archive.index.schema import instance, series, study
@@ -116,12 +116,16 @@ def begins_with(connection: Connection, number: int, study_uid: str) -> bool:
 
 
 def expire(connection: Connection, before_moment: float, limit: int) -> list[str]:
-    """Let go of former bytes of corrections made before a moment, so many at most; their keys."""
+    """Let go of former bytes of corrections made before a moment, but for what is on hold, so many at most; their
+    keys."""
+    holds.destroy_beside(connection)
     held = sa.select(
         corrected_object.c.correction_id, corrected_object.c.SOPInstanceUID, corrected_object.c.blob_key
     )
     old = held.where(
-        corrected_object.c.blob_key != "", corrected_object.c.corrected_at < before_moment
+        corrected_object.c.blob_key != "",
+        corrected_object.c.corrected_at < before_moment,
+        holds.not_held(corrected_object.c.StudyInstanceUID),
     ).limit(limit)
     return _release(connection, old.with_for_update(skip_locked=True))
 

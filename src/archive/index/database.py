@@ -47,6 +47,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA cache_size = -16384",
+    "PRAGMA secure_delete = ON",  # what is deleted is written over: it may be a patient's name
 )
 _CHANGE_NOTHING = sa.text("UPDATE alembic_version SET version_num = version_num")
 """Written to the log of the database and synced, as any change is."""
@@ -147,6 +148,19 @@ class Database:
             if self.is_server:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+    def empty_log(self) -> bool:
+        """Have nothing in the log that is not in the database any more; False where that is not for us to do, or others
+        read just now. Raises OutOfResources."""
+        if self.is_server:
+            return False
+        with transactions.adapted():
+            connection = self._connections.engine.raw_connection()
+            try:
+                busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                connection.close()
+        return not busy
 
     def check(self) -> None:
         """Raises OutOfResources unless the index can be read now, and takes a change (for readiness)."""

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from archive.dicom.instance import Instance, Scope, Source, StoredInstance
 from archive.dicom.receiving.commitment import Reference
 from archive.dicom.rejection_notes import Reason
-from archive.index import deletions, rows, standing
+from archive.index import deletions, holds, rows, standing
 from archive.index.database import Connection, Raced
 from archive.index.rejections_schema import rejected, rejected_copy, rejection
 from archive.index.schema import instance as instance_table
@@ -125,6 +125,7 @@ def take_out(
     found = sa.select(*columns).select_from(_HIERARCHY).where(named, _among(sop_instance_uids))
     taken = [kept(row) for row in connection.execute(found)]
     scope = Scope((study_instance_uid,), (), tuple(sop_instance_uids))
+    holds.pin(connection, study_instance_uid)
     keys = deletions.delete(connection, scope)
     if len(taken) != len(sop_instance_uids) or sorted(keys) != sorted(one.stored.blob_key for one in taken):
         raise Raced
@@ -170,6 +171,38 @@ def copies(
     return [_copy(row) for row in connection.execute(found.order_by(rejected_copy.c.id).limit(limit))]
 
 
+def within(connection: Connection, scope: Scope) -> list[HeldCopy]:
+    """What is held in a scope, for whatever note."""
+    named = (
+        (rejected_copy.c.StudyInstanceUID, scope.study_instance_uids),
+        (rejected_copy.c.SeriesInstanceUID, scope.series_instance_uids),
+        (rejected_copy.c.SOPInstanceUID, scope.sop_instance_uids),
+    )
+    restrictions = [column == rows.uid(uids[0]) for column, uids in named if uids]
+    return [
+        _copy(row) for row in connection.execute(_COPIES.where(*restrictions).order_by(rejected_copy.c.id))
+    ]
+
+
+def release_notes(connection: Connection, study_instance_uid: str) -> list[str]:
+    """Let go of the notes of a study that refer to nothing in another and hold nothing any more; the keys of their
+    bytes. What they rejected may come again."""
+    uid = rows.uid(study_instance_uid)
+    elsewhere = sa.exists().where(
+        rejected.c.rejection_id == rejection.c.id, rejected.c.StudyInstanceUID != uid
+    )
+    holding = sa.exists().where(rejected_copy.c.rejection_id == rejection.c.id)
+    mine = sa.select(rejection.c.id, rejection.c.blob_key).where(
+        rejection.c.StudyInstanceUID == uid, ~elsewhere, ~holding
+    )
+    found = connection.execute(mine.with_for_update()).all()
+    for number, _ in found:
+        connection.execute(sa.delete(rejected).where(rejected.c.rejection_id == number))
+        connection.execute(sa.delete(rejection).where(rejection.c.id == number))
+        standing.changed(connection, [standing.of_rejection(number)])
+    return [key for _, key in found]
+
+
 def find_copy(connection: Connection, sop_instance_uid: str = "", blob_key: str = "") -> HeldCopy | None:
     """What is held of an instance, of several copies the latest; or what has this key."""
     found = _COPIES
@@ -213,8 +246,10 @@ def release(connection: Connection, copy: HeldCopy, fate: Fate | None = None) ->
 
 
 def old_copies(connection: Connection, held_before: float, limit: int) -> list[HeldCopy]:
-    """What has been held since before a moment, so many at most."""
-    old = _COPIES.where(rejected_copy.c.held_at < held_before).order_by(rejected_copy.c.id)
+    """What has been held since before a moment, and nobody has put on hold; so many at most."""
+    holds.destroy_beside(connection)
+    free = holds.not_held(rejected_copy.c.StudyInstanceUID)
+    old = _COPIES.where(rejected_copy.c.held_at < held_before, free).order_by(rejected_copy.c.id)
     return [_copy(row) for row in connection.execute(old.limit(limit).with_for_update(skip_locked=True))]
 
 

@@ -23,6 +23,7 @@ from archive.index import (  # whose tables are of the same metadata
     follow_up_schema,  # noqa: F401
     people_schema,  # noqa: F401
     rejections_schema,  # noqa: F401
+    retention_schema,  # noqa: F401
     shares_schema,  # noqa: F401
     tables,
     verification_schema,  # noqa: F401

@@ -31,7 +31,7 @@ def discard_abandoned(archive: Archive, payload: Mapping[str, Any]) -> None:
 
 def discard_deleted(archive: Archive, payload: Mapping[str, Any]) -> None:
     """Bytes whose entries in the index were deleted."""
-    archive.deletion.discard(payload["keys"])
+    archive.deletion.discard(payload["keys"], payload.get("request", 0))
 
 
 def check_commitment(archive: Archive, payload: Mapping[str, Any]) -> Iterable[None]:
@@ -91,6 +91,11 @@ def expire_copies(archive: Archive) -> None:
 def expire_rejected(archive: Archive) -> None:
     """The bytes of instances that were rejected long ago."""
     archive.rejections.expire(archive.settings.rejection.keep_days)
+
+
+def carry_out_retention(archive: Archive) -> None:
+    """Studies whose time is over, by the rules of the settings."""
+    archive.deletions.carry_out_rules()
 
 
 def resume_corrections(archive: Archive) -> None:
@@ -172,6 +177,7 @@ RECURRING: tuple[Recurring, ...] = (
     Recurring("expire commitments", 3600.0, expire_commitments, by_age=True),
     Recurring("expire copies", 3600.0, expire_copies, by_age=True),
     Recurring("expire rejected", 3600.0, expire_rejected, by_age=True),
+    Recurring("carry out retention", 3600.0, carry_out_retention, by_age=True),
     Recurring("resume corrections", 600.0, resume_corrections),
     Recurring("expire corrected", 3600.0, expire_corrected, by_age=True),
     Recurring("expire worklist", 3600.0, expire_worklist, by_age=True),

@@ -34,6 +34,8 @@ class Right(enum.Enum):
     AUDIT = "audit"
     ACCOUNT = "account"
     """Their own account: password, tokens, sessions."""
+    HOLD = "hold"
+    """Place and lift holds: who may delete does not lift what keeps them from it."""
 
 
 class Role(enum.Enum):
@@ -62,10 +64,10 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
             Right.SHARE,
         }
     ),
-    Role.ADMINISTRATOR: frozenset(Right) - {Right.AUDIT},
-    Role.AUDITOR: frozenset({Right.ACCOUNT, Right.OBSERVE, Right.AUDIT}),
+    Role.ADMINISTRATOR: frozenset(Right) - {Right.AUDIT, Right.HOLD},
+    Role.AUDITOR: frozenset({Right.ACCOUNT, Right.OBSERVE, Right.AUDIT, Right.HOLD}),
 }
-"""Who administers does not read the audit trail by that, and who reads it changes nothing."""
+"""Who administers does not read the audit trail by that, and who reads it changes nothing but holds."""
 
 ALL_RIGHTS = frozenset(Right)
 

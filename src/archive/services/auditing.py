@@ -82,6 +82,32 @@ class Auditing:
             told = events.accessed(reporter, now, actor, study, messages.DELETE)
         self.trail.write(connection, (told,))
 
+    def certified(
+        self,
+        connection: Connection,
+        actor: Actor,
+        studies: Iterable[str],
+        patient: str,
+        number: int,
+        sha256: str,
+    ) -> None:
+        """Part of the change that certifies a deletion, with the digest of the certificate; the last thing it does."""
+        now, reporter = time.time(), self.trail.reporter
+        details = (("Deletion", str(number)), ("CertificateSHA256", sha256))
+        told = [
+            events.study_deleted(reporter, now, actor, Study(uid, Patient(patient), details=details))
+            for uid in studies
+        ]
+        self.trail.write(connection, told)
+
+    def restricted(self, connection: Connection, actor: Actor, description: str, about: str) -> None:
+        """Part of a change that only few may make (A.5.3.14, Use of Restricted Function); the last thing it does."""
+        kind, now = codes.RESTRICTED_FUNCTION, time.time()
+        told = events.security_alert(
+            self.trail.reporter, now, actor, kind, description, about=about, outcome=messages.SUCCESS
+        )
+        self.trail.write(connection, (told,))
+
     def changed(
         self, connection: Connection, actor: Actor, study_uid: str, action: str, details: Details = ()
     ) -> None:

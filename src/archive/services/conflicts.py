@@ -22,8 +22,9 @@ import structlog
 from archive.audit import messages
 from archive.dicom.errors import ArchiveError, InstanceConflict, NotFound
 from archive.dicom.instance import Instance, Scope, Source
+from archive.dicom.patient_key import PatientKey
 from archive.dicom.reading.reader import DataSetReader
-from archive.index import conflicts, deletions, recording
+from archive.index import conflicts, deletions, holds, recording, rows
 from archive.index.conflicts import WAITING, Conflict, State
 from archive.index.database import Connection, Database, Raced
 from archive.index.recording import Outcome
@@ -178,8 +179,10 @@ class Conflicts:
     def _drop(self, one: Conflict, settled_by: str, by: Actor) -> None:
         if not one.has_copy and one.state != State.REFUSED:
             raise _cannot("nothing is kept aside any more that could be dropped", one)
+        patient = self._patient(one)
 
         def change(connection: Connection) -> None:
+            holds.check(connection, (one.StudyInstanceUID,), patient)
             _claim(connection, one)
             conflicts.settle(connection, one.id, State.DROPPED, settled_by)
             abandon(connection, one.blob_key, GRACE_SECONDS)
@@ -191,6 +194,14 @@ class Conflicts:
         if self._auditing is not None:
             details = (("Conflict", str(one.id)), ("Decision", decision.value))
             self._auditing.changed(connection, by, one.StudyInstanceUID, messages.UPDATE, details)
+
+    def _patient(self, one: Conflict) -> PatientKey | None:
+        """Whose the copy says that it is, which may be another patient than the study's; None where it cannot say."""
+        try:
+            found = rows.patient(self._read(one).instance)
+        except ArchiveError:
+            return None
+        return PatientKey(*found)
 
     def _read(self, one: Conflict) -> Incoming:
         """The copy as it came in, read from its bytes, which must be what they were."""

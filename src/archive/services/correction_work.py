@@ -23,7 +23,7 @@ from archive.dicom.demographics import PATIENT_ID
 from archive.dicom.errors import ArchiveError, NotFound, OutcomeUnknown, OutOfResources
 from archive.dicom.instance import Scope, StoredInstance
 from archive.dicom.patient_key import PatientKey
-from archive.index import corrected_objects, correction_rules, corrections, instances, rewriting
+from archive.index import corrected_objects, correction_rules, corrections, holds, instances, rewriting
 from archive.index.corrections import Correction, Kind, State
 from archive.index.database import Connection, Database
 from archive.index.rewriting import Anew, Changed
@@ -233,10 +233,11 @@ def _change_over(connection: Connection, one: Correction, uid: str) -> Changed:
     if not corrections.is_pending(connection, one.id, uid):
         _abandon(connection, rewriting.discard(connection, one.id, uid))
         return Changed()
+    holds.pin(connection, uid)
     changed = rewriting.change_over(
         connection, one.id, uid, tuple(one.attributes), restores=one.kind == Kind.UNDO
     )
-    _abandon(connection, changed.freed)
+    _let_go(connection, uid, changed.freed)
     if changed.rest:
         return changed
     corrections.settle_study(connection, one.id, uid, State.DONE)
@@ -272,6 +273,12 @@ def _expire(connection: Connection, before: float) -> int:
     keys = corrected_objects.expire(connection, before, EXPIRED_AT_ONCE)
     _abandon(connection, keys)
     return len(keys)
+
+
+def _let_go(connection: Connection, uid: str, keys: Iterable[str]) -> None:
+    """Bytes of which a study has newer ones. On hold they stay as they are, and come to the quarantine."""
+    holds.destroy_beside(connection)
+    _abandon(connection, () if holds.held(connection, (uid,)) else keys)
 
 
 def _abandon(connection: Connection, keys: Iterable[str]) -> None:

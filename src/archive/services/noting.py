@@ -6,7 +6,7 @@ Done by the jobs, a moment after the change that left it to them. In that moment
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import orjson
 
@@ -44,6 +44,10 @@ class Noting:
         if next(self._store.keys(), None) is None:
             return False
         return self._notes.tidy(self._is_needed)
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Have no note about these blobs any more: their bytes were destroyed. Raises OutOfResources."""
+        self._notes.forget(frozenset(keys))
 
     def _is_needed(self, subject: str) -> bool:
         if " " in subject:

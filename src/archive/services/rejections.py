@@ -27,7 +27,7 @@ from archive.dicom.reading.reader import DataSetReader
 from archive.dicom.receiving.commitment import Reference
 from archive.dicom.rejection_notes import KEY_OBJECT_SELECTION, Reason, data_set
 from archive.dicom.writing.encoder import encode_data_set
-from archive.index import correction_rules, deletions, instances, outbox, rejected_copies, rejections
+from archive.index import correction_rules, deletions, holds, instances, outbox, rejected_copies, rejections
 from archive.index.database import Connection, Database
 from archive.index.recording import Outcome
 from archive.index.rejected_copies import Fate, HeldCopy, Kept
@@ -256,6 +256,8 @@ class Rejections:
     def _let_go(self, find: Callable[[Connection], list[HeldCopy]], fate: Fate) -> int:
         def change(connection: Connection) -> int:
             copies = find(connection)
+            if fate is Fate.DROPPED:
+                holds.check(connection, {copy.kept.stored.StudyInstanceUID for copy in copies})
             rejections.claim(connection, {copy.kept.stored.StudyInstanceUID for copy in copies})
             for copy in copies:
                 rejected_copies.release(connection, copy, fate)

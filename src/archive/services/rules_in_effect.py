@@ -7,6 +7,7 @@ import json
 from archive.dicom.reading.reader import WANTED
 from archive.dicom.rules.coercions import coercion_rule
 from archive.dicom.rules.compressions import CompressionRule, compression_rule
+from archive.dicom.rules.retention import RetentionRule, retention_rule
 from archive.dicom.writing.coercion import coerced
 from archive.services.coercing import Coercing, Coercions
 from archive.services.compressing import Compressing
@@ -31,6 +32,11 @@ def coercing_by_rules(settings: Settings) -> Coercing | None:
     """What carries the rules of coercion out; None without any."""
     rules = tuple(coercion_rule(json.loads(rule.text)) for rule in settings.coercion_rules)
     return Coercing(rules, settings.dimse.ae_title) if rules else None
+
+
+def retention_rules(settings: Settings) -> tuple[RetentionRule, ...]:
+    """The rules of retention."""
+    return tuple(retention_rule(json.loads(rule.text)) for rule in settings.retention)
 
 
 def compression_rules(settings: Settings) -> tuple[CompressionRule, ...]:

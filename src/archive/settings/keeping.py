@@ -42,6 +42,14 @@ class RejectionSettings:
 
 
 @dataclass(frozen=True)
+class DeletionSettings:
+    """Deleting: who has to agree."""
+
+    approval: bool = setting(False, "True: a deletion waits until a second person has approved.")
+    reason_required: bool = setting(False, "True: nothing is deleted without a reason.")
+
+
+@dataclass(frozen=True)
 class Limits:
     """What one object or question may cost."""
 

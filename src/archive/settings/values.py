@@ -70,6 +70,13 @@ class CompressionRule:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """One table of `[[retention]]`, as JSON: what `dicom.rules.retention` reads."""
+
+    text: str
+
+
 def setting(default: T, sentence: str, minimum: int | None = None, choices: tuple[str, ...] = ()) -> T:
     """One setting: its default and the sentence that `conf/archive.toml` shows."""
     facts = {"sentence": sentence, "minimum": minimum, "choices": choices}

@@ -15,6 +15,7 @@ from archive.settings.doors import (
 )
 from archive.settings.keeping import (
     DecodingSettings,
+    DeletionSettings,
     IndexSettings,
     Limits,
     Log,
@@ -31,7 +32,14 @@ from archive.settings.people import (
     TokenSettings,
 )
 from archive.settings.planning import WorkitemSettings, WorklistSettings
-from archive.settings.values import AETitleSeed, Coercion, CoercionRule, CompressionRule, setting
+from archive.settings.values import (
+    AETitleSeed,
+    Coercion,
+    CoercionRule,
+    CompressionRule,
+    RetentionRule,
+    setting,
+)
 
 MOST_DEFAULT_WORKERS = 2
 
@@ -49,6 +57,7 @@ class Settings:
     index: IndexSettings = IndexSettings()
     storage: StorageSettings = StorageSettings()
     rejection: RejectionSettings = RejectionSettings()
+    deletion: DeletionSettings = DeletionSettings()
     limits: Limits = Limits()
     decoding: DecodingSettings = DecodingSettings()
     tokens: TokenSettings = TokenSettings()
@@ -72,6 +81,9 @@ class Settings:
     )
     compression: tuple[CompressionRule, ...] = setting(
         (), "Rules by which new objects are compressed without loss; the first that fits counts."
+    )
+    retention: tuple[RetentionRule, ...] = setting(
+        (), "Rules of how long studies are kept, and what becomes of them then; the first that fits counts."
     )
 
     @property

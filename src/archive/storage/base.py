@@ -6,11 +6,14 @@ A key is made by the store, is never reused and never comes from a value in an o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from archive.dicom.errors import OutOfResources
+
+ASIDE_HEAD = 1 << 16
+"""So much of what is set aside is looked at to see whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,10 @@ class BlobStore(Protocol):
 
     def aside(self) -> Iterator[SetAside]:
         """All that is set aside. Raises OutOfResources."""
+
+    def delete_aside(self, belongs: Callable[[SetAside, bytes], bool]) -> int:
+        """Remove for good what is set aside and belongs to what is deleted, as `belongs` says of each and of its first
+        bytes, `ASIDE_HEAD` at most; how many. Raises OutOfResources."""
 
     def sweep(self, older_than_seconds: float) -> int:
         """Remove what interrupted writers left in the spool for longer than this; returns how many. A writer that

@@ -189,6 +189,10 @@ class LocalStore:
     def aside(self) -> Iterator[SetAside]:
         return self._quarantine.all()
 
+    def delete_aside(self, belongs: Callable[[SetAside, bytes], bool]) -> int:
+        with writing("what was set aside cannot be removed"):
+            return self._quarantine.delete(belongs)
+
     def sweep(self, older_than_seconds: float) -> int:
         limit = time.time() - older_than_seconds
         removed = 0

@@ -20,7 +20,7 @@ from pathlib import Path
 import orjson
 
 from archive.dicom.errors import NotFound, OutOfResources
-from archive.storage.base import SetAside
+from archive.storage.base import ASIDE_HEAD, SetAside
 from archive.storage.local_blob import reading
 
 _NAME = re.compile(r"([0-9a-f]{2})-([0-9a-f]{2})-([0-9a-f]{32})(?:-(\d+))?\.dcm")
@@ -75,6 +75,25 @@ class Quarantine:
             for name in sorted(os.listdir(self.folder)):
                 if match := _NAME.fullmatch(name):
                     yield _set_aside("/".join(match.group(1, 2, 3)), self.folder / name)
+
+    def delete(self, belongs: Callable[[SetAside, bytes], bool]) -> int:
+        """Remove what belongs to what is deleted; how many."""
+        found = [one for one in self.all() if belongs(one, self._head(one))]
+        if found:
+            with self._alone():
+                for one in found:
+                    place = self.folder / one.name
+                    place.unlink(missing_ok=True)
+                    place.with_suffix(".json").unlink(missing_ok=True)
+                self._sync(self.folder)
+        return len(found)
+
+    def _head(self, one: SetAside) -> bytes:
+        try:
+            with (self.folder / one.name).open("rb") as file:
+                return file.read(ASIDE_HEAD)
+        except FileNotFoundError:
+            return b""
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

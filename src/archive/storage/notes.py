@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from archive.dicom.errors import OutOfResources
@@ -60,6 +60,15 @@ class Notes:
                 self._rewrite(is_needed)
             self._tidied = self.path.stat().st_size
             return True
+
+    def forget(self, subjects: Collection[str]) -> bool:
+        """Have nothing about these in the file any more, not even in lines that are void; whether there was anything.
+        Raises OutOfResources."""
+        if not any(subject in subjects for subject in self.all()):
+            return False
+        with _writing(), self._alone():
+            self._rewrite(lambda subject: subject not in subjects)
+        return True
 
     def _rewrite(self, is_needed: Callable[[str], bool]) -> None:
         made = self.path.with_name(f"{NAME}.new")

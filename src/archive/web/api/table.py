@@ -12,6 +12,8 @@ from archive.web.api import (
     commitments,
     conflicts,
     corrections,
+    deletions,
+    holds,
     refusals,
     rejections,
     session,
@@ -25,6 +27,7 @@ from archive.web.description import (
     api_commitments,
     api_conflicts,
     api_corrections,
+    api_deletions,
     api_rejections,
     api_session,
     api_shares,
@@ -72,6 +75,8 @@ def _share(
     )
 
 
+DELETION = "/deletions/{deletion}"
+_delete, _hold = partial(_api, Right.DELETE), partial(_api, Right.HOLD)
 _administer, _correct = partial(_api, Right.ADMINISTER), partial(_api, Right.CORRECT)
 
 
@@ -181,6 +186,28 @@ API: tuple[Route, ...] = (
         about=api_shares.ENTER,
         right=None,
     ),
+    _delete("GET", "/deletions", "SearchDeletions", deletions.search, api_deletions.SEARCH),
+    _delete("POST", "/deletions", "AskForDeletion", deletions.ask, api_deletions.ASK, takes_body=True),
+    _delete("GET", DELETION, "RetrieveDeletion", deletions.one, api_deletions.RETRIEVE),
+    _delete(
+        "POST",
+        f"{DELETION}/decision",
+        "DecideDeletion",
+        deletions.decide,
+        api_deletions.DECIDE,
+        takes_body=True,
+    ),
+    _delete(
+        "GET",
+        f"{DELETION}/certificate",
+        "RetrieveDeletionCertificate",
+        deletions.certificate,
+        api_deletions.CERTIFICATE,
+    ),
+    _delete("GET", "/retention/due", "SearchDueStudies", deletions.due, api_deletions.DUE),
+    _hold("GET", "/holds", "SearchHolds", holds.search, api_deletions.HOLDS),
+    _hold("POST", "/holds", "PlaceHold", holds.place, api_deletions.PLACE, takes_body=True),
+    _hold("POST", "/holds/{hold}/lift", "LiftHold", holds.lift, api_deletions.LIFT, takes_body=True),
     _session("POST", "SignIn", session.enter, api_session.ENTER, takes_body=True),
     _session("GET", "WhoAmI", session.who, api_session.WHO),
     _session("DELETE", "SignOut", session.leave, api_session.LEAVE),

@@ -45,6 +45,8 @@ VARIABLES: Mapping[str, Parameter] = {
         Parameter("credential", "Number of a session or token.", type="integer", minimum=0),
         Parameter("correction", "Number of a correction.", type="integer", minimum=0),
         Parameter("rejection", "Number of a rejection note.", type="integer", minimum=0),
+        Parameter("deletion", "Number of a deletion.", type="integer", minimum=0),
+        Parameter("hold", "Number of a hold.", type="integer", minimum=0),
         Parameter("code", "Code and coding scheme of the reason, as 113001^DCM.", pattern=r"^[^/]{1,80}$"),
         Parameter("entry", "Number of an entry of the worklist.", type="integer", minimum=0),
         Parameter("share", "Number of a share.", type="integer", minimum=1),

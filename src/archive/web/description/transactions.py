@@ -170,10 +170,12 @@ RETRIEVE_URI = about(
 DELETE = about(
     "Delete, for everybody and for good.",
     (
+        Status(202, "It waits until a second person has approved."),
         Status(204, "It is deleted.", empty=True),
         Status(400, "A UID that cannot be."),
         Status(403, "The administrator has set http.deletion to false."),
         NOT_FOUND,
+        Status(409, "It is on hold, has to be kept for longer, or is not deleted without a reason."),
         GONE,
     ),
     described=(),

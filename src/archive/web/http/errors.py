@@ -53,6 +53,8 @@ STATUSES: Mapping[type[errors.ArchiveError], int] = {
     errors.NotInProgress: 409,
     errors.PerformerOutOfReach: 409,
     errors.ActionNotAppropriate: 400,
+    errors.Retained: 409,
+    errors.OnHold: 409,
     errors.OtherPatient: 409,
     errors.OutOfResources: 503,
     errors.ObjectTooLarge: 413,
