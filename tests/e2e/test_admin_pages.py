@@ -24,7 +24,16 @@ from test_light_viewer import _FAULTS, AXE
 
 PASSWORD = "correct horse battery"
 MARKUP = "<img src=x onerror=alert(1)>"
-PAGES = ("/ae-titles", "/people", "/people/ada", "/account", "/conflicts", "/work", "/audit?event=110113")
+PAGES = (
+    "/ae-titles",
+    "/people",
+    "/people/ada",
+    "/account",
+    "/conflicts",
+    "/work",
+    "/status",
+    "/audit?event=110113",
+)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +147,8 @@ def test_somebody_is_added_and_disabled(seen: browsing.Watched, server: ArchiveS
     page.get_by_role("button", name="Add").click()
     page.get_by_role("link", name="carl").click()
     page.get_by_label("Disabled").check()
-    page.get_by_role("button", name="Save").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save").click()
     expect(page.get_by_label("Disabled")).to_be_checked()
     page.goto(f"{server.http_url}/people/ada")
     page.get_by_label("Disabled").check()

@@ -53,6 +53,7 @@ from archive.services.search import Search
 from archive.services.seats import Seats
 from archive.services.shares import Shares
 from archive.services.sign_in import SignIn
+from archive.services.status import StatusOfAll
 from archive.services.thumbnails import Thumbnails
 from archive.services.up_to_date import UpToDate
 from archive.services.verification import Verification
@@ -103,6 +104,7 @@ class Archive:
     orphans: Orphans
     scrubbing: Scrubbing
     health: Health
+    status: StatusOfAll
     decoders: Decoders
     auditing: Auditing
     audit_log: AuditLog
@@ -232,6 +234,7 @@ def of_store_and_index(
         orphans=Orphans(store, database),
         scrubbing=Scrubbing(store, database, settings.storage.scrub_bytes_per_second),
         health=Health(store, database),
+        status=StatusOfAll(settings, store, database),
         audit_log=AuditLog(database, settings.data / ANCHORS),
         audit_export=AuditExport(database, settings),
         viewer=viewer(settings),

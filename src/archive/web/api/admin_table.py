@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from archive.security.roles import Right
-from archive.web.api import account, audit, people
+from archive.web.api import account, audit, people, status
 from archive.web.api.guard import guarded
-from archive.web.description import api_audit, api_people
+from archive.web.description import api_audit, api_people, api_status
 from archive.web.description.route import About, Route
 
 PERSON = "/people/{person}"
@@ -67,6 +67,7 @@ ADMIN: tuple[Route, ...] = (
         api_people.SET_PASSWORD,
         takes_body=True,
     ),
+    _row(Right.OBSERVE, "GET", "/status", "Status", status.status, api_status.STATUS),
     _row(Right.AUDIT, "GET", "/audit", "SearchAuditTrail", audit.search, api_audit.SEARCH),
     _row(
         Right.AUDIT,

@@ -7,7 +7,7 @@ from typing import Any
 
 from archive.security.roles import Right
 from archive.web.api.guard import guarded
-from archive.web.console import administering, auditing, pages
+from archive.web.console import administering, auditing, pages, standing
 from archive.web.description import admin_pages as described
 from archive.web.description.route import About, Route
 
@@ -34,6 +34,7 @@ ADMIN: tuple[Route, ...] = (
     ),
     _page("/conflicts", "ConflictsPage", administering.conflicts, Right.CORRECT, described.CONFLICTS),
     _page("/work", "WorkPage", administering.work, Right.ADMINISTER, described.WORK),
+    _page("/status", "StatusPage", standing.page, Right.OBSERVE, described.STATUS),
     _page("/audit", "AuditPage", auditing.page, Right.AUDIT, described.AUDIT),
     _page(
         "/audit/patients/{patient:path}", "AuditPatientPage", auditing.patient, Right.AUDIT, described.PATIENT

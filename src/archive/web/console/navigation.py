@@ -25,6 +25,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("Conflicts", "/conflicts", Right.CORRECT),
     Entry("Work", "/work", Right.ADMINISTER),
     Entry("People", "/people", Right.ADMINISTER),
+    Entry("Status", "/status", Right.OBSERVE),
     Entry("Audit", "/audit", Right.AUDIT),
 )
 

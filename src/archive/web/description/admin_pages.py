@@ -23,6 +23,7 @@ PERSON = _page("Somebody who may sign in, and what they have signed in with.")
 ACCOUNT = _page("One's own account.")
 CONFLICTS = _page("Objects that wait for a decision.")
 WORK = _page("What others could not be told yet, and corrections that are not done.")
+STATUS = _page("What the archive is doing.")
 AUDIT = _page("The audit trail.", *(Parameter(name, "As at /api/audit.") for name in _SEARCHED))
 PATIENT = _page(
     "Everyone who has had to do with a patient.",

@@ -25,6 +25,7 @@ from archive.web.description import (
     api_rejections,
     api_session,
     api_shares,
+    api_status,
     api_worklist,
 )
 from archive.web.description.parameters import VARIABLES
@@ -100,6 +101,7 @@ _SCHEMAS = {
     **api_rejections.SCHEMAS,
     **api_session.SCHEMAS,
     **api_shares.SCHEMAS,
+    **api_status.SCHEMAS,
     **api_worklist.SCHEMAS,
 }
 _SECURITY_SCHEMES = {
