@@ -80,12 +80,12 @@ def test_import_beside_a_running_server_is_seen_at_once(
 
 def test_config_check_shows_what_is_in_effect_without_passwords(tmp_path: Path) -> None:
     path = tmp_path / "archive.toml"
-    path.write_text('[index]\nurl = "postgresql://me:secret@db/archive"\n[dimse]\nae_title = "MINE"\n')
+    path.write_text('[index]\nurl = "postgresql://me:hush-hush@db/archive"\n[dimse]\nae_title = "MINE"\n')
     done = archive_here("config", "check", "--config", str(path))
     assert done.code == 0
     assert "dimse.ae_title = MINE" in done.stdout
     assert "postgresql://me:***@db/archive" in done.stdout
-    assert "secret" not in done.stdout
+    assert "hush-hush" not in done.stdout
     path.write_text("[dimse]\nae_titel = 1\n")
     assert archive_here("config", "check", "--config", str(path)).code == 2
 
