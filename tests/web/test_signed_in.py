@@ -29,6 +29,7 @@ OPEN = {
 """What nobody has to sign in for: nothing of them tells of a patient."""
 FOUND = 200, 204
 """Tests of one door store what others find."""
+NOT_THERE = "999999999"
 VALUES = {"study": "1.2.3", "series": "1.2.3.4", "instance": "1.2.3.4.5", "frames": "1"}
 
 
@@ -75,7 +76,7 @@ def enter(client: httpx.Client, name: str, password: str = PASSWORD, **headers: 
 
 def asked(door: Door, route: Route, **headers: str) -> int:
     """The status of a request that could come to anything only with luck: what it names is not there."""
-    path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: VALUES.get(found[1], "1"), route.path)
+    path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: VALUES.get(found[1], NOT_THERE), route.path)
     body: dict[str, Any] = {}
     if route.takes_body:
         body = {"content": b"{", "headers": {"Content-Type": "application/json"}}
@@ -232,6 +233,13 @@ def test_a_password_goes_over_tls_alone(tmp_path: Path) -> None:
         cookie = entered.headers["set-cookie"]
         assert cookie.startswith("__Host-archive-session=")
         assert "Secure" in cookie.split("; ")
+        secret = cookie.partition("=")[2].partition(";")[0]
+        over_tls = {**host, "X-Forwarded-Proto": "https"}
+        for name, status in (("__Host-archive-session", 200), ("archive-session", 401)):
+            headers = {**over_tls, "Cookie": f"{name}={secret}"}
+            assert door.client.get("/api/session", headers=headers).status_code == status, (
+                "another host of the same site can set the second"
+            )
 
 
 @pytest.mark.parametrize(

@@ -91,14 +91,18 @@ def by_share(archive: Archive, asked: Asked) -> Principal | None:
 
 def share_secret(asked: Asked) -> str:
     """That of the cookie of who came by a share; empty without one."""
-    kept = cookies(asked)
-    return kept.get(SECURE_SHARE_COOKIE) or kept.get(SHARE_COOKIE) or ""
+    return cookies(asked).get(SECURE_SHARE_COOKIE if _is_secure(asked) else SHARE_COOKIE, "")
 
 
 def session_secret(asked: Asked) -> str:
     """That of the cookie; empty without one."""
-    kept = cookies(asked)
-    return kept.get(SECURE_COOKIE) or kept.get(COOKIE) or ""
+    return cookies(asked).get(SECURE_COOKIE if _is_secure(asked) else COOKIE, "")
+
+
+def _is_secure(asked: Asked) -> bool:
+    """Whether browsers reach us over TLS: there the other name is believed from nobody, as another host of the same
+    site can set it."""
+    return asked.base_url.startswith("https:")
 
 
 def cookies(asked: Asked) -> dict[str, str]:
