@@ -37,8 +37,19 @@ GRACE = "Sample, Dr. Grace"
 
 @pytest.fixture(scope="module")
 def server(module_archive: Callable[..., ArchiveServer]) -> ArchiveServer:
-    """The studies of the demonstration, and Ada, who may see, store and correct."""
-    server = module_archive("--workers", "1", environment={"ARCHIVE_SIGN_IN_REQUIRED": "always"})
+    """The studies of the demonstration, and Ada, who administers."""
+    return furnished(module_archive)
+
+
+@pytest.fixture(scope="module")
+def awaiting(module_archive: Callable[..., ArchiveServer]) -> ArchiveServer:
+    """The same, where a deletion waits for somebody's approval."""
+    return furnished(module_archive, ARCHIVE_DELETION_APPROVAL="true")
+
+
+def furnished(module_archive: Callable[..., ArchiveServer], **environment: str) -> ArchiveServer:
+    environment = {"ARCHIVE_SIGN_IN_REQUIRED": "always", **environment}
+    server = module_archive("--workers", "1", environment=environment)
     data = Path(server.data)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
@@ -146,9 +157,31 @@ def test_what_is_uploaded_is_found_and_deleted(
         page.get_by_role("link", name="Uploaded, Una", exact=True).click()
         page.get_by_role("button", name="Delete …").click()
         page.get_by_label("to confirm").fill("delete")
+        page.get_by_label("Reason").fill("sent twice")
         page.get_by_role("button", name="Delete study").click()
         page.wait_for_url(f"{server.http_url}/")
+        asked = dicomweb.CLIENT.get(
+            f"{server.http_url}/api/deletions",
+            headers={"Authorization": f"Bearer {server_tokens[server.http_url]}"},
+        )
+        assert [one["reason"] for one in asked.json()] == ["sent twice"]
         expect(page.get_by_role("link", name="Uploaded, Una", exact=True)).to_have_count(0)
+
+
+@pytest.mark.parametrize("reason", ["", "by mistake"])
+def test_a_deletion_that_waits_says_so(browser: Browser, awaiting: ArchiveServer, reason: str) -> None:
+    """It looks like no deletion that was carried out, with a reason or without one."""
+    with browsing.watched(browser, awaiting.http_url, **browsing.DESKTOP) as seen:
+        page = seen.page
+        enter(page, awaiting, "/?q=grace")
+        page.get_by_role("link", name=GRACE, exact=True).click()
+        page.get_by_role("button", name="Delete …").click()
+        page.get_by_label("to confirm").fill("delete")
+        page.get_by_label("Reason").fill(reason)
+        page.get_by_role("button", name="Delete study").click()
+        expect(page.get_by_role("alert")).to_contain_text("until a second person has approved")
+        page.goto(f"{awaiting.http_url}/?q=grace")
+        expect(rows(page)).to_have_count(1)
 
 
 def test_dropped_folders(browser: Browser, server: ArchiveServer) -> None:

@@ -61,6 +61,8 @@ def page(archive: Archive, asked: Asked) -> Answer:
         may_share=asked.principal.may(Right.SHARE),
         share=about_dialog(archive),
         share_studies=(study.uid,),
+        needs_reason=archive.settings.deletion.reason_required,
+        needs_approval=archive.settings.deletion.approval,
         may_delete=archive.settings.http.deletion and asked.principal.may(Right.DELETE),
     )
 

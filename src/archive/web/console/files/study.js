@@ -9,6 +9,17 @@ for (const closer of document.querySelectorAll("[data-closes]")) {
   closer.addEventListener("click", () => closer.closest("dialog").close());
 }
 
+// With a reason it leaves a certificate; what waits for a second person's approval is answered with 202.
+function remove() {
+  const reason = form.querySelector("#reason").value.trim();
+  if (!reason) return fetch(form.dataset.delete, { method: "DELETE" });
+  return fetch(`${base}/api/deletions`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ StudyInstanceUID: form.dataset.study, reason }),
+  });
+}
+
 const form = document.querySelector("form[data-delete]");
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -17,7 +28,12 @@ form?.addEventListener("submit", async (event) => {
   problem.hidden = true;
   button.disabled = true;
   try {
-    const answer = await fetch(form.dataset.delete, { method: "DELETE" });
+    const answer = await remove();
+    if (answer.status === 202) {
+      problem.textContent = "Nothing is deleted yet: it waits until a second person has approved.";
+      problem.hidden = false;
+      return;
+    }
     if (answer.ok || answer.status === 410) {
       location.replace(`${base}/`);
       return;
