@@ -46,8 +46,8 @@ def test_tokens_of_each_kind_of_key(kind: str) -> None:
 
 WRONG = [
     ({"exp": int(time.time()) - 3600}, "expired"),
-    ({"nbf": int(time.time()) + 3600}, "not in force yet"),
-    ({"iat": int(time.time()) + 3600}, "not in force yet"),
+    ({"nbf": int(time.time()) + 36000}, "not in force yet"),
+    ({"iat": int(time.time()) + 36000}, "not in force yet"),
     ({"iss": "https://evil.example"}, "another issuer"),
     ({"iss": f"{ISSUER}/"}, "another issuer"),
     ({"aud": "another"}, "somebody else"),
@@ -64,7 +64,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "reason"), WRONG, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(("changed", "reason"), WRONG)
 def test_a_token_that_is_not_for_us_now_is_refused(changed: dict[str, Any], reason: str) -> None:
     for check, payload in ((entered, id_claims(**changed)), (let_in, access_claims(**changed))):
         with pytest.raises(TokenRefused, match=reason):
@@ -171,7 +171,7 @@ def test_the_access_token_is_of_the_same_sign_in(kind: str, digest: str) -> None
         ({"aud": [CLIENT]}, True),
         ({"aud": [CLIENT, "another"]}, False),
         ({"aud": [CLIENT, "another"], "azp": CLIENT}, True),
-        ({"iat": int(time.time()) - 3600, "exp": int(time.time()) + 3600}, False),
+        ({"iat": int(time.time()) - 3600, "exp": int(time.time()) + 36000}, False),
     ],
 )
 def test_an_id_token_was_made_for_us_a_moment_ago(changed: dict[str, Any], accepted: bool) -> None:
@@ -309,7 +309,6 @@ def test_scopes_narrow_and_give_to_programs_alone(
         None,
         "x",
     ],
-    ids=lambda one: str(one)[:40],
 )
 def test_what_is_no_key_of_ours_is_left_out(left_out: Any) -> None:
     found = keys_of({"keys": [left_out, jwk("ec", 3)]}, SETTINGS.algorithms)
