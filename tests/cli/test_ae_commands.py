@@ -50,7 +50,8 @@ def test_every_rule_has_an_option(data: Path, monkeypatch: pytest.MonkeyPatch) -
     options = """--address 198.51.100.0/24 --deny move --deny get --destination WS1 --called TEACHING --alias ''
         --alias 'R\\xd6' --any-case --maximum-associations 4 --associations 2 --duplicates keep --tls --require-tls
         --certificate ct1.example --identity password --user ct --set-password --character-set 'ISO_IR 100'
-        --transfer-syntax 1.2.840.10008.1.2.4.80 --notify --no-relational"""
+        --transfer-syntax 1.2.840.10008.1.2.4.80 --notify --no-relational
+        --see 'institution=St. Mary*; modality=CT'"""
     done = in_folder(data, "ae", "set", "CT1", *shlex.split(options))
     assert done.code == 0
     rules = entry(data).rules

@@ -66,7 +66,9 @@ def test_two_views_together_are_both():
 def test_who_has_a_view_has_only_the_rights_that_keep_within_it():
     seen = Principal("ada", ALL_RIGHTS, view=View.of_studies(["1.2"]))
 
-    assert seen.rights == {Right.ACCOUNT, Right.SEE, Right.STORE, Right.REJECT, Right.DELETE}
+    assert seen.rights == {
+        Right.ACCOUNT, Right.SEE, Right.STORE, Right.REJECT, Right.DELETE, Right.SHARE
+    }  # fmt: skip
     assert not seen.may(Right.ADMINISTER)
     assert Principal("ada", ALL_RIGHTS).may(Right.ADMINISTER)
 

@@ -38,6 +38,7 @@ EVERY_RULE: dict[str, Any] = {
     "character_set": "ISO_IR 100",
     "transfer_syntax": "1.2.840.10008.1.2.4.80",
     "notify": True,
+    "see": ["institution=St. Mary*; modality=CT"],
     "relational": False,
 }
 

@@ -27,6 +27,8 @@ APART = {
     "StoreInstances", "SearchStudies", "SearchAllSeries", "SearchAllInstances", "RetrieveURI",
     "RetrieveImagingDocumentSet", "Home", "UploadPage",
     "SearchShares", "MakeShare", "RetrieveShare", "RevokeShare", "SearchShareUses", "SharesPage",
+    "SearchDeletions", "AskForDeletion", "RetrieveDeletion", "DecideDeletion", "RetrieveDeletionCertificate",
+    "SearchDueStudies",
 }  # fmt: skip
 """Routes about objects that their path does not name: each has a test of its own below. A page to upload at shows
 none, and shares are one's own: what matters is what one may make them of."""
@@ -242,6 +244,41 @@ def test_nobody_shares_what_they_do_not_see(
         made.append((answer.status_code, answer.text.replace(uid, "UID")))
     assert made[0] == made[1]
     assert [status for status, _ in made] == [404, 404, 201]
+
+
+def test_deletions_of_what_one_does_not_see_are_none(
+    door: Door, token: Callable[[str], dict[str, str]], hidden: Dataset
+) -> None:
+    """Nor are those of others: for who sees some studies there are no other deletions than their own asking."""
+    theirs, ours = stored(door, token, "Holy Cross"), stored(door, token, "St. Mary")
+
+    def deleted(who: str, uid: str) -> tuple[int, str]:
+        order = {"StudyInstanceUID": uid, "reason": "sent twice"}
+        answer = door.client.post("/api/deletions", json=order, headers=token(who))
+        return answer.status_code, answer.text.replace(uid, "UID")
+
+    assert deleted("administrator", hidden.StudyInstanceUID) == deleted("administrator", new_uid())
+    assert deleted("administrator", hidden.StudyInstanceUID)[0] == 404
+    assert deleted("administrator", ours.StudyInstanceUID)[0] == 201
+    of_patient = {"PatientID": hidden.PatientID, "reason": "asked to be forgotten"}
+    door.client.post("/api/deletions", json=of_patient, headers=token("administrator"))
+    assert len(door.archive.retrieve.instances(_scope(hidden))) == 1, "nothing was changed"
+    assert deleted("all", theirs.StudyInstanceUID)[0] == 201
+
+    (known, *_) = door.client.get("/api/deletions", headers=token("all")).json()
+    assert theirs.StudyInstanceUID in str(known)
+    assert door.client.get("/api/deletions", headers=token("administrator")).json() == []
+    assert door.client.get("/api/retention/due", headers=token("administrator")).json() == []
+    path = f"/api/deletions/{known['id']}"
+    for method, below, json in (
+        ("GET", "", None),
+        ("GET", "/certificate", None),
+        ("POST", "/decision", {"decision": "approve"}),
+    ):
+        answer = door.client.request(method, path + below, json=json, headers=token("administrator"))
+        assert answer.status_code == 404, below
+        assert theirs.StudyInstanceUID not in answer.text
+    assert door.client.get(path, headers=token("all")).status_code == 200
 
 
 def test_a_change_is_in_effect_with_the_next_request(
