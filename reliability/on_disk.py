@@ -105,10 +105,11 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def pointed_to(connection: sa.Connection) -> Iterator[str]:
-    """Every key in a column of that name: its file must be there."""
+    """Every key of a row that tells where the object lies in its file: that must be there. A row that tells what was
+    deleted has its key as well, and no file."""
     described = sa.inspect(connection)
     for table in described.get_table_names():
-        if any(column["name"] == "blob_key" for column in described.get_columns(table)):
+        if {"blob_key", "data_set_length"} <= {column["name"] for column in described.get_columns(table)}:
             keys = connection.execute(sa.text(f"SELECT blob_key FROM \"{table}\" WHERE blob_key <> ''"))
             yield from (key for (key,) in keys)
 

@@ -72,8 +72,10 @@ def test_a_move_names_who_asked_and_who_received(door: Door) -> None:
         association = door.associate([(MOVE, [ImplicitVRLittleEndian])])
         list(association.send_c_move(BY_STUDY, "RECEIVER", MOVE))
         association.release()
-    assert told(door)[1:] == [("110102", "E", "WORKSTATION", "2"), ("110104", "R", "WORKSTATION", "2")]
-    for one in list(door.archive.audit_log.all())[1:]:
+    _, known, *moved = told(door)  # that RECEIVER was made known stands there too
+    assert known[:2] == ("110113", "E")
+    assert moved == [("110102", "E", "WORKSTATION", "2"), ("110104", "R", "WORKSTATION", "2")]
+    for one in list(door.archive.audit_log.all())[2:]:
         assert [who.UserID for who in one.message.participants[1:]] == ["RECEIVER", "WORKSTATION"]
 
 

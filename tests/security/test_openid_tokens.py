@@ -183,34 +183,34 @@ def test_an_id_token_was_made_for_us_a_moment_ago(changed: dict[str, Any], accep
 
 
 @pytest.mark.parametrize(
-    ("payload", "headers", "accepted"),
+    ("said", "headers", "accepted"),
     [
-        (claims(scope="openid"), {}, True),
-        (claims(scp="archive.see"), {}, True),
-        (claims(typ="Bearer"), {}, True),
-        (claims(typ="Bearer", nonce=NONCE), {}, True),
-        (claims(), {"typ": "at+jwt"}, True),
-        (claims(), {"typ": "application/at+JWT"}, True),
-        (claims(), {}, False),
-        (claims(nonce=NONCE), {}, False),
-        (claims(nonce=NONCE, at_hash="x"), {}, False),
-        (claims(scope="openid", at_hash="x"), {}, False),
-        (claims(typ="ID", scope="openid"), {}, False),
-        (claims(typ="Refresh", scope="openid"), {}, False),
-        (claims(scope="openid", events={}), {}, False),
-        (claims(scope="openid"), {"typ": "logout+jwt"}, False),
-        (claims(scope="openid"), {"typ": "dpop+jwt"}, False),
-        (claims(scope="openid", cnf={"jkt": "x"}), {"typ": "at+jwt"}, False),
+        (dict(scope="openid"), {}, True),
+        (dict(scp="archive.see"), {}, True),
+        (dict(typ="Bearer"), {}, True),
+        (dict(typ="Bearer", nonce=NONCE), {}, True),
+        (dict(), {"typ": "at+jwt"}, True),
+        (dict(), {"typ": "application/at+JWT"}, True),
+        (dict(), {}, False),
+        (dict(nonce=NONCE), {}, False),
+        (dict(nonce=NONCE, at_hash="x"), {}, False),
+        (dict(scope="openid", at_hash="x"), {}, False),
+        (dict(typ="ID", scope="openid"), {}, False),
+        (dict(typ="Refresh", scope="openid"), {}, False),
+        (dict(scope="openid", events={}), {}, False),
+        (dict(scope="openid"), {"typ": "logout+jwt"}, False),
+        (dict(scope="openid"), {"typ": "dpop+jwt"}, False),
+        (dict(scope="openid", cnf={"jkt": "x"}), {"typ": "at+jwt"}, False),
     ],
 )
 def test_an_id_token_is_no_access_token(
-    payload: dict[str, Any], headers: dict[str, str], accepted: bool
+    said: dict[str, Any], headers: dict[str, str], accepted: bool
 ) -> None:
     if accepted:
-        assert let_in(signed(payload, **headers))
+        assert let_in(signed(claims(**said), **headers))
         return
     with pytest.raises(TokenRefused):
-        let_in(signed(payload, **headers))
+        let_in(signed(claims(**said), **headers))
 
 
 def test_an_access_token_is_no_id_token() -> None:
