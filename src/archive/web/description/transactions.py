@@ -178,6 +178,7 @@ DELETE = about(
         Status(409, "It is on hold, has to be kept for longer, or is not deleted without a reason."),
         GONE,
     ),
+    ("text/plain",),
     described=(),
     extension=True,
 )
