@@ -88,7 +88,14 @@ def test_roles_and_password_are_changed(data: Path, archive: Archive) -> None:
     with pytest.raises(NotSignedIn):
         archive.sign_in.principal(secret, Kind.SESSION)
     _, entered = archive.sign_in.enter("ada", "something else", "")
-    assert entered.rights == {Right.AUDIT, Right.OBSERVE, Right.STORE, Right.COMMIT, Right.ACCOUNT}
+    assert entered.rights == {
+        Right.AUDIT,
+        Right.OBSERVE,
+        Right.HOLD,
+        Right.STORE,
+        Right.COMMIT,
+        Right.ACCOUNT,
+    }
 
 
 def test_a_token_is_shown_once_and_ended(data: Path, archive: Archive) -> None:
