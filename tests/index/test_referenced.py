@@ -11,7 +11,7 @@ from rows_made import new_key, row
 
 NO_HOLDERS = {
     "damage.blob_key",  # what is said of bytes that another table points to
-    "rewritten.former_key",  # what it was made from, which `instance` points to as long as that matters,
+    "rewritten.former_key",  # what it was made from, which `instance` points to as long as that matters
     "deleted_object.blob_key",  # what is to be told of as destroyed
 }
 """Columns with a key of bytes that nobody needs for them."""
