@@ -62,6 +62,7 @@ GOOD: dict[str, Any] = {
     "character_set": "\\ISO 2022 IR 87",
     "transfer_syntax": "1.2.840.10008.1.2.4.80",
     "notify": True,
+    "see": ("institution=St. Mary*; modality=CT",),
     "relational": False,
 }
 

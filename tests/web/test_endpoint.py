@@ -21,9 +21,17 @@ ARCHIVE: Any = SimpleNamespace(
     settings=SimpleNamespace(
         http=SimpleNamespace(public_url="http://here", strict=False, behind_proxy=False),
         sign_in=SimpleNamespace(required="never"),
-    )
+    ),
+    seen_by=lambda _view: ARCHIVE,
 )
-SCOPE: Any = {"type": "http", "method": "GET", "scheme": "http", "query_string": b"", "headers": []}
+SCOPE: Any = {
+    "type": "http",
+    "method": "GET",
+    "path": "/",
+    "scheme": "http",
+    "query_string": b"",
+    "headers": [],
+}
 
 
 class Work:

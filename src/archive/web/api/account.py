@@ -48,7 +48,8 @@ def issue(archive: Archive, asked: Asked) -> json_body.JSONBody:
 
 def revoke(archive: Archive, asked: Asked) -> Answer:
     """End a token or a session of one's own. Raises NotAuthorized, NotFound."""
-    archive.people.revoke(people.number(asked), name=_in_person(asked), by=asked.actor)
+    name = _in_person(asked)
+    archive.people.revoke(people.number(asked), name=name, by=asked.actor)
     return Answer(204)
 
 
