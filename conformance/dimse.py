@@ -40,8 +40,11 @@ def request(
     """The same, established or not; whoever asks has to release it."""
     try:
         from pynetdicom import AE
+
+        from conformance import pausing
     except ImportError:
         raise Skipped("pynetdicom is not installed") from None
+    pausing.mend()
     ae = AE(ae_title=peer.calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = SECONDS
     for sop_class, transfer_syntax in contexts:
