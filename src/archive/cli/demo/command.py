@@ -45,7 +45,7 @@ def demo(
         report = fill(opened)
     typer.echo(importing.summary(report) if report.results else "All of it is stored already.")
     if not importing.exit_code(report):
-        typer.echo(f"\nWhile the archive runs (`archive serve`): {address(settings)}/viewer")
+        typer.echo(f"\nWhile the archive runs (`archive serve`): {address(settings)}/")
     raise typer.Exit(importing.exit_code(report))
 
 
