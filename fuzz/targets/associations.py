@@ -20,6 +20,7 @@ from archive.network import acceptor, negotiation, pdu, requestor
 from archive.network.association import Agreement, Association, Limits
 from archive.network.caller import Caller, UserIdentity
 from archive.network.commands import decode_command, encode_command, request_of, response_to
+from archive.network.floor import AcceptorSettings, Floor, Visitor
 from archive.network.negotiation import (
     AssociateAccept,
     AssociateRequest,
@@ -35,7 +36,7 @@ VERIFICATION, MR = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.4"
 IMPLICIT = "1.2.840.10008.1.2"
 _QUICK = Deadlines(0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.05)
 _LIMITS = Limits(4096, maximum_object_bytes=8192, maximum_identifier_bytes=4096, maximum_command_bytes=1024)
-_SETTINGS = acceptor.AcceptorSettings(deadlines=_QUICK, limits=_LIMITS)
+_SETTINGS = AcceptorSettings(deadlines=_QUICK, limits=_LIMITS)
 _FIRST_ANSWERS = (pdu.A_ASSOCIATE_AC, pdu.A_ASSOCIATE_RJ, pdu.A_ABORT)
 _LAST_ANSWERS = (pdu.A_ASSOCIATE_RJ, pdu.A_RELEASE_RP, pdu.A_ABORT)
 _ROOM = 1 << 20
@@ -99,7 +100,7 @@ def caller(data: bytes) -> None:
     with ours, theirs, faults() as found:
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
-        floor, visitor = acceptor._Floor(_SETTINGS, alone()), acceptor._Visitor(ours, "192.0.2.1")
+        floor, visitor = Floor(_SETTINGS, alone()), Visitor(ours, "192.0.2.1")
         assert floor.enter(visitor)
         acceptor._attend(visitor, floor, Policy(), lambda association: _serve(association, len(data)))
         said = _everything(theirs)

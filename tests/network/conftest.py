@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from archive.network.acceptor import AcceptorSettings, Listener, serve
+from archive.network.acceptor import Listener, serve
+from archive.network.floor import AcceptorSettings
 from archive.settings.doors import TLSSettings
 from association_peers import QUICK, Handler, Policy, Server, Stored, recording, store_all
 from certificates import Authority

@@ -54,6 +54,7 @@ from archive.dimse.statuses import (
 from archive.dimse.telling import Telling
 from archive.network import acceptor
 from archive.network.association import Association, Limits, Message
+from archive.network.floor import AcceptorSettings
 from archive.network.spreading import Place
 from archive.network.transport import Deadlines
 from archive.security.operations import Operation
@@ -122,13 +123,13 @@ def run(
     )
 
 
-def acceptor_settings(settings: Settings) -> acceptor.AcceptorSettings:
+def acceptor_settings(settings: Settings) -> AcceptorSettings:
     """The part of the settings that the network needs.
 
     An object past `limits.maximum_object_bytes`, or an Identifier past its maximum, is refused with a status; one
     that does not end is cut off."""
     dimse = settings.dimse
-    return acceptor.AcceptorSettings(
+    return AcceptorSettings(
         maximum_associations=dimse.maximum_associations,
         maximum_waiting=dimse.maximum_connections_per_address,
         drain_seconds=settings.drain_seconds,

@@ -2,24 +2,18 @@
 
 TLS is agreed on in the thread of the connection and within the time that it has for its request, so that one
 silent connection to a TLS port keeps nobody waiting.
-
-Connections that have not sent A-ASSOCIATE-RQ are kept apart from associations: five hundred silent ones cost
-threads for ten seconds, but no association slot, and when one address holds too many of them the oldest goes,
-so that a real caller always gets in.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import select
 import socket
 import ssl
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -27,25 +21,23 @@ import structlog
 
 from archive.dicom.errors import ArchiveError, AssociationAborted, CallerRefused, SecurityFailure
 from archive.network import negotiation, pdu
-from archive.network.association import Agreement, Association, Context, Limits
+from archive.network.association import Agreement, Association, Context
 from archive.network.caller import Caller
+from archive.network.floor import AcceptorSettings, Floor, Visitor
 from archive.network.negotiation import Admitted, AssociateAccept, AssociateRequest
 from archive.network.pdu import AbortReason
 from archive.network.spreading import LOOK, PATIENCE, Place, alone
-from archive.network.transport import Deadlines, Wire
+from archive.network.transport import Wire
 
 _log = structlog.get_logger()
 
 _TURN = 0.1
-_CLEAN_UP_SECONDS = 3.0
 """Seconds between looks at `stop`."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LONGEST_REQUEST = 1 << 20
 SPEAKS_TLS = "it speaks TLS, and this port is not for TLS: send it to that of tls.listen"
 _TLS_HANDSHAKE = 0x16
 """Content type of the first TLS record (RFC 8446 5.1), where a PDU has its type."""
-_AT_REST = 0.5
-"""At stop, an association that has waited this many seconds for its next message is done."""
 
 
 class AcceptorPolicy(Protocol):
@@ -66,18 +58,6 @@ class Listener:
 
     socket: socket.socket
     secure: Callable[[], ssl.SSLContext] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptorSettings:
-    """`maximum_associations` holds for this process, `maximum_waiting` for connections of one address that
-    have not sent A-ASSOCIATE-RQ yet: beyond it the oldest of them is closed."""
-
-    maximum_associations: int = 100
-    maximum_waiting: int = 64
-    drain_seconds: float = 10.0
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    limits: Limits = field(default_factory=Limits)
 
 
 _SETTINGS = AcceptorSettings()
@@ -108,7 +88,7 @@ def serve(
         listener.socket.setblocking(False)
         poll.register(listener.socket, select.POLLIN)
     place = place or alone()
-    floor = _Floor(settings, place)
+    floor = Floor(settings, place)
     attend = partial(_attend, floor=floor, policy=policy, handle=handle)
     while not stop.is_set():
         heartbeat()
@@ -129,7 +109,7 @@ def _give_way(place: Place, poll: select.poll) -> None:
         time.sleep(LOOK)
 
 
-def _accept(listener: Listener, floor: _Floor, attend: Callable[[_Visitor], None]) -> None:
+def _accept(listener: Listener, floor: Floor, attend: Callable[[Visitor], None]) -> None:
     try:
         connection, address = listener.socket.accept()
     except OSError as error:
@@ -139,7 +119,7 @@ def _accept(listener: Listener, floor: _Floor, attend: Callable[[_Visitor], None
             time.sleep(_TURN / 2)  # back-off: the listener stays readable
         return
     # an IPv4 peer of a socket that listens on both families is still an IPv4 peer
-    visitor = _Visitor(connection, address[0].removeprefix("::ffff:"), listener.secure)
+    visitor = Visitor(connection, address[0].removeprefix("::ffff:"), listener.secure)
     if not floor.enter(visitor):
         connection.close()
         return
@@ -152,103 +132,8 @@ def _accept(listener: Listener, floor: _Floor, attend: Callable[[_Visitor], None
         connection.close()
 
 
-@dataclass(eq=False, slots=True)
-class _Visitor:
-    """A connection, what the policy said of it once it was let in, and then its association."""
-
-    connection: socket.socket
-    address: str
-    secure: Callable[[], ssl.SSLContext] | None = None
-    admitted: Admitted | None = None
-    association: Association | None = None
-
-
-class _Floor:
-    """Who is here, shared by the threads."""
-
-    def __init__(self, settings: AcceptorSettings, place: Place) -> None:
-        self.settings = settings
-        self._place = place
-        place.holds(0)
-        self._changed = threading.Condition()
-        self._waiting: dict[_Visitor, None] = {}
-        self._associated: dict[_Visitor, None] = {}
-        self._present: Counter[str] = Counter()
-        self._most = settings.maximum_associations + 2 * settings.maximum_waiting
-
-    def enter(self, visitor: _Visitor) -> bool:
-        """False where the address holds too many threads: one that waits for the index, or for a name, ends only after
-        that, though its connection has been closed."""
-        with self._changed:
-            if self._present[visitor.address] >= self._most:
-                return False
-            self._present[visitor.address] += 1
-            self._waiting[visitor] = None
-            self._count()
-            same = [other for other in self._waiting if other.address == visitor.address]
-            if len(same) > self.settings.maximum_waiting:
-                self._evict(same[0])
-            return True
-
-    def evict_oldest(self) -> None:
-        with self._changed:
-            if self._waiting:
-                self._evict(next(iter(self._waiting)))
-
-    def seat(self, visitor: _Visitor) -> None:
-        """From connection to association. Raises CallerRefused over the limit (PS3.8 9.3.4: local limit)."""
-        with self._changed:
-            self._waiting.pop(visitor, None)
-            if len(self._associated) >= self.settings.maximum_associations:
-                raise CallerRefused("too many associations", 2, 3, 2)
-            self._associated[visitor] = None
-
-    def leave(self, visitor: _Visitor) -> None:
-        with self._changed:
-            self._waiting.pop(visitor, None)
-            self._associated.pop(visitor, None)
-            self._present[visitor.address] -= 1
-            if self._present[visitor.address] <= 0:
-                del self._present[visitor.address]
-            self._count()
-            self._changed.notify_all()
-
-    def _count(self) -> None:
-        self._place.holds(self._present.total())
-
-    def drain(self, heartbeat: Callable[[], None]) -> None:
-        deadline = time.monotonic() + self.settings.drain_seconds
-        with self._changed:
-            self._place.leave()
-            self._place = alone()
-            for visitor in list(self._waiting):
-                self._evict(visitor)
-            while self._associated and time.monotonic() < deadline:
-                heartbeat()
-                self._interrupt(_is_at_rest)
-                self._changed.wait(_TURN / 2)
-            self._interrupt(lambda _: True)
-            # What was cut still has to leave nothing behind.
-            self._changed.wait_for(lambda: not self._associated, timeout=_CLEAN_UP_SECONDS)
-
-    def _interrupt(self, chosen: Callable[[Association], bool]) -> None:
-        for visitor in self._associated:
-            if visitor.association is not None and chosen(visitor.association):
-                visitor.association.interrupt()
-
-    def _evict(self, visitor: _Visitor) -> None:
-        self._waiting.pop(visitor, None)
-        with contextlib.suppress(OSError):
-            visitor.connection.shutdown(socket.SHUT_RDWR)
-
-
-def _is_at_rest(association: Association) -> bool:
-    since = association.waiting_since
-    return since is not None and time.monotonic() - since >= _AT_REST
-
-
 def _attend(
-    visitor: _Visitor, floor: _Floor, policy: AcceptorPolicy, handle: Callable[[Association], None]
+    visitor: Visitor, floor: Floor, policy: AcceptorPolicy, handle: Callable[[Association], None]
 ) -> None:
     """The life of one connection, in its own thread. Nothing escapes."""
     wire = Wire(visitor.connection, floor.settings.deadlines)
@@ -269,7 +154,7 @@ def _attend(
         visitor.connection.close()
 
 
-def _establish(wire: Wire, visitor: _Visitor, floor: _Floor, policy: AcceptorPolicy) -> Association | None:
+def _establish(wire: Wire, visitor: Visitor, floor: Floor, policy: AcceptorPolicy) -> Association | None:
     request = _request(wire, visitor, policy)
     calling, called = request.calling_ae_title, request.called_ae_title
     names = {"calling": printable(calling), "called": printable(called), "peer": visitor.address}
@@ -305,7 +190,7 @@ def _establish(wire: Wire, visitor: _Visitor, floor: _Floor, policy: AcceptorPol
     return visitor.association
 
 
-def _request(wire: Wire, visitor: _Visitor, policy: AcceptorPolicy) -> AssociateRequest:
+def _request(wire: Wire, visitor: Visitor, policy: AcceptorPolicy) -> AssociateRequest:
     """What the peer asks for, after TLS where that is spoken. A peer that speaks something else is told of: its
     administrator will look for the reason here."""
     deadline = time.monotonic() + wire.deadlines.association
@@ -339,7 +224,7 @@ def _admit(request: AssociateRequest, caller: Caller, policy: AcceptorPolicy) ->
     return policy.admit(caller)
 
 
-def _seat(visitor: _Visitor, caller: Caller, floor: _Floor, policy: AcceptorPolicy) -> None:
+def _seat(visitor: Visitor, caller: Caller, floor: Floor, policy: AcceptorPolicy) -> None:
     try:
         floor.seat(visitor)
     except CallerRefused as refused:
