@@ -92,10 +92,13 @@ def serve(
     attend = partial(_attend, floor=floor, policy=policy, handle=handle)
     while not stop.is_set():
         heartbeat()
+        floor.rest()
         if poll.poll(_TURN * 1000):
             _give_way(place, poll)
+        began = time.thread_time()
         for descriptor, _ in poll.poll(0):
             _accept(by_descriptor[descriptor], floor, attend)
+        floor.spent(time.thread_time() - began)
     floor.drain(heartbeat)
 
 
@@ -138,7 +141,10 @@ def _attend(
     """The life of one connection, in its own thread. Nothing escapes."""
     wire = Wire(visitor.connection, floor.settings.deadlines)
     try:
-        association = _establish(wire, visitor, floor, policy)
+        try:
+            association = _establish(wire, visitor, floor, policy)
+        finally:
+            floor.spent(time.thread_time())  # all of it: this thread began with them
         if association is not None:
             _converse(association, handle)
     except AssociationAborted as aborted:

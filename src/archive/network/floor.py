@@ -3,6 +3,10 @@
 Connections that have not sent A-ASSOCIATE-RQ are kept apart from associations: five hundred silent ones cost
 threads for ten seconds, but no association slot, and when one address holds too many of them the oldest goes,
 so that a real caller always gets in.
+
+What it costs to let somebody in, or to turn them away, is followed by rest, in which nobody else is let in. So a flood
+of requests leaves most of the processor to the associations there are; who waits meanwhile does so in the queue of the
+kernel.
 """
 
 from __future__ import annotations
@@ -22,6 +26,11 @@ from archive.network.negotiation import Admitted
 from archive.network.spreading import Place, alone
 from archive.network.transport import Deadlines
 
+_REST = 4.0
+"""Seconds for each second of processor time: strangers get a fifth of it, which is some two hundred associations a
+second that ask for little, or eighty that ask for 7,680 transfer syntaxes."""
+_LONGEST_REST = 0.1
+"""Seconds."""
 _LOOK = 0.05
 """Seconds between looks at those who are to end."""
 _CLEAN_UP_SECONDS = 3.0
@@ -63,6 +72,7 @@ class Floor:
         self._waiting: dict[Visitor, None] = {}
         self._associated: dict[Visitor, None] = {}
         self._present: Counter[str] = Counter()
+        self._rested = 0.0
         self._most = settings.maximum_associations + 2 * settings.maximum_waiting
 
     def enter(self, visitor: Visitor) -> bool:
@@ -78,6 +88,16 @@ class Floor:
             if len(same) > self.settings.maximum_waiting:
                 self._evict(same[0])
             return True
+
+    def spent(self, seconds: float) -> None:
+        """So much processor time went into somebody who came, from whatever thread."""
+        with self._changed:
+            now = time.monotonic()
+            self._rested = min(max(now, self._rested) + _REST * seconds, now + _LONGEST_REST)
+
+    def rest(self) -> None:
+        """Until the next may come."""
+        time.sleep(max(0.0, self._rested - time.monotonic()))
 
     def evict_oldest(self) -> None:
         with self._changed:

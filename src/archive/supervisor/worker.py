@@ -36,6 +36,10 @@ ORPHAN_SECONDS = 5.0
 
 HEARTBEAT_SECONDS = 1.0
 
+HTTP_NICENESS = 2
+"""Where processors are short (setpriority(2)): a modality that cannot send stops an examination, and has, of two
+processors that a flood of requests would fill, nine tenths instead of two thirds."""
+
 Heartbeat = Callable[[], None]
 Door = Callable[[Archive, Post, Heartbeat, threading.Event], None]
 
@@ -49,6 +53,7 @@ def _dimse(archive: Archive, post: Post, beat: Heartbeat, stop: threading.Event)
 
 
 def _http(archive: Archive, post: Post, beat: Heartbeat, stop: threading.Event) -> None:
+    os.nice(HTTP_NICENESS)
     http_server.run(archive, post.listeners[0], beat, stop, post.place)
 
 
