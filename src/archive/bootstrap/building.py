@@ -51,6 +51,7 @@ from archive.services.retrieve import Retrieve
 from archive.services.scrubbing import Scrubbing
 from archive.services.search import Search
 from archive.services.seats import Seats
+from archive.services.second_factors import SecondFactors
 from archive.services.shares import Shares
 from archive.services.sign_in import SignIn
 from archive.services.status import StatusOfAll
@@ -112,6 +113,7 @@ class Archive:
     viewer: Viewer
     people: People
     sign_in: SignIn
+    second_factors: SecondFactors
     openid: OpenID
     shares: Shares
 
@@ -218,6 +220,7 @@ def of_store_and_index(
     noting = Noting(Notes(settings.data), store, database)
     retention = Retention(rules_in_effect.retention_rules(settings))
     deletion = Deletion(store, database, recording, retention, noting.forget)
+    factors = SecondFactors(database, settings.sign_in, auditing=recording)
     return partial(
         Archive,
         settings=settings,
@@ -239,7 +242,8 @@ def of_store_and_index(
         audit_export=AuditExport(database, settings),
         viewer=viewer(settings),
         people=People(database, auditing=recording, issuer=settings.openid.issuer),
-        sign_in=SignIn(database, settings.sign_in),
+        sign_in=SignIn(database, settings.sign_in, factors=factors),
+        second_factors=factors,
         openid=OpenID(database, settings.openid, settings.sign_in, auditing=recording),
         shares=Shares(database, settings.shares, recording),
     )

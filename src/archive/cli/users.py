@@ -113,6 +113,14 @@ def remove(name: Name, config_file: ConfigOption = None, data: DataOption = None
     typer.echo(f"{name} is forgotten.")
 
 
+@app.command("reset-second-factor")
+def reset_second_factor(name: Name, config_file: ConfigOption = None, data: DataOption = None) -> None:
+    """Take off the second factor of somebody who has lost it: their password is enough again."""
+    with opening.archive(opening.settings(config_file, data=data)) as archive:
+        archive.second_factors.remove(name, by=operator())
+    typer.echo(f"{name} signs in with the password alone, and may set up another second factor.")
+
+
 @tokens_app.command("add")
 def issue(
     name: Name,
@@ -202,4 +210,6 @@ def _suffix(one: Person) -> str:
 def _state(one: Person) -> str:
     if one.disabled:
         return "disabled"
+    if one.has_second_factor:
+        return "second factor"
     return "" if one.password_hash or one.issuer else "tokens only"

@@ -43,8 +43,10 @@
     ├── UnknownDestination           a move destination that is no configured AE title
     ├── CallerRefused                an association that is not let in
     ├── NotAuthorized                a request for which its requestor has no right
+    │   └── MustEnrol                whoever it is has to set up a second factor first
     ├── LastAdministrator            a change that would leave nobody to administer the archive
     ├── NotSignedIn                  a request of somebody who has to sign in first, or again
+    │   └── CodeNeeded               the password is right, and a code of the second factor is missing
     ├── PeerFailure                  the other side of an association of ours
     │   ├── PeerUnreachable          no connection
     │   ├── AssociationRejected      A-ASSOCIATE-RJ
@@ -277,12 +279,20 @@ class NotAuthorized(ArchiveError):
     remedy: str = ""
 
 
+class MustEnrol(NotAuthorized):
+    """Whoever it is has to set up a second factor before anything else."""
+
+
 class LastAdministrator(ArchiveError):
     """Nobody would be left who may administer the archive."""
 
 
 class NotSignedIn(ArchiveError):
     """Who asks has to sign in: has not, or with what is wrong, has expired or was revoked."""
+
+
+class CodeNeeded(NotSignedIn):
+    """The password is right, and a code of the second factor is missing."""
 
 
 class PeerFailure(ArchiveError):

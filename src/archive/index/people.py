@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from archive.index import shares
+from archive.index import second_factors, shares
 from archive.index.database import Connection
 from archive.index.people_schema import comes_from_issuer, credential, person, spent_state
 from archive.index.sql import insert_unless_there
@@ -25,6 +25,7 @@ _PERSON = (
     person.c.issuer,
     person.c.subject,
     person.c.see,
+    second_factors.HAS_ONE,
 )
 _CREDENTIAL = (
     credential.c.id,
@@ -110,13 +111,15 @@ def remove(connection: Connection, name: str, now: float) -> bool:
     """Forget somebody, and what they had signed in with or shared; False where there is nobody of that name."""
     revoke_all(connection, name)
     shares.revoke_all_of(connection, name, now)
+    second_factors.remove(connection, name)
     return connection.execute(sa.delete(person).where(person.c.name == name)).rowcount > 0
 
 
 def keep(connection: Connection, of: Person, digest: str, one: Credential) -> bool:
     """Keep a session or a token of somebody; False where they may not sign in any more, or have another password
-    than they had."""
-    as_it_was = person.c.name == of.name, person.c.password_hash == of.password_hash
+    than they had, or a second factor that they had not."""
+    factor = second_factors.HAS_ONE if of.has_second_factor else ~second_factors.HAS_ONE
+    as_it_was = person.c.name == of.name, person.c.password_hash == of.password_hash, factor
     found = sa.select(person.c.id).where(*as_it_was, person.c.disabled_at == 0)
     key = connection.execute(found.with_for_update()).scalar()
     if key is None:
@@ -187,6 +190,13 @@ def revoke_all(connection: Connection, name: str, kind: Kind | None = None) -> N
     connection.execute(ended if kind is None else ended.where(credential.c.kind == kind.value))
 
 
+def end_sessions_but(connection: Connection, name: str, digest: str) -> None:
+    """End all sessions of somebody but the one of this secret."""
+    theirs = sa.select(person.c.id).where(person.c.name == name)
+    sessions = credential.c.person_id.in_(theirs), credential.c.kind == Kind.SESSION.value
+    connection.execute(sa.delete(credential).where(*sessions, credential.c.digest != digest))
+
+
 def forget_expired(connection: Connection, now: float) -> None:
     """Those that nobody can use any more."""
     connection.execute(sa.delete(credential).where(credential.c.expires_at <= now))
@@ -227,8 +237,19 @@ def _person(
     issuer: str,
     subject: str,
     see: str,
+    has_second_factor: bool,
 ) -> Person:
-    return Person(name, full_name, _roles(roles), password_hash, disabled_at > 0, issuer, subject, _view(see))
+    return Person(
+        name,
+        full_name,
+        _roles(roles),
+        password_hash,
+        disabled_at > 0,
+        issuer,
+        subject,
+        _view(see),
+        bool(has_second_factor),
+    )
 
 
 def _credential(

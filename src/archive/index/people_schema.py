@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from archive.index.tables import KEY, TEXT, identity, index, metadata, moment, text
+from archive.index.tables import KEY, TEXT, identity, index, metadata, moment, number, text
 
 person = sa.Table(
     "person",
@@ -68,3 +68,30 @@ credential = sa.Table(
 
 index(credential, "person_id")
 index(credential, "expires_at")
+
+second_factor = sa.Table(
+    "second_factor",
+    metadata,
+    sa.Column(
+        "person_id",
+        KEY,
+        sa.ForeignKey("person.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    # In base 32, as it is: codes are made of it, so no digest would do.
+    text("secret"),
+    moment("begun_at"),
+    # 0 until a code has shown that the device has it.
+    moment("confirmed_at"),
+    # The time step of the last code that was accepted: neither it nor one before it is accepted again.
+    number("last_step"),
+)
+
+recovery_code = sa.Table(
+    "recovery_code",
+    metadata,
+    sa.Column("person_id", KEY, sa.ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
+    # SHA-256; a code that was used has no row any more.
+    sa.Column("digest", TEXT, primary_key=True),
+)

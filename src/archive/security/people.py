@@ -47,6 +47,8 @@ class Person:
     """Who they are there."""
     view: View | None = None
     """What they see of the studies; None: all."""
+    has_second_factor: bool = False
+    """Whether a code is asked for after the password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,12 @@ class Principal:
     """What they see of the studies; None: all. With a view there are only the rights that can be kept within it."""
     share: Shared | None = None
     """By which share they are here, if by one."""
+    must_enrol: bool = False
+    """They need a second factor and have none: they may do nothing before they have set one up."""
 
     def __post_init__(self) -> None:
+        if self.must_enrol:
+            object.__setattr__(self, "rights", self.rights & {Right.ACCOUNT})
         if self.view is not None:
             object.__setattr__(self, "rights", self.rights & WITHIN_A_VIEW)
 
@@ -98,13 +104,14 @@ def principal(
     *,
     by_cookie: bool = False,
     view: View | None = None,
+    must_enrol: bool = False,
 ) -> Principal:
     """What somebody may do; with roles that narrow it, only what these allow as well, and of what the view shows. Their
     account is for themselves: who has found a token must not come by more with it."""
     rights = rights_of(person.roles)
     rights = rights & rights_of(narrowed) if narrowed else rights
     rights = rights if by_cookie else rights - {Right.ACCOUNT}
-    return Principal(person.name, rights, by_cookie, both(person.view, view))
+    return Principal(person.name, rights, by_cookie, both(person.view, view), must_enrol=must_enrol)
 
 
 def name_of(name: str) -> str:

@@ -96,6 +96,11 @@ class SignInSettings:
     )
     idle_minutes: int = setting(60, "Minutes after which a session that nobody uses ends.", 1)
     session_hours: int = setting(12, "Hours after which one has to sign in again.", 1)
+    second_factor: str = setting(
+        "optional",
+        "Who has to have a second factor beside a password here: optional, administrators or everybody.",
+        choices=("optional", "administrators", "everybody"),
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import binascii
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archive.dicom.errors import NotAuthorized, NotSignedIn
+from archive.dicom.errors import MustEnrol, NotAuthorized, NotSignedIn
 from archive.security.people import NOBODY, TOKEN_PREFIX, UNASKED, Kind, Principal
 from archive.security.roles import Right
 from archive.services import shares
@@ -30,6 +30,11 @@ COOKIE, SECURE_COOKIE = "archive-session", "__Host-archive-session"
 SHARE_COOKIE, SECURE_SHARE_COOKIE = "archive-share", "__Host-archive-share"
 """Of who came by a share."""
 
+ENROL = (
+    "a second factor is needed here (sign_in.second_factor): set one up first, at /account or with POST "
+    "/api/session/second-factor"
+)
+"""What who must is told wherever they ask for anything else."""
 _HOW = "sign in at /api/session, or send a token: Authorization: Bearer …"
 
 
@@ -53,6 +58,8 @@ def admitted(archive: Archive, asked: Asked, right: Right | None) -> Asked:
         raise NotSignedIn(_HOW)
     if principal.by_cookie:
         guard.check_page(archive.settings.http, asked)
+    if principal.must_enrol and not principal.may(right):
+        raise MustEnrol(ENROL)
     if not principal.may(right):
         raise NotAuthorized(
             f"{principal.name} has no right to {right.value} here; an administrator gives roles with `archive user set`"

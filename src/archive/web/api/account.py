@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archive.dicom.errors import NotAuthorized, NotFound
+from archive.dicom.errors import MustEnrol, NotAuthorized, NotFound
 from archive.security.people import check_password
+from archive.web.admission import ENROL
 from archive.web.api import json_body, people, session
 from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Answer, Asked
@@ -30,7 +31,7 @@ def search(archive: Archive, asked: Asked) -> Answer:
 def issue(archive: Archive, asked: Asked) -> json_body.JSONBody:
     """A new token of one's own: its secret is in this answer, and nowhere else. Raises RequestRefused, InvalidEntry,
     NotAuthorized, NotFound."""
-    name = _in_person(asked)
+    name = in_person(asked)
 
     def act(value: Any) -> Answer:
         said = json_body.members(value, _TOKEN)
@@ -48,7 +49,7 @@ def issue(archive: Archive, asked: Asked) -> json_body.JSONBody:
 
 def revoke(archive: Archive, asked: Asked) -> Answer:
     """End a token or a session of one's own. Raises NotAuthorized, NotFound."""
-    name = _in_person(asked)
+    name = in_person(asked)
     archive.people.revoke(people.number(asked), name=name, by=asked.actor)
     return Answer(204)
 
@@ -56,7 +57,7 @@ def revoke(archive: Archive, asked: Asked) -> Answer:
 def set_password(archive: Archive, asked: Asked) -> json_body.JSONBody:
     """Change one's own password, given the one that it was: every session ends, this one too. Raises RequestRefused,
     InvalidEntry, NotSignedIn, NotAuthorized, OutOfResources."""
-    name = _in_person(asked)
+    name = in_person(asked)
     session.check_private(asked)
 
     def act(value: Any) -> Answer:
@@ -71,14 +72,18 @@ def set_password(archive: Archive, asked: Asked) -> json_body.JSONBody:
     return json_body.taker(asked, act)
 
 
-def _whose(asked: Asked) -> str:
+def _whose(asked: Asked, *, enrolling: bool = False) -> str:
     if not asked.principal.name:
         raise NotFound("nobody signs in here, so nobody has an account: see sign_in.required")
+    if asked.principal.must_enrol and not enrolling:
+        raise MustEnrol(ENROL)
     return asked.principal.name
 
 
-def _in_person(asked: Asked) -> str:
-    name = _whose(asked)
+def in_person(asked: Asked, *, enrolling: bool = False) -> str:
+    """Who has signed in in a browser; `enrolling`: also who may do nothing else before they have a second factor.
+    Raises NotAuthorized, NotFound."""
+    name = _whose(asked, enrolling=enrolling)
     if not asked.principal.by_cookie:
         raise NotAuthorized("this is for who signs in with a password at /api/session, not for tokens")
     return name

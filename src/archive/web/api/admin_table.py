@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from archive.security.roles import Right
-from archive.web.api import account, audit, people, status
+from archive.web.api import account, audit, people, second_factor, status
 from archive.web.api.guard import guarded
-from archive.web.description import api_audit, api_people, api_status
+from archive.web.description import api_audit, api_people, api_second_factor, api_status
 from archive.web.description.route import About, Route
 
 PERSON = "/people/{person}"
+OWN = "/session/second-factor"
 
 Handler = Callable[[Any, Any], Any]
 
@@ -54,6 +55,42 @@ ADMIN: tuple[Route, ...] = (
         "RevokeCredential",
         people.revoke,
         api_people.REVOKE,
+    ),
+    _row(
+        Right.ADMINISTER,
+        "DELETE",
+        f"{PERSON}/second-factor",
+        "ResetSecondFactor",
+        people.reset_second_factor,
+        api_second_factor.RESET,
+    ),
+    _row(Right.ACCOUNT, "GET", OWN, "OwnSecondFactor", second_factor.standing, api_second_factor.STANDING),
+    _row(
+        Right.ACCOUNT,
+        "POST",
+        OWN,
+        "BeginSecondFactor",
+        second_factor.begin,
+        api_second_factor.BEGIN,
+        takes_body=True,
+    ),
+    _row(
+        Right.ACCOUNT,
+        "POST",
+        f"{OWN}/confirmation",
+        "ConfirmSecondFactor",
+        second_factor.confirm,
+        api_second_factor.CONFIRM,
+        takes_body=True,
+    ),
+    _row(
+        Right.ACCOUNT,
+        "POST",
+        f"{OWN}/removal",
+        "RemoveSecondFactor",
+        second_factor.remove,
+        api_second_factor.REMOVE,
+        takes_body=True,
     ),
     _row(Right.ACCOUNT, "GET", "/tokens", "SearchOwnTokens", account.search, api_people.OWN),
     _row(Right.ACCOUNT, "POST", "/tokens", "MakeOwnToken", account.issue, api_people.ISSUE, takes_body=True),

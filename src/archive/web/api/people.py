@@ -71,6 +71,12 @@ def remove(archive: Archive, asked: Asked) -> Answer:
     return Answer(204)
 
 
+def reset_second_factor(archive: Archive, asked: Asked) -> Answer:
+    """Take off the second factor of who has lost it. Raises NotFound, InvalidEntry."""
+    archive.second_factors.remove(asked.path["person"], by=asked.actor)
+    return Answer(204)
+
+
 def credentials(archive: Archive, asked: Asked) -> Answer:
     """What one has signed in with, and is in force. Raises NotFound, InvalidEntry."""
     one = archive.people.get(asked.path["person"])
@@ -91,6 +97,7 @@ def form(one: Person) -> dict[str, Any]:
         "roles": sorted(role.value for role in one.roles),
         "disabled": one.disabled,
         "has_password": bool(one.password_hash),
+        "has_second_factor": one.has_second_factor,
     }
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from archive.bootstrap.building import Archive
 
 _OVER = "; Max-Age=0"
-_MEMBERS = {"name": str, "password": str}
+_NEEDED = {"name": str, "password": str}
+_MEMBERS = {**_NEEDED, "code": str}
 
 
 def enter(archive: Archive, asked: Asked) -> json_body.JSONBody:
@@ -29,13 +30,15 @@ def enter(archive: Archive, asked: Asked) -> json_body.JSONBody:
 
     def act(value: Any) -> Answer:
         said = json_body.members(value, _MEMBERS)
-        if set(said) != set(_MEMBERS):
-            raise RequestRefused("signing in takes name and password")
+        if not set(_NEEDED) <= set(said):
+            raise RequestRefused("signing in takes name and password, and a code of who has a second factor")
         address = asked.peer_address
         label = asked.headers.get("user-agent", "")
         actor = Actor("HTTP", address, user=said["name"][:LONGEST_NAME])
         try:
-            secret, principal = archive.sign_in.enter(said["name"], said["password"], address, label)
+            secret, principal = archive.sign_in.enter(
+                said["name"], said["password"], address, label, said.get("code", "")
+            )
         except NotSignedIn as refused:
             archive.auditing.signed_in(actor, failed=refused.reason)
             raise
@@ -87,7 +90,8 @@ def share_cookie(asked: Asked, secret: str, more: str = "") -> str:
 
 
 def _form(principal: Principal) -> dict[str, Any]:
-    return {"name": principal.name, "rights": sorted(right.value for right in principal.rights)}
+    rights = sorted(right.value for right in principal.rights)
+    return {"name": principal.name, "rights": rights, "must_enrol": principal.must_enrol}
 
 
 def cookie(asked: Asked, secret: str, more: str = "") -> str:

@@ -71,7 +71,7 @@ def person(archive: Archive, asked: Asked) -> Answer:
 
 
 def account(archive: Archive, asked: Asked) -> Answer:
-    """One's own password, tokens and sessions. Raises NotFound where nobody signs in."""
+    """One's own password, second factor, tokens and sessions. Raises NotFound where nobody signs in."""
     name = asked.principal.name
     if not name:
         raise NotFound("nobody signs in here, so nobody has an account: see sign_in.required")
@@ -82,6 +82,7 @@ def account(archive: Archive, asked: Asked) -> Answer:
         asked,
         "account.html",
         person=people.form(one),
+        factor=archive.second_factors.standing(name),
         credentials=found,
         roles=sorted(role.value for role in one.roles),
         path="/api/tokens",

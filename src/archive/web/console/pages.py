@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from archive.dicom.errors import ArchiveError, NotSignedIn
+from archive.dicom.errors import ArchiveError, MustEnrol, NotSignedIn
 from archive.security.people import NOBODY, UNASKED, Principal
 from archive.security.roles import Right
 from archive.web import admission
 from archive.web.console import navigation
 from archive.web.http.errors import worded
-from archive.web.http.exchange import Answer, Asked
+from archive.web.http.exchange import Answer, Asked, text
 from archive.web.pages import sign_in
 from archive.web.static import Static
 from archive.web.viewer.policies import headers, public_path
@@ -96,6 +96,9 @@ def refused(archive: Archive, asked: Asked, error: ArchiveError) -> Answer:
         raise error
     if isinstance(error, NotSignedIn) and (there := sign_in.first(archive, asked, asked.at)) is not None:
         return there
+    if isinstance(error, MustEnrol):
+        account = f"{public_path(asked)}/account"
+        return text(303, "set up a second factor first", ("Location", account), _NO_STORE)
     said = worded(error)
     title = HTTPStatus(said.status).phrase
     assert isinstance(said.body, bytes)

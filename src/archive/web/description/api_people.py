@@ -40,7 +40,14 @@ _MADE = {name: value for name, value in _CREDENTIAL.items() if name != "id"}
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Person": _object(
-        {"name": _TEXT, "full_name": _TEXT, "roles": _ROLES, "disabled": _FLAG, "has_password": _FLAG}
+        {
+            "name": _TEXT,
+            "full_name": _TEXT,
+            "roles": _ROLES,
+            "disabled": _FLAG,
+            "has_password": _FLAG,
+            "has_second_factor": _FLAG,
+        }
     ),
     "People": {"type": "array", "items": {"$ref": "#/components/schemas/Person"}},
     "NewPerson": _object({"name": _TEXT, **_CHANGE}, ("name", "roles")),

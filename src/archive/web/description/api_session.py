@@ -14,24 +14,28 @@ _RIGHTS: dict[str, Any] = {
     "type": "array",
     "items": {"type": "string", "enum": [right.value for right in Right]},
 }
-_WRONG = Status(401, "Name or password is wrong, or there were too many wrong ones.")
+_WRONG = Status(
+    401,
+    "Name, password or code is wrong, or there were too many wrong ones; or a code is missing, which the challenge "
+    "says (insufficient_user_authentication, RFC 9470).",
+)
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Credentials": {
         "type": "object",
         "required": ["name", "password"],
-        "properties": {"name": _TEXT, "password": _TEXT},
+        "properties": {"name": _TEXT, "password": _TEXT, "code": _TEXT},
     },
     "Principal": {
         "type": "object",
-        "required": ["name", "rights"],
-        "properties": {"name": _TEXT, "rights": _RIGHTS},
+        "required": ["name", "rights", "must_enrol"],
+        "properties": {"name": _TEXT, "rights": _RIGHTS, "must_enrol": {"type": "boolean"}},
     },
 }
 """Of bodies and answers."""
 
 ENTER = described(
-    "Sign in with name and password: the answer sets the cookie of a session.",
+    "Sign in with name and password, and a code of who has a second factor: the answer sets the cookie of a session.",
     OK,
     _WRONG,
     schema="Principal",

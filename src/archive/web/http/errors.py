@@ -15,6 +15,8 @@ from archive.web.http.exchange import Answer, text
 RETRY_AFTER_SECONDS = 30
 CHALLENGE = 'Bearer realm="archive"'
 """Not Basic, although it is taken (RFC 7617): browsers would ask for it in a window of their own."""
+CODE_NEEDED = f'{CHALLENGE}, error="insufficient_user_authentication"'
+"""What was proved is not enough (RFC 9470 3): the same again, with a code of the second factor."""
 IDENTITY = "identity"
 """The one content coding of request bodies (RFC 9110 8.4.1)."""
 
@@ -70,8 +72,10 @@ STATUSES: Mapping[type[errors.ArchiveError], int] = {
     errors.UnknownDestination: 404,
     errors.CallerRefused: 403,
     errors.NotAuthorized: 403,
+    errors.MustEnrol: 403,
     errors.LastAdministrator: 409,
     errors.NotSignedIn: 401,
+    errors.CodeNeeded: 401,
     errors.PeerFailure: 502,
     errors.PeerUnreachable: 504,
     errors.AssociationRejected: 502,
@@ -95,7 +99,7 @@ def worded(error: errors.ArchiveError) -> Answer:
     if status == 500:
         return unexpected()
     headers = {
-        401: (("WWW-Authenticate", CHALLENGE),),
+        401: (("WWW-Authenticate", CODE_NEEDED if isinstance(error, errors.CodeNeeded) else CHALLENGE),),
         408: (("Connection", "close"),),
         413: (("Connection", "close"),),
         415: (("Accept-Encoding", IDENTITY),),

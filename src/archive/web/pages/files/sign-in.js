@@ -5,6 +5,8 @@ const form = document.getElementById("form");
 const problem = document.getElementById("problem");
 const enter = document.getElementById("enter");
 const password = document.getElementById("password");
+const second = document.getElementById("second");
+const code = document.getElementById("code");
 
 function onward() {
   const wanted = new URLSearchParams(location.search).get("next") ?? "";
@@ -16,8 +18,23 @@ function onward() {
 function say(text) {
   problem.textContent = text;
   problem.hidden = false;
-  password.select();
+  (second.hidden ? password : code).select();
 }
+
+// Whoever has a second factor: the password was right, and is sent again with the code.
+function askForCode() {
+  second.hidden = false;
+  code.required = true;
+  code.focus();
+}
+
+function forgetCode() {
+  second.hidden = true;
+  code.required = false;
+  code.value = "";
+}
+
+for (const field of [form.username, password]) field.addEventListener("input", forgetCode);
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -27,10 +44,15 @@ form.addEventListener("submit", async (event) => {
     const answer = await fetch(`${base}/api/session`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ name: form.username.value, password: password.value }),
+      body: JSON.stringify({ name: form.username.value, password: password.value, code: code.value }),
     });
     if (answer.ok) {
       location.replace(onward());
+      return;
+    }
+    if (answer.headers.get("WWW-Authenticate")?.includes("insufficient_user_authentication")) {
+      askForCode();
+      enter.disabled = false;
       return;
     }
     say((await answer.text()).trim() || `The archive answers ${answer.status}.`);
