@@ -120,11 +120,12 @@ HTTP: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "H17": (
         "Guessing passwords",
-        "Waiting times for each title or name, and address. Codes of shares: not before there are shares",
+        "Waiting times for each title or name, and address; for codes of a second factor, wherever they come from",
         (
             f"{_IDENTITY}::test_guessing_has_to_wait",
             "services/test_sign_in.py::test_after_some_failures_one_has_to_wait",
             "services/test_sign_in.py::test_of_many_at_once_few_passwords_are_tried",
+            "services/test_second_factors.py::test_codes_are_not_guessed",
         ),
     ),
     "H18": (

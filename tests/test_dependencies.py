@@ -28,6 +28,8 @@ FLOORS = {
     "pyjwt": "2.13",  # CVE-2026-48523, CVE-2022-29217
     "pillow": "13",
     "pylibjpeg-openjpeg": "2.6",
+    "pyotp": "2.9",
+    "segno": "1.6",
 }
 """The oldest versions that may be installed."""
 

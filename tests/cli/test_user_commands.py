@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyotp
 import pytest
 from argon2 import PasswordHasher
 
 from archive import config
 from archive.bootstrap import building
 from archive.bootstrap.building import Archive
-from archive.dicom.errors import NotSignedIn
+from archive.dicom.errors import CodeNeeded, NotSignedIn
 from archive.security import identity
 from archive.security.people import Kind
 from archive.security.roles import Right
@@ -127,3 +128,18 @@ def test_a_program_needs_no_password(data: Path, archive: Archive) -> None:
     assert "tokens only" in typed(data, "user", "list").stdout
     secret = typed(data, "token", "add", "robot", "--label", "x").stdout.strip()
     assert archive.sign_in.principal(secret, Kind.TOKEN, "robot").rights == {Right.STORE, Right.COMMIT}
+
+
+def test_a_second_factor_is_reset(data: Path, archive: Archive) -> None:
+    secret = archive.second_factors.begin("ada")
+    archive.second_factors.confirm("ada", pyotp.TOTP(secret).now())
+    listed = typed(data, "user", "list").stdout
+    assert "second factor" in listed
+    assert secret not in listed
+    with pytest.raises(CodeNeeded):
+        archive.sign_in.enter("ada", PASSWORD, "")
+    done = typed(data, "user", "reset-second-factor", "ada")
+    assert (done.code, "password alone" in done.stdout) == (0, True)
+    archive.sign_in.enter("ada", PASSWORD, "")
+    again = typed(data, "user", "reset-second-factor", "ada")
+    assert (again.code, "no second factor" in again.stderr) == (1, True)

@@ -91,7 +91,8 @@ def share_cookie(asked: Asked, secret: str, more: str = "") -> str:
 
 def _form(principal: Principal) -> dict[str, Any]:
     rights = sorted(right.value for right in principal.rights)
-    return {"name": principal.name, "rights": rights, "must_enrol": principal.must_enrol}
+    must = {"must_enrol": True} if principal.must_enrol else {}
+    return {"name": principal.name, "rights": rights, **must}
 
 
 def cookie(asked: Asked, secret: str, more: str = "") -> str:

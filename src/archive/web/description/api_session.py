@@ -28,7 +28,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "Principal": {
         "type": "object",
-        "required": ["name", "rights", "must_enrol"],
+        "required": ["name", "rights"],
         "properties": {"name": _TEXT, "rights": _RIGHTS, "must_enrol": {"type": "boolean"}},
     },
 }
