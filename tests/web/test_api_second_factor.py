@@ -175,6 +175,15 @@ def test_who_needs_one_can_do_nothing_but_set_it_up(
     assert client.get("/api/tokens").status_code == 200
 
 
+def test_who_has_no_role_is_led_nowhere(open_door: OpenDoor, clients: Callable[[Door], httpx.Client]) -> None:
+    door = opened(open_door, "everybody")
+    door.archive.people.add("none", "", [], PASSWORD)
+    client = clients(door)
+    enter(client, "none")
+    assert client.get("/account", headers={"Accept": "text/html"}).status_code == 403
+    assert client.get(STUDIES).status_code == 403
+
+
 def test_a_wrong_code_is_in_the_audit_trail(
     open_door: OpenDoor, clients: Callable[[Door], httpx.Client]
 ) -> None:

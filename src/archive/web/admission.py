@@ -58,9 +58,9 @@ def admitted(archive: Archive, asked: Asked, right: Right | None) -> Asked:
         raise NotSignedIn(_HOW)
     if principal.by_cookie:
         guard.check_page(archive.settings.http, asked)
-    if principal.must_enrol and not principal.may(right):
-        raise MustEnrol(ENROL)
     if not principal.may(right):
+        if principal.must_enrol and principal.may(Right.ACCOUNT):
+            raise MustEnrol(ENROL)
         raise NotAuthorized(
             f"{principal.name} has no right to {right.value} here; an administrator gives roles with `archive user set`"
         )
