@@ -55,6 +55,8 @@ from archive.services.second_factors import SecondFactors
 from archive.services.shares import Shares
 from archive.services.sign_in import SignIn
 from archive.services.status import StatusOfAll
+from archive.services.throughput import Throughput
+from archive.services.throughput_metrics import Meters
 from archive.services.thumbnails import Thumbnails
 from archive.services.up_to_date import UpToDate
 from archive.services.verification import Verification
@@ -106,6 +108,7 @@ class Archive:
     scrubbing: Scrubbing
     health: Health
     status: StatusOfAll
+    throughput: Throughput
     decoders: Decoders
     auditing: Auditing
     audit_log: AuditLog
@@ -156,7 +159,12 @@ def reasons_shown(settings: Settings) -> frozenset[Reason]:
 
 
 def ingesting(
-    settings: Settings, store: BlobStore, database: Database, titles: AETitles, recording: Auditing
+    settings: Settings,
+    store: BlobStore,
+    database: Database,
+    titles: AETitles,
+    recording: Auditing,
+    throughput: Throughput | None = None,
 ) -> Ingest:
     """The one way in."""
     return Ingest(
@@ -170,6 +178,7 @@ def ingesting(
         wanted=rules_in_effect.wanted(settings),
         preamble=settings.storage.preamble,
         receptions=recording.receptions,
+        throughput=throughput,
     )
 
 
@@ -249,9 +258,10 @@ def of_store_and_index(
     )
 
 
-def build(settings: Settings, *, read_only: bool = False) -> Archive:
+def build(settings: Settings, *, read_only: bool = False, counts: Path | None = None) -> Archive:
     """The archive in this process. `prepare` must have run; or `check_readable`, for one that is read only as its disk
-    takes nothing."""
+    takes nothing. `counts`: the file in which this worker shares what passes it. Raises OSError where that cannot be
+    opened."""
     database = open_database(settings)
     store = local_store(settings, database)
     if read_only:
@@ -265,9 +275,11 @@ def build(settings: Settings, *, read_only: bool = False) -> Archive:
     worklist = Worklist(database, settings.worklist)
     work = CorrectionWork(store, database, settings.dimse.ae_title)
     corrections = Corrections(database, work, recording)
-    ingest = ingesting(settings, store, database, titles, recording)
+    throughput = Throughput(counts, Meters().tell)
+    ingest = ingesting(settings, store, database, titles, recording, throughput)
     return of_store_and_index(settings, store, database, retrieve, recording)(
         ingest=ingest,
+        throughput=throughput,
         search=search,
         rendering=rendering,
         thumbnails=Thumbnails(retrieve, rendering),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from contextlib import closing
+from functools import partial
 
 from archive.dicom.instance import StoredInstance
 from archive.dimse.exchange import Exchange
@@ -25,7 +26,8 @@ def answer(exchange: Exchange) -> Status:
     request = StoreRequest(priority=exchange.priority)
     in_turn = InTurn(exchange.association, instances, objects(exchange.archive.delivery), request)
     with closing(exchange.archive.auditing.out.sending(exchange.actor, instances)) as recorded:
-        return run(exchange, len(instances), Recorded(in_turn, recorded))
+        sent = partial(exchange.archive.throughput.stored_at, exchange.ae_title)
+        return run(exchange, len(instances), Recorded(in_turn, recorded, sent))
 
 
 class InTurn:

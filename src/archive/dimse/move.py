@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 from archive.dicom.errors import NotAuthorized
 from archive.dicom.instance import StoredInstance
@@ -31,7 +32,8 @@ def answer(exchange: Exchange) -> Status:
         closing(archive.auditing.out.sending(exchange.actor, instances, receiver)) as recorded,
         _transfer(exchange, destination, instances) as transfer,
     ):
-        return run(exchange, len(instances), Recorded(transfer, recorded))
+        sent = partial(archive.throughput.stored_at, destination.title)
+        return run(exchange, len(instances), Recorded(transfer, recorded, sent))
 
 
 def _permitted(exchange: Exchange) -> str:

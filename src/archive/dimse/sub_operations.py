@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
+from archive.dicom.instance import StoredInstance
 from archive.dimse.answers import failed_instances
 from archive.dimse.exchange import Exchange
 from archive.dimse.statuses import (
@@ -108,11 +109,15 @@ class SubOperations(Protocol):
 
 
 class Recorded:
-    """Sub-operations whose outcomes are recorded in the audit trail as they come."""
+    """Sub-operations whose outcomes are recorded in the audit trail as they come; `sent` is called with each instance
+    that the receiver has taken."""
 
-    def __init__(self, under_way: SubOperations, recorded: Sending) -> None:
+    def __init__(
+        self, under_way: SubOperations, recorded: Sending, sent: Callable[[StoredInstance], None]
+    ) -> None:
         self._under_way = under_way
         self._recorded = recorded
+        self._sent = sent
 
     def next(self, seconds: float) -> Outcome | None:
         """The next outcome, if there is one within so many seconds."""
@@ -125,6 +130,8 @@ class Recorded:
 
     def _noted(self, outcome: Outcome) -> Outcome:
         self._recorded.note(outcome.instance, failed=outcome.failed)
+        if not outcome.failed:
+            self._sent(outcome.instance)
         return outcome
 
 

@@ -51,6 +51,7 @@ from archive.services.receipts import (
 from archive.services.receiving import Receptions
 from archive.services.rejecting import Note
 from archive.services.shaping import Shaper, Written
+from archive.services.throughput import Throughput
 from archive.storage.base import BlobStore, BlobWriter, Spool
 
 Piece = bytes | bytearray | memoryview
@@ -77,6 +78,7 @@ class Ingest:
         wanted: frozenset[int] = WANTED,
         preamble: str = "zero",
         receptions: Receptions | None = None,
+        throughput: Throughput | None = None,
     ) -> None:
         self.store = store
         self.database = database
@@ -87,6 +89,7 @@ class Ingest:
         self.wanted = wanted
         self.preamble = preamble
         self.receptions = receptions
+        self.throughput = throughput
         self.note_of = note_of
         self.late_arrivals = late_arrivals or LateArrivals(database, coercions.modifying_system)
 
@@ -149,10 +152,12 @@ class Ingest:
             Settled.of(partial(one.receipt, next(fates))) if found.error is None else Settled((), found.error)
             for one, found in zip(receptions, whole, strict=True)
         ]
-        if self.receptions is not None:
-            for reception, one in zip(receptions, settled, strict=True):
-                for receipt in one.results:
+        for reception, one in zip(receptions, settled, strict=True):
+            for receipt in one.results:
+                if self.receptions is not None:
                     self.receptions.note(reception.source, receipt)
+                if self.throughput is not None:
+                    self.throughput.received(reception.source, reception.length)
         return settled
 
     def spool(self) -> Spool:
@@ -190,6 +195,11 @@ class Reception:
             self._arrival.close()
         else:
             self._writer.discard()
+
+    @property
+    def length(self) -> int:
+        """Bytes of the data set that have come."""
+        return self._length
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -21,6 +21,7 @@ import structlog
 
 from archive import config
 from archive.dicom.errors import ConfigurationError
+from archive.services.throughput import FILE_BYTES, PREFIX
 
 WANTED_BYTES = 1 << 20
 """The index needs a little to be opened at all."""
@@ -109,11 +110,24 @@ def share_metrics(folder: Path) -> None:
     config.share_metrics(folder)
 
 
-def _keep_room(path: Path) -> None:
+def shared_counts(folder: Path, post: str) -> Path | None:
+    """The file in which a post counts what passes it, which its worker finds as the one before has left it; None where
+    there is no room for it."""
+    path = folder / f"{PREFIX}{post}"
+    try:
+        if not path.exists() or path.stat().st_size != FILE_BYTES:
+            _keep_room(path, FILE_BYTES)
+    except OSError as error:
+        log.warning("throughput not shared", reason=error.strerror)
+        return None
+    return path
+
+
+def _keep_room(path: Path, size: int = METRICS_BYTES) -> None:
     """prometheus-client takes a file as long as it is."""
     descriptor = os.open(path, _NEW, 0o600)
     try:
-        _take(descriptor, METRICS_BYTES)
+        _take(descriptor, size)
     finally:
         os.close(descriptor)
 

@@ -102,7 +102,7 @@ def work(
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_await_supervisor, args=(alive, stop), name="supervisor", daemon=True).start()
-    archive = build(settings, read_only=read_only)
+    archive = build(settings, read_only=read_only, counts=room.shared_counts(metrics, post.name))
     structlog.get_logger().debug("worker started", pid=os.getpid())
     try:
         DOORS[post.door](archive, post, heartbeat(heartbeat_pipe), stop)

@@ -60,8 +60,9 @@ def instances(archive: Archive, asked: Asked) -> Answer:
             SlicedPart(with_syntax(DICOM, uid), _sliced(archive, instance, uid), url_of(asked, instance))
             for instance, uid in forms
         ]
-        return incomplete.told(related_sliced(DICOM, parts, etag), asked, had.damaged)
-    answer = replace(related(DICOM, _parts(archive, asked, forms)), etag=etag)
+        answer = replace(related_sliced(DICOM, parts, etag), objects=len(forms))
+        return incomplete.told(answer, asked, had.damaged)
+    answer = replace(related(DICOM, _parts(archive, asked, forms)), etag=etag, objects=len(forms))
     return incomplete.told(answer, asked, had.damaged)
 
 
@@ -131,7 +132,9 @@ def _state(instance: StoredInstance, uid: str) -> str:
 
 def _alone(archive: Archive, asked: Asked, instance: StoredInstance, uid: str, etag: str) -> Answer:
     location = ("Content-Location", url_of(asked, instance))
-    return Answer(200, with_syntax(DICOM, uid), _sliced(archive, instance, uid), (location,), etag=etag)
+    return Answer(
+        200, with_syntax(DICOM, uid), _sliced(archive, instance, uid), (location,), etag=etag, objects=1
+    )
 
 
 def _readable(archive: Archive, instance: StoredInstance, uid: str) -> Readable:

@@ -58,7 +58,7 @@ def instances(archive: Archive, asked: Asked) -> Answer:
     file_name = f"{stored[0].StudyInstanceUID}{'-incomplete' if had.damaged else ''}.zip"
     disposition = ("Content-Disposition", f'attachment; filename="{file_name}"')
     headers = (disposition, *incomplete.warning(asked, had.damaged))
-    return Answer(200, ZIP, zipped(members), headers, length=length_of(members))
+    return Answer(200, ZIP, zipped(members), headers, length=length_of(members), objects=len(stored))
 
 
 def _missing(damaged: Sequence[StoredInstance]) -> Member:

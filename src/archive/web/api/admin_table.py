@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from archive.security.roles import Right
-from archive.web.api import account, audit, people, second_factor, status
+from archive.web.api import account, audit, people, second_factor, status, throughput
 from archive.web.api.guard import guarded
-from archive.web.description import api_audit, api_people, api_second_factor, api_status
+from archive.web.description import api_audit, api_people, api_second_factor, api_status, api_throughput
 from archive.web.description.route import About, Route
 
 PERSON = "/people/{person}"
@@ -105,6 +105,7 @@ ADMIN: tuple[Route, ...] = (
         takes_body=True,
     ),
     _row(Right.OBSERVE, "GET", "/status", "Status", status.status, api_status.STATUS),
+    _row(Right.OBSERVE, "GET", "/throughput", "Throughput", throughput.throughput, api_throughput.THROUGHPUT),
     _row(Right.AUDIT, "GET", "/audit", "SearchAuditTrail", audit.search, api_audit.SEARCH),
     _row(
         Right.AUDIT,

@@ -27,6 +27,7 @@ from archive.web.description import (
     api_session,
     api_shares,
     api_status,
+    api_throughput,
     api_worklist,
 )
 from archive.web.description.parameters import VARIABLES
@@ -104,6 +105,7 @@ _SCHEMAS = {
     **api_session.SCHEMAS,
     **api_shares.SCHEMAS,
     **api_status.SCHEMAS,
+    **api_throughput.SCHEMAS,
     **api_worklist.SCHEMAS,
 }
 _SECURITY_SCHEMES = {

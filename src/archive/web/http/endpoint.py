@@ -19,6 +19,7 @@ from archive.web.http import bodies, compression, crossing, errors, representati
 from archive.web.http.bodies import ClientGone
 from archive.web.http.crossing import Crossing, Lane, Prepared
 from archive.web.http.exchange import Answer, Asked, Decodes, Taker
+from archive.web.http.outflow import Outflow
 from archive.web.http.passing import PASSING, Outgoing, Passing
 from archive.web.http.protocol import LEAVING
 from archive.web.routes import Route
@@ -52,25 +53,29 @@ class Endpoint:
             answer = await self._take(route, asked, receive)
             if not isinstance(answer.body, bytes):  # documents; that they are decoded nobody knew beforehand
                 ready = await self._lane.call(partial(crossing.prepared, lambda: answer), Lane.DECODING)
-                await self._send(ready, scope, send, Lane.DECODING)
+                await self._send(ready, scope, self._counted(route, ready, scope, send), Lane.DECODING)
                 return
             await self._send(compression.applied(Prepared(answer, answer.body, None), asked), scope, send)
             return
         with _while_there(scope):
             ready, lane = await self._prepared(route, asked)
+            counted = self._counted(route, ready, scope, send)
             if ready.ahead:
-                await self._pass(ready, scope, send, lane)
+                await self._pass(ready, scope, counted, lane)
             else:
-                await self._send(ready, scope, send, lane)
+                await self._send(ready, scope, counted, lane)
 
-    async def _pass(self, ready: Prepared, scope: Scope, send: Send, lane: Lane) -> None:
+    def _counted(self, route: Route, ready: Prepared, scope: Scope, send: Send) -> Outflow:
+        return Outflow(self._archive.throughput, route, ready.answer, scope["method"], send)
+
+    async def _pass(self, ready: Prepared, scope: Scope, send: Outflow, lane: Lane) -> None:
         """An answer that holds stretches of files."""
         passing: Passing = scope["extensions"][PASSING]
         if not passing.is_free:
             first = await self._lane.call(partial(crossing.read_all, ready.ahead), lane)
             await self._send(Prepared(ready.answer, first, ready.rest), scope, send, lane)
             return
-        outgoing = Outgoing(ready.ahead, ready.rest)
+        outgoing = Outgoing(ready.ahead, ready.rest, send.add)
         try:
             await _start(ready, send)
             await passing.send(outgoing, partial(self._lane.call, lane=lane))

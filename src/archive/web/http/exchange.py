@@ -121,7 +121,9 @@ class Answer:
 
     `etag` names the state of what is sent, without quotation marks: made of stored digests and of every choice that
     changes a byte (`conditional.tag`). Of a `Sliced` body it promises the same bytes, so it is a strong entity tag
-    there, elsewhere a weak one. Give it before any expensive work begins: who has this state gets 304 instead."""
+    there, elsewhere a weak one. Give it before any expensive work begins: who has this state gets 304 instead.
+
+    `objects`: so many whole ones are in the body."""
 
     status: int = 200
     media_type: str = ""
@@ -129,6 +131,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     length: int | None = None
     etag: str = ""
+    objects: int = 0
 
     @property
     def kind(self) -> MediaType:

@@ -58,16 +58,23 @@ Call = Callable[[Callable[[], Progress]], Awaitable[Progress]]
 
 
 class Outgoing:
-    """What is still to go out of one answer, from one thread at a time; `sent`: bytes that the system has taken."""
+    """What is still to go out of one answer, from one thread at a time; `sent`: bytes that the system has taken, of
+    which `tell` is told in each turn."""
 
-    def __init__(self, ahead: Iterable[Piece], rest: Iterator[Piece] | None) -> None:
+    def __init__(
+        self,
+        ahead: Iterable[Piece],
+        rest: Iterator[Piece] | None,
+        tell: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._ahead = deque(ahead)
         self._rest = rest
         self._piece: Piece = b""
         self._left = self._length = 0
         self._own = -1
         self._lock = threading.Lock()
-        self.sent = 0
+        self._tell = tell
+        self._told = self.sent = 0
 
     @property
     def needs_thread(self) -> bool:
@@ -81,7 +88,10 @@ class Outgoing:
 
     def send_ahead(self, descriptor: int) -> Progress:
         """What was made ahead, as far as the connection takes it now. Raises ConnectionError, NotFound."""
-        return self._send(descriptor, lambda: self._ahead.popleft() if self._ahead else None)
+        try:
+            return self._send(descriptor, lambda: self._ahead.popleft() if self._ahead else None)
+        finally:
+            self._tell_sent()
 
     def own(self, descriptor: int) -> int:
         """A descriptor of the same connection that stays until `close`, whoever closes the other one."""
@@ -96,12 +106,23 @@ class Outgoing:
             room = select.poll()
             room.register(self._own, select.POLLOUT)
             limit = self.sent + TURN_BYTES
-            progress = Progress.MORE
-            while progress is Progress.MORE and self.sent < limit:
-                progress = self._send(self._own, self._next, limit)
-                if progress is Progress.FULL and room.poll(PATIENCE_MILLISECONDS):
-                    progress = Progress.MORE
-            return progress
+            try:
+                return self._turn(room, limit)
+            finally:
+                self._tell_sent()
+
+    def _turn(self, room: select.poll, limit: int) -> Progress:
+        progress = Progress.MORE
+        while progress is Progress.MORE and self.sent < limit:
+            progress = self._send(self._own, self._next, limit)
+            if progress is Progress.FULL and room.poll(PATIENCE_MILLISECONDS):
+                progress = Progress.MORE
+        return progress
+
+    def _tell_sent(self) -> None:
+        if self.sent > self._told:
+            length, self._told = self.sent - self._told, self.sent
+            self._tell(length)
 
     def close(self) -> None:
         """Let go of everything, when no thread is busy with it any more: a descriptor that was closed may soon be that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archive.dicom.errors import NotFound
@@ -78,7 +79,8 @@ class Envelope:
             return responses.alone(request.message_id, failed)
         self._archive.auditing.out.fetched(self._actor, [one.instance for one in found])
         contents = ((one, documents.content(self._archive, one)) for one in found)
-        return responses.with_documents(request.message_id, contents, failed)
+        answer = responses.with_documents(request.message_id, contents, failed)
+        return replace(answer, objects=len(found))
 
     def close(self) -> None:
         """Nothing is held but memory."""
