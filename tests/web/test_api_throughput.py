@@ -101,13 +101,6 @@ def test_the_answer(empty_door: Door) -> None:
     assert "canary" not in answer.text.lower()
 
 
-def test_metrics_tell_the_doors_apart(empty_door: Door) -> None:
-    assert empty_door.store(part10(secondary_capture())).status_code == 200
-    text = empty_door.client.get("/metrics").text
-    assert 'archive_objects_received_total{ae_title="",door="HTTP"}' in text
-    assert 'archive_bytes_received_total{ae_title="",door="HTTP"}' in text
-
-
 @pytest.mark.parametrize("span", ["hour", "day"])
 def test_the_page(empty_door: Door, span: str) -> None:
     for headers in ({}, {"HX-Request": "true"}):

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from archive.services.throughput import Throughput
 from archive.web.http.bodies import ClientGone
 from archive.web.http.crossing import DECODINGS, RENDERINGS, THREADS, Crossing
 from archive.web.http.endpoint import Endpoint
@@ -18,6 +19,7 @@ from archive.web.http.protocol import LEAVING
 from archive.web.routes import ROUTES, Route
 
 ARCHIVE: Any = SimpleNamespace(
+    throughput=Throughput(),
     settings=SimpleNamespace(
         http=SimpleNamespace(public_url="http://here", strict=False, behind_proxy=False),
         sign_in=SimpleNamespace(required="never"),

@@ -56,7 +56,6 @@ from archive.services.shares import Shares
 from archive.services.sign_in import SignIn
 from archive.services.status import StatusOfAll
 from archive.services.throughput import Throughput
-from archive.services.throughput_metrics import Meters
 from archive.services.thumbnails import Thumbnails
 from archive.services.up_to_date import UpToDate
 from archive.services.verification import Verification
@@ -258,10 +257,9 @@ def of_store_and_index(
     )
 
 
-def build(settings: Settings, *, read_only: bool = False, counts: Path | None = None) -> Archive:
+def build(settings: Settings, *, read_only: bool = False, throughput: Throughput | None = None) -> Archive:
     """The archive in this process. `prepare` must have run; or `check_readable`, for one that is read only as its disk
-    takes nothing. `counts`: the file in which this worker shares what passes it. Raises OSError where that cannot be
-    opened."""
+    takes nothing. `throughput`: where this worker counts what passes it, for itself without one."""
     database = open_database(settings)
     store = local_store(settings, database)
     if read_only:
@@ -273,13 +271,11 @@ def build(settings: Settings, *, read_only: bool = False, counts: Path | None = 
     titles, refusals = titles_and_refusals(settings, database, recording)
     commitment = Commitment(store, database, view_of=titles.view_of)
     worklist = Worklist(database, settings.worklist)
-    work = CorrectionWork(store, database, settings.dimse.ae_title)
-    corrections = Corrections(database, work, recording)
-    throughput = Throughput(counts, Meters().tell)
+    corrections = Corrections(database, CorrectionWork(store, database, settings.dimse.ae_title), recording)
     ingest = ingesting(settings, store, database, titles, recording, throughput)
     return of_store_and_index(settings, store, database, retrieve, recording)(
         ingest=ingest,
-        throughput=throughput,
+        throughput=ingest.throughput,
         search=search,
         rendering=rendering,
         thumbnails=Thumbnails(retrieve, rendering),

@@ -89,7 +89,7 @@ class Ingest:
         self.wanted = wanted
         self.preamble = preamble
         self.receptions = receptions
-        self.throughput = throughput
+        self.throughput = throughput or Throughput()
         self.note_of = note_of
         self.late_arrivals = late_arrivals or LateArrivals(database, coercions.modifying_system)
 
@@ -156,8 +156,7 @@ class Ingest:
             for receipt in one.results:
                 if self.receptions is not None:
                     self.receptions.note(reception.source, receipt)
-                if self.throughput is not None:
-                    self.throughput.received(reception.source, reception.length)
+                self.throughput.received(reception.source, reception.length)
         return settled
 
     def spool(self) -> Spool:

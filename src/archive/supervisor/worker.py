@@ -25,6 +25,8 @@ from archive.hl7 import server as hl7_server
 from archive.jobs import worker as jobs_worker
 from archive.network.acceptor import Listener
 from archive.security import tls
+from archive.services.throughput import Throughput
+from archive.services.throughput_metrics import Meters
 from archive.settings.whole import Settings
 from archive.supervisor import heap, logs, room
 from archive.supervisor.fleet import Post
@@ -102,7 +104,8 @@ def work(
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_await_supervisor, args=(alive, stop), name="supervisor", daemon=True).start()
-    archive = build(settings, read_only=read_only, counts=room.shared_counts(metrics, post.name))
+    throughput = Throughput(room.shared_counts(metrics, post.name), Meters().tell)
+    archive = build(settings, read_only=read_only, throughput=throughput)
     structlog.get_logger().debug("worker started", pid=os.getpid())
     try:
         DOORS[post.door](archive, post, heartbeat(heartbeat_pipe), stop)
