@@ -68,7 +68,7 @@ def signed_in(page: Page, server: ArchiveServer, name: str) -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_title("Your account · DICOM archive")
+    expect(page).to_have_title("Your account · DICOM archive", timeout=browsing.SECONDS * 1000)
 
 
 @pytest.fixture
