@@ -11,6 +11,8 @@ const [folder] = process.argv.slice(2);
 const { default: Provider } = await import(pathToFileURL(`${folder}/lib/index.js`));
 const people = {
   ada: { preferred_username: "ada", name: "Ada <b>L.</b>", groups: ["pacs-viewers"] },
+  mary: { preferred_username: "mary", name: "Mary", groups: ["pacs-viewers"], sees: ["staff", "st-marys"] },
+  lost: { preferred_username: "lost", name: "Lost", groups: ["pacs-viewers"], sees: ["institution=Holy Cross"] },
   eve: { preferred_username: "local", name: "Eve", groups: ["pacs-viewers"] },
   nobody: { preferred_username: "nobody", name: "Nobody", groups: [] },
 };
@@ -35,7 +37,7 @@ function begun() {
         grant_types: ["client_credentials"],
       },
     ],
-    claims: { openid: ["sub"], profile: ["name", "preferred_username", "groups"] },
+    claims: { openid: ["sub"], profile: ["name", "preferred_username", "groups", "sees"] },
     findAccount: (_, id) => ({ accountId: id, claims: async () => ({ sub: id, ...people[id] }) }),
     conformIdTokenClaims: settings.userinfo,
     pkce: { required: () => true },

@@ -69,7 +69,7 @@ def test_somebody_is_made_known_changed_and_forgotten(door: Door, browse: Browse
     made = ada.post("/api/people", json=new)
     assert made.status_code == 201
     form = {"name": "carl", "full_name": "<b>Carl</b>", "roles": ["viewer"], "disabled": False}
-    assert made.json() == {**form, "has_password": True, "has_second_factor": False}
+    assert made.json() == {**form, "has_password": True, "has_second_factor": False, "see": []}
     assert PASSWORD not in ada.get("/api/people").text
     carl = browse("carl")
     assert carl.get(STUDIES).status_code == 204

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from archive.security.roles import RIGHTS, Right, Role
-from archive.security.shares import Wanted
+from archive.security.shares import Share, Wanted
 from archive.web.routes import ROUTES, Route
 from shared_studies import MAKER, House, asked, enter, shared_house, sign_in
 
@@ -30,6 +30,8 @@ SEEN = [route for route in ROUTES if route.right is Right.SEE]
 OVERALL = {"SearchStudies", "SearchAllSeries", "SearchAllInstances"}
 """Searches that name no study."""
 SEARCHES = {"SearchStudySeries", "SearchStudyInstances", "SearchSeriesInstances"}
+NARROWED = ("maker sees less", "maker sees none")
+"""Since they shared both studies; `less` is the shared one alone."""
 FOUND = range(200, 300)
 
 
@@ -58,7 +60,7 @@ def expected(route: Route, *, within: bool, may_download: bool) -> Callable[[htt
 
 
 @pytest.mark.parametrize("role", [None, *Role])
-@pytest.mark.parametrize("state", ["open", "used up", "revoked", "expired", "maker gone", "left"])
+@pytest.mark.parametrize("state", ["open", "used up", "revoked", "expired", "maker gone", "left", *NARROWED])
 @pytest.mark.parametrize("may_download", [False, True])
 def test_the_matrix(house: House, role: Role | None, state: str, may_download: bool) -> None:
     """H14: every route that shows studies, by the role of who has signed in besides, the state of the share, and
@@ -78,16 +80,22 @@ def test_the_matrix(house: House, role: Role | None, state: str, may_download: b
                     assert answer.status_code in FOUND, cell
 
 
+def _made(house: House, state: str, may_download: bool) -> tuple[str, Share]:
+    if state not in ("maker gone", *NARROWED):
+        return house.make(may_download=may_download, most_uses=1 if state == "used up" else 0)
+    archive = house.door.archive
+    archive.people.add("gone", "", [Role.RADIOGRAPHER])
+    studies = (house.shared, house.other) if state in NARROWED else (house.shared,)
+    wanted = Wanted(tuple(one.StudyInstanceUID for one in studies), "Dr X", may_download=may_download)
+    return archive.shares.make(MAKER, "gone", wanted, archive.retrieve)
+
+
 @contextmanager
 def _in_state(
     house: House, client: httpx.Client, role: Role | None, state: str, may_download: bool
 ) -> Iterator[bool]:
     archive = house.door.archive
-    secret, made = house.make(may_download=may_download, most_uses=1 if state == "used up" else 0)
-    if state == "maker gone":
-        archive.people.add("gone", "", [Role.RADIOGRAPHER])
-        wanted = Wanted((house.shared.StudyInstanceUID,), "Dr X", may_download=may_download)
-        secret, made = archive.shares.make(MAKER, "gone", wanted, archive.retrieve)
+    secret, made = _made(house, state, may_download)
     if role is not None:
         sign_in(client, role.value)
     assert enter(client, secret).status_code == 200
@@ -98,13 +106,18 @@ def _in_state(
         archive.shares._clock = lambda: made.expires_at
     elif state == "maker gone":
         archive.people.remove("gone")
+    elif state in NARROWED:
+        still = house.shared.StudyInstanceUID if state == NARROWED[0] else "1.2"
+        archive.people.change("gone", see=[f"study={still}"])
     elif state == "left":
         cookies = dict(client.cookies)
         assert client.delete("/api/session").status_code == 204
         client.cookies.update(cookies)  # replayed by who has kept it
     try:
-        yield state in ("open", "used up")
+        yield state in ("open", "used up", NARROWED[0])
     finally:
+        if state in NARROWED:
+            archive.people.remove("gone")
         archive.shares._clock = kept
 
 

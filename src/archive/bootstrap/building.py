@@ -249,7 +249,12 @@ def of_store_and_index(
         audit_log=AuditLog(database, settings.data / ANCHORS),
         audit_export=AuditExport(database, settings),
         viewer=viewer(settings),
-        people=People(database, auditing=recording, issuer=settings.openid.issuer),
+        people=People(
+            database,
+            auditing=recording,
+            issuer=settings.openid.issuer,
+            issuer_says_views=bool(settings.openid.view_claim),
+        ),
         sign_in=SignIn(database, settings.sign_in, factors=factors),
         second_factors=factors,
         openid=OpenID(database, settings.openid, settings.sign_in, auditing=recording),

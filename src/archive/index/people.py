@@ -75,9 +75,11 @@ def at_issuer(connection: Connection, issuer: str, subject: str) -> Person | Non
     return _person(*row) if row else None
 
 
-def describe(connection: Connection, one: Person) -> None:
-    """Keep what an issuer says of somebody, and nothing else: whether they may sign in is said here."""
+def describe(connection: Connection, one: Person, *, view: bool = False) -> None:
+    """Keep what an issuer says of somebody, and nothing else: whether they may sign in is said here, and what they see
+    as well unless `view`."""
     values = {"full_name": one.full_name, "roles": _text(one.roles)}
+    values |= {"see": _see(one.view)} if view else {}
     connection.execute(sa.update(person).where(person.c.name == one.name).values(values))
 
 

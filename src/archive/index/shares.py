@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from archive.index import rows, views
 from archive.index.database import Connection
 from archive.index.people_schema import person
+from archive.index.schema import study
 from archive.index.shares_schema import share, share_session, share_study, share_use
+from archive.index.sql import among_these
 from archive.security.roles import Right, rights_of, roles_named
 from archive.security.shares import Session, Share, Use, Used
+from archive.security.views import View
 
 MOST_REFUSALS = 200
 """That are kept of a share: whoever has a link that has ended could fill the index."""
@@ -35,6 +41,7 @@ _SHARE = (
     share.c.person_id,
     person.c.roles,
     person.c.disabled_at,
+    person.c.see,
 )
 _SESSION = (
     share_session.c.id,
@@ -211,9 +218,19 @@ def _one(connection: Connection, *wanted: sa.ColumnElement[bool]) -> Share | Non
 
 def _several(connection: Connection, *wanted: sa.ColumnElement[bool]) -> list[Share]:
     found = sa.select(*_SHARE).select_from(_MAKER).where(*wanted).order_by(share.c.id.desc())
-    rows = connection.execute(found.limit(MOST_LISTED)).all()
-    studies = _studies(connection, [row.id for row in rows])
-    return [_share(row, tuple(studies.get(row.id, ()))) for row in rows]
+    listed = connection.execute(found.limit(MOST_LISTED)).all()
+    studies = _studies(connection, [row.id for row in listed])
+    found_shares = [_share(row, tuple(studies.get(row.id, ()))) for row in listed]
+    return [_hiding(connection, one) for one in found_shares]
+
+
+def _hiding(connection: Connection, one: Share) -> Share:
+    """With which of its studies its maker does not see: asked each time, as views and studies change."""
+    if one.view is None or not one.studies:
+        return one
+    named = among_these(study.c.StudyInstanceUID, [rows.uid(uid) for uid in one.studies])
+    seen = connection.execute(sa.select(study.c.StudyInstanceUID).where(named, *views.shown(one.view)))
+    return replace(one, hidden=frozenset(one.studies) - frozenset(seen.scalars()))
 
 
 def _studies(connection: Connection, keys: Sequence[int]) -> dict[int, list[str]]:
@@ -242,6 +259,7 @@ def _share(row: Any, studies: tuple[str, ...]) -> Share:
         row.most_uses,
         bool(row.may_download),
         is_orphaned=row.person_id != 0 and not _may_share(row.roles, row.disabled_at),
+        view=View.read(json.loads(row.see)) if row.see else None,
     )
 
 

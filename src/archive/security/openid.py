@@ -21,7 +21,8 @@ import jwt
 from archive.dicom.errors import ConfigurationError, InvalidEntry
 from archive.security.roles import Right, Role, rights_of, roles_named
 from archive.security.tokens import BY_KEY_TYPE, Key, TokenRefused, fits, header_of
-from archive.settings.people import OpenIDSettings
+from archive.security.views import EVERYTHING, Grant, View
+from archive.settings.people import OpenIDSettings, named_view
 
 Claims = Mapping[str, Any]
 
@@ -33,6 +34,7 @@ OLDEST_ID_TOKEN = 600.0
 SCOPE = "archive."
 """A scope that begins so names a right: `archive.see`."""
 
+_ASK = "ask who runs the archive"
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _ACCESS_TOKEN = ("at+jwt", "application/at+jwt")
 _UNTYPED = ("", "jwt")
@@ -66,7 +68,8 @@ def _keys(described: Iterable[Any], accepted: frozenset[str]) -> Iterator[Key]:
 
 
 class Checks:
-    """What the settings ask of tokens. Raises ConfigurationError for roles that there are not."""
+    """What the settings ask of tokens. Raises ConfigurationError for roles that there are not, and for
+    views that cannot be read."""
 
     def __init__(self, settings: OpenIDSettings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -74,6 +77,9 @@ class Checks:
         self._roles: dict[str, frozenset[Role]] = {}
         for theirs, ours in map(_line, settings.roles):
             self._roles[theirs] = self._roles.get(theirs, frozenset()) | ours
+        self._views: dict[str, tuple[str, ...]] = {}
+        for named, text in map(_named_view, settings.views):
+            self._views[named] = (*self._views.get(named, ()), text)
 
     def id_token(self, token: str, keys: Sequence[Key], nonce: str, access_token: str) -> Claims:
         """What it says, made for us in this sign-in. Raises TokenRefused, UnknownKey."""
@@ -163,6 +169,43 @@ class Checks:
         found = [self._roles[one] for one in theirs if isinstance(one, str) and one in self._roles]
         return frozenset().union(*found)
 
+    @property
+    def says_views(self) -> bool:
+        """Whether it is the issuer who says what somebody sees."""
+        return bool(self._settings.view_claim)
+
+    def view(self, claims: Claims) -> View | None:
+        """What the issuer lets somebody see; None: everything. Of several values one has to be fulfilled. What is
+        wrong is never taken for everything: raises TokenRefused where nothing is said of it, and where what is said
+        cannot be read. What was said is not repeated, as it may name patients."""
+        named = self._settings.view_claim
+        said = _at(claims, named)
+        theirs = [said] if isinstance(said, str) else said
+        if theirs is None or theirs == []:
+            raise _refused(f"it does not say which studies you see ({named}, openid.view_claim): {_ASK}")
+        unread = (
+            f"what it says of the studies that you see cannot be read ({named}, openid.view_claim): {_ASK}"
+        )
+        if not isinstance(theirs, list) or not all(isinstance(one, str) for one in theirs):
+            raise _refused(unread)
+        try:
+            lines = [line for one in theirs for line in self._lines(one)]
+            view = View.read(line for line in lines if line != EVERYTHING)
+        except InvalidEntry:
+            raise _refused(unread) from None
+        if not lines:
+            raise _refused(f"it names no studies that are known here ({named}, openid.views): {_ASK}")
+        return None if EVERYTHING in lines else view
+
+    def _lines(self, said: str) -> tuple[str, ...]:
+        """The grants that a value stands for. Of values that have names here, others are about something else, as roles
+        are that nobody knows; where none have, each is a grant."""
+        return self._views.get(said, ()) if self._views else (said.strip(),)
+
+    def has_view(self, claims: Claims) -> bool:
+        """Whether nothing of views has to be asked for elsewhere."""
+        return not self.says_views or _at(claims, self._settings.view_claim) is not None
+
     def has_roles(self, claims: Claims) -> bool:
         """Whether nothing of roles has to be asked for elsewhere."""
         named = self._settings.roles_claim
@@ -204,6 +247,14 @@ def _line(entry: str) -> tuple[str, frozenset[Role]]:
         return theirs.strip(), roles_named([ours])
     except InvalidEntry as error:
         raise ConfigurationError(f"openid.roles: {entry}: {error.reason}") from None
+
+
+def _named_view(entry: str) -> tuple[str, str]:
+    theirs, text = named_view(entry)
+    try:
+        return theirs, text if text == EVERYTHING else str(Grant.read(text))
+    except InvalidEntry as error:
+        raise ConfigurationError(f"openid.views: {entry}: {error.reason}") from None
 
 
 def _at(claims: Claims, path: str) -> Any:

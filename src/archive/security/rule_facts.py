@@ -19,7 +19,7 @@ from archive.dicom.transfer_syntaxes import TRANSFER_SYNTAXES
 from archive.security.operations import Operation
 from archive.security.rules import Rules
 from archive.security.titles import LONGEST, is_title
-from archive.security.views import Grant
+from archive.security.views import view_of
 
 MOST_VALUES = 64
 """Of one list."""
@@ -120,6 +120,7 @@ def checked(rules: Rules) -> Rules:
                 raise InvalidEntry(f"{name}: {one!r} cannot be: {_WHAT[name]}")
     if rules.identity == "password" and not (rules.user and rules.password_hash):
         raise InvalidEntry("identity: a password needs a user and a password: give --user and --set-password")
+    view_of(rules.see)  # which says best itself what is wrong
     lists = [fact.name for fact in FACTS if fact.kind is Kind.LIST and fact.name != "operations"]
     once: dict[str, Any] = {name: tuple(dict.fromkeys(getattr(rules, name))) for name in lists}
     return replace(rules, **once)
@@ -158,11 +159,6 @@ def _is_character_set(text: str) -> bool:
     return _CHARACTER_SETS.fullmatch(text) is not None and all(map(is_known, text.split("\\")))
 
 
-def _is_grant(text: str) -> bool:
-    Grant.read(text)  # which says best itself what is wrong
-    return True
-
-
 _CHECKS: dict[str, Callable[[str], bool]] = {
     "addresses": _is_network,
     "destinations": is_title,
@@ -171,7 +167,6 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "certificate": _is_certificate,
     "user": lambda text: len(text) <= _LONGEST_TEXT and text.isprintable(),
     "character_set": _is_character_set,
-    "see": _is_grant,
     "transfer_syntax": lambda text: not text or text in TRANSFER_SYNTAXES,
 }
 _WHAT = {
@@ -182,6 +177,5 @@ _WHAT = {
     "certificate": "sha256: and 64 hexadecimal digits in lower case, or a name",
     "user": f"no more than {_LONGEST_TEXT} printable characters",
     "character_set": "defined terms of Specific Character Set (0008,0005), such as ISO_IR 192, divided by backslashes",
-    "see": "conditions such as institution=St. Mary*; modality=CT",
     "transfer_syntax": "the UID of a transfer syntax that is known here",
 }

@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from archive.dicom.errors import InvalidEntry
+from archive.security.views import View
 
 MOST_STUDIES = 100
 MOST_USES = 10_000
@@ -36,6 +37,8 @@ class State(enum.Enum):
     """All of its studies have been deleted."""
     ORPHANED = "orphaned"
     """Who made it may not share any more."""
+    HIDDEN = "hidden"
+    """Who made it sees none of its studies any more."""
 
 
 class Use(enum.Enum):
@@ -56,7 +59,7 @@ class Reach(enum.Enum):
     """Whole objects, or all that is large in them: where the share allows it."""
 
 
-ENDED = frozenset({State.REVOKED, State.EXPIRED, State.EMPTY, State.ORPHANED})
+ENDED = frozenset({State.REVOKED, State.EXPIRED, State.EMPTY, State.ORPHANED, State.HIDDEN})
 """The states in which nobody sees anything any more. In the others nobody else gets in."""
 
 
@@ -94,6 +97,15 @@ class Share:
     most_uses: int = 0
     may_download: bool = False
     is_orphaned: bool = False
+    view: View | None = None
+    """What its maker sees at this moment; None: everything. It shows nobody more than that."""
+    hidden: frozenset[str] = frozenset()
+    """Those of its studies that its maker does not see at this moment."""
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The studies that it shows."""
+        return tuple(uid for uid in self.studies if uid not in self.hidden)
 
     @property
     def user(self) -> str:
@@ -107,6 +119,7 @@ class Share:
             (State.ORPHANED, self.is_orphaned),
             (State.EXPIRED, now >= self.expires_at),
             (State.EMPTY, not self.studies),
+            (State.HIDDEN, not self.shown),
             (State.LOCKED, bool(self.passcode_hash) and self.failed >= self.most_attempts),
             (State.USED_UP, 0 < self.most_uses <= self.uses),
         )
@@ -143,6 +156,8 @@ class Shared:
     digest: str = field(repr=False)
     recipient: str
     may_download: bool
+    studies: tuple[str, ...] = ()
+    """Those that it showed when the request came."""
 
 
 def check(wanted: Wanted, longest_days: float) -> Wanted:

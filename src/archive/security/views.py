@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from archive.dicom.errors import InvalidEntry
@@ -69,8 +69,13 @@ class Grant:
 
     def __str__(self) -> str:
         """The same as text, which `read` understands."""
+        return "; ".join(f"{name}={values}" for name, values in self.said.items())
+
+    @property
+    def said(self) -> dict[str, str]:
+        """Its conditions, each with its values as text."""
         said = ((name, getattr(self, name)) for name in CONDITIONS)
-        return "; ".join(f"{name}={','.join(map(_escaped, values))}" for name, values in said if values)
+        return {name: ",".join(map(_escaped, values)) for name, values in said if values}
 
 
 CONDITIONS = tuple(field.name for field in dataclasses.fields(Grant))
@@ -123,6 +128,24 @@ class View:
         """The lines of a view of one set, which `read` understands. Raises ValueError for several sets."""
         (grants,) = self.sets
         return tuple(map(str, grants))
+
+
+EVERYTHING = "*"
+"""How all studies are written where something has to stand."""
+
+
+def view_of(texts: Sequence[str]) -> View | None:
+    """What an administrator has written, a line for each grant; None, which is everything, of no line. Raises
+    InvalidEntry."""
+    return View.read(texts) if texts else None
+
+
+def texts_of(view: View | None) -> tuple[str, ...]:
+    """The lines that `view_of` makes such a view of. Of a view of several sets, each of them in brackets, for people
+    to read alone; what sees nothing is said so."""
+    if view is None:
+        return ()
+    return view.texts if len(view.sets) == 1 and view.sets[0] else (str(view),)
 
 
 def both(one: View | None, other: View | None) -> View | None:

@@ -162,4 +162,9 @@ def _said(before: AETitle | None, entry: AETitle) -> str:
         one.name for one in fields(Rules) if getattr(rules, one.name) != getattr(entry.rules, one.name)
     ]
     names = f"; other rules: {', '.join(changed)}" if changed else ""
-    return f"{place} {'was made known' if before is None else 'was changed'}{names}"
+    seen = f"; sees {_seen(entry.rules)}; before: {_seen(rules)}" if "see" in changed else ""
+    return f"{place} {'was made known' if before is None else 'was changed'}{names}{seen}"
+
+
+def _seen(rules: Rules) -> str:
+    return " OR ".join(f"[{one}]" for one in rules.see) or "all studies"

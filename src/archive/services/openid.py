@@ -163,8 +163,7 @@ class OpenID:
         person = person or self._database.write(lambda c: self._met(c, claims))
         if person.disabled:
             raise NotSignedIn(f"{person.name} is disabled here")
-        roles = self._checks.roles(claims)
-        person = person if roles is None else replace(person, roles=roles)
+        person = replace(person, **self._said(claims))
         return replace(principal(person), rights=rights(claims, person.roles))
 
     def _checked(self, check: Callable[[Any], Claims]) -> Claims:
@@ -184,7 +183,8 @@ class OpenID:
     def _completed(self, claims: Claims, access_token: str) -> Claims:
         """With what some issuers say only when they are asked for it; it has to be of the same subject (OpenID Connect
         Core 5.3.2). What the ID token says stands."""
-        if claims.get(self._settings.name_claim) and self._checks.has_roles(claims):
+        told = self._checks.has_roles(claims) and self._checks.has_view(claims)
+        if told and claims.get(self._settings.name_claim):
             return claims
         more = self._issuer.userinfo(access_token)
         if more and more.get("sub") != claims["sub"]:
@@ -193,16 +193,14 @@ class OpenID:
 
     def _begun(self, claims: Claims, flow: Flow, label: str) -> tuple[str, Person]:
         now, secret = self._clock(), new_secret(Kind.SESSION)
-        ends = now + self._sign_in.session_hours * 3600.0
+        ends, said = now + self._sign_in.session_hours * 3600.0, self._said(claims)
 
         def begin(connection: Connection) -> Person:
             if not people.spend(connection, digest(f"state {flow.state}"), now + SPENT_SECONDS, now):
                 raise NotSignedIn(_BEGIN_AGAIN)
             before, is_new = self._known(connection, claims)
-            roles = self._checks.roles(claims)
-            named = replace(before, full_name=_full_name(claims) or before.full_name)
-            person = named if roles is None else replace(named, roles=roles)
-            people.describe(connection, person)
+            person = replace(before, full_name=_full_name(claims) or before.full_name, **said)
+            people.describe(connection, person, view="view" in said)
             session = Credential(0, person.name, Kind.SESSION, label[:200], frozenset(), now, now, ends)
             if not people.keep(connection, person, digest(secret), session):
                 raise NotSignedIn(f"{person.name} is disabled here")
@@ -210,6 +208,17 @@ class OpenID:
             return person
 
         return secret, self._database.write(begin)
+
+    def _said(self, claims: Claims) -> dict[str, Any]:
+        """What the issuer decides of a person, and not the archive. Raises NotSignedIn where it has to and does not."""
+        roles = self._checks.roles(claims)
+        said: dict[str, Any] = {} if roles is None else {"roles": roles}
+        if self._checks.says_views:
+            try:
+                said["view"] = self._checks.view(claims)
+            except TokenRefused as refused:
+                raise NotSignedIn(f"the token of the issuer is not accepted: {refused.reason}") from None
+        return said
 
     def _met(self, connection: Connection, claims: Claims) -> Person:
         person, is_new = self._known(connection, claims)
@@ -219,11 +228,14 @@ class OpenID:
 
     def _record(self, connection: Connection, before: Person | None, after: Person) -> None:
         """Who is known, and what they may do, in the audit trail: it is the issuer who says so."""
-        if self._auditing is None or (before is not None and before.roles == after.roles):
+        if self._auditing is None:
+            return
+        if before is not None and (before.roles, before.view) == (after.roles, after.view):
             return
         roles = ", ".join(sorted(role.value for role in after.roles)) or "nothing"
         kind = codes.USER_SECURITY_CHANGED if before is None else codes.SECURITY_ROLES_CHANGED
         said = f"{self._settings.issuer} made {after.name} known as {roles}"
+        said += f", and sees {after.view or 'all studies'}" if self._checks.says_views else ""
         self._auditing.configured(connection, Actor("HTTP", user=after.name), kind, said, after.name)
 
     def _known(self, connection: Connection, claims: Claims) -> tuple[Person, bool]:
@@ -236,8 +248,8 @@ class OpenID:
             name = name_of(self._checks.name(claims))
         except InvalidEntry:
             raise NotSignedIn("nobody can be called here as the issuer says: see openid.name_claim") from None
-        roles = self._checks.roles(claims) or frozenset()
-        one = Person(name, _full_name(claims), roles, issuer=issuer, subject=subject)
+        one = Person(name, _full_name(claims), issuer=issuer, subject=subject)
+        one = replace(one, **self._said(claims))
         if people.add(connection, one, self._clock()):
             return one, True
         found = people.at_issuer(connection, issuer, subject)  # made known a moment ago, by another request

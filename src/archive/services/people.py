@@ -27,7 +27,7 @@ from archive.security.people import (
     new_secret,
 )
 from archive.security.roles import Role
-from archive.security.views import View
+from archive.security.views import View, view_of
 from archive.services.auditing import Auditing
 
 DAY = 86400.0
@@ -45,16 +45,24 @@ class People:
         clock: Callable[[], float] = time.time,
         auditing: Auditing | None = None,
         issuer: str = "",
+        *,
+        issuer_says_views: bool = False,
     ) -> None:
+        """`issuer_says_views`: who comes from the issuer sees what that says, and nothing else can be said here."""
         self._database = database
         self._clock = clock
         self._auditing = auditing
         self._issuer = issuer
+        self._issuer_says_views = issuer_says_views
 
     def all(self) -> list[Person]:
         """Everybody, by name."""
         with self._database.read() as connection:
             return people.everybody(connection)
+
+    def may_be_given_a_view(self, one: Person) -> bool:
+        """Whether it is said here what somebody sees, and not by the issuer."""
+        return not (self._issuer_says_views and one.issuer and one.issuer == self._issuer)
 
     def get(self, name: str) -> Person:
         """Who has this name. Raises NotFound, InvalidEntry."""
@@ -74,7 +82,7 @@ class People:
         """Make somebody known; without a password they can use tokens alone. `see`: what they see of the studies, a
         text for each grant; none: all of them. Raises InvalidEntry."""
         kept = password_hash(check_password(password)) if password else ""
-        one = Person(name_of(name), _line(full_name), frozenset(roles), kept, view=_view(see))
+        one = Person(name_of(name), _line(full_name), frozenset(roles), kept, view=view_of(see))
 
         def act(connection: Connection) -> None:
             if not people.add(connection, one, self._clock()):
@@ -108,12 +116,13 @@ class People:
             "password_hash": kept,
         }
         named = {member: value for member, value in wanted.items() if value is not None}
-        named |= {} if see is None else {"view": _view(see)}
+        named |= {} if see is None else {"view": view_of(see)}
 
         def act(connection: Connection) -> Person:
             administrators = people.administrators(connection)
             before = _known(connection, name)
             _check_password_is_here(before, kept)
+            self._check_view_is_here(before, see)
             changed = dataclasses.replace(before, **named)
             if not _administers(changed):
                 _check_others(administrators, before.name)
@@ -159,19 +168,21 @@ class People:
         by: Actor = THE_ARCHIVE,
     ) -> tuple[str, Credential]:
         """A new token of somebody, for so many days: its secret, which is told once, and what is kept of it. `roles`
-        narrow what it may do, `see` what it shows. Raises NotFound, InvalidEntry."""
+        narrow what it may do, `see` what it shows of what its owner sees, whenever it is used: nothing can be said
+        that widens it. Raises NotFound, InvalidEntry."""
         one, now, secret = self.get(name), self._clock(), new_secret(Kind.TOKEN)
         if not 0 < days <= LONGEST_DAYS:
             raise InvalidEntry(f"days: more than none, and no more than {LONGEST_DAYS:.0f}")
         narrowed = frozenset(roles)
         made = Credential(
-            0, one.name, Kind.TOKEN, _line(label), narrowed, now, now, now + days * DAY, _view(see)
+            0, one.name, Kind.TOKEN, _line(label), narrowed, now, now, now + days * DAY, view_of(see)
         )
 
         def act(connection: Connection) -> None:
             if not people.keep(connection, one, digest(secret), made):
                 raise NotFound(f"{one.name} may not sign in: `archive user set {one.name} --enable`")
             said = f"a token of {one.name} was made, for {made.label or 'nothing that is named'}"
+            said += f", and shows {made.view}" if made.view is not None else ""
             self._record(connection, by, codes.USER_SECURITY_CHANGED, said, one.name)
 
         self._database.write(act)
@@ -197,6 +208,12 @@ class People:
             self._record(connection, by, codes.USER_SECURITY_CHANGED, said, whose)
 
         self._database.write(act)
+
+    def _check_view_is_here(self, one: Person, see: Sequence[str] | None) -> None:
+        if see is not None and not self.may_be_given_a_view(one):
+            raise InvalidEntry(
+                f"see: {one.issuer} says what {one.name} sees (openid.view_claim): change it there"
+            )
 
     def _record(self, connection: Connection, by: Actor, kind: Code, said: str, about: str) -> None:
         if self._auditing is not None:
@@ -247,10 +264,6 @@ def _known(connection: Connection, name: str) -> Person:
     if found is None:
         raise _unknown(name)
     return found
-
-
-def _view(see: Sequence[str]) -> View | None:
-    return View.read(see) if see else None
 
 
 def _line(text: str) -> str:

@@ -44,7 +44,7 @@ from archive.security.shares import (
     digest,
     new_secret,
 )
-from archive.security.views import View
+from archive.security.views import View, both
 from archive.services.auditing import Auditing
 from archive.services.retrieve import Retrieve
 from archive.settings.people import ShareSettings
@@ -69,6 +69,7 @@ ENDINGS = {
     State.LOCKED: "this share is locked after too many wrong passcodes: ask who sent it for another",
     State.EMPTY: "what was shared has been deleted: ask who sent it",
     State.ORPHANED: "who made this share may not share any more: ask them",
+    State.HIDDEN: "who made this share may not see what was shared any more: ask them",
 }
 
 
@@ -192,15 +193,17 @@ class Shares:
         return self._session(digest(secret) if len(secret) <= LONGEST_SECRET else "")
 
     def principal(self, secret: str) -> Principal:
-        """Who came by a share, with what they may: see its studies, and nothing else. Raises NotSignedIn where the
-        session has ended, OutOfResources."""
+        """Who came by a share, with what they may: see those of its studies that its maker sees as well, and nothing
+        else. Raises NotSignedIn where the session has ended, OutOfResources."""
         one, shared = self.session(secret)
-        view = View.of_studies(one.studies)
+        view = both(View.of_studies(one.shown), one.view)
         return Principal(one.user, frozenset({Right.SEE}), by_cookie=True, view=view, share=shared)
 
     def check_session(self, shared: Shared) -> None:
-        """Raises NotSignedIn where a session has ended meanwhile, OutOfResources."""
-        self._session(shared.digest)
+        """Raises NotSignedIn where a session has ended meanwhile, or its share shows less, OutOfResources."""
+        one, _ = self._session(shared.digest)
+        if one.hidden.intersection(shared.studies):
+            raise NotSignedIn(OVER)
 
     def leave(self, secret: str) -> int:
         """End a session: of which share it was, 0 where there was none. Raises OutOfResources."""
@@ -229,7 +232,7 @@ class Shares:
         if now - session.used_at >= USED_SECONDS:
             with suppress(ArchiveError):  # on a disk that takes nothing one can still read
                 self._database.write(lambda c: shares.used(c, session.id, now))
-        return one, Shared(one.id, session.id, of_secret, one.recipient, one.may_download)
+        return one, Shared(one.id, session.id, of_secret, one.recipient, one.may_download, one.shown)
 
     def _entered(self, one: Share, secret: str, address: str) -> str:
         kept, now = new_secret(), self._clock()

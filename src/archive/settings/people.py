@@ -43,6 +43,14 @@ class OpenIDSettings:
     roles: tuple[str, ...] = setting(
         (), 'Their roles as roles here, "pacs-viewers=viewer"; empty: roles are given here, none at first.'
     )
+    view_claim: str = setting(
+        "",
+        "The claim with the studies that somebody sees; without it in a token nobody gets in. Empty: said here.",
+    )
+    views: tuple[str, ...] = setting(
+        (),
+        'Its values as views, "st-marys -> institution=St. Mary*", * for all; empty: they are views themselves.',
+    )
     name_claim: str = setting("preferred_username", 'The claim with the name; where it is not there, "sub".')
     algorithms: tuple[str, ...] = setting(
         ("RS256", "ES256", "PS256", "EdDSA"), "The algorithms that tokens may be signed with."
@@ -66,6 +74,20 @@ def check_openid(settings: OpenIDSettings) -> None:
         raise ValueError(f"algorithms: some of {', '.join(TOKEN_ALGORITHMS)}")
     if any(not (theirs.strip() and ours.strip()) for theirs, _, ours in map(_divided, settings.roles)):
         raise ValueError('roles: lines are "THEIRS=OURS", such as "pacs-viewers=viewer"')
+    _check_views(settings)
+
+
+def _check_views(settings: OpenIDSettings) -> None:
+    if not all(theirs and view for theirs, view in map(named_view, settings.views)):
+        raise ValueError('views: lines are "THEIRS -> VIEW", such as "st-marys -> institution=St. Mary*"')
+    if settings.views and not settings.view_claim:
+        raise ValueError("view_claim: the claim whose values views are about is missing")
+
+
+def named_view(entry: str) -> tuple[str, str]:
+    """What the issuer says, and what is seen by who it says that of."""
+    theirs, _, view = entry.partition("->")
+    return theirs.strip(), view.strip()
 
 
 def is_address(url: str) -> bool:

@@ -17,7 +17,7 @@ from archive.web.http.exchange import Answer, Asked
 if TYPE_CHECKING:
     from archive.bootstrap.building import Archive
 
-_TOKEN = {"label": str, "days": int, "roles": list}
+_TOKEN = {"label": str, "days": int, "roles": list, "see": list}
 _PASSWORDS = {"old": str, "new": str}
 DEFAULT_DAYS = 90
 
@@ -39,7 +39,8 @@ def issue(archive: Archive, asked: Asked) -> json_body.JSONBody:
             raise RequestRefused("a token needs a label: what it is for")
         roles = people.roles_of(said.get("roles", []))
         days = said.get("days", DEFAULT_DAYS)
-        secret, made = archive.people.issue(name, said["label"], days, roles, by=asked.actor)
+        see = people.seen(said.get("see", []))
+        secret, made = archive.people.issue(name, said["label"], days, roles, see, by=asked.actor)
         form = people.credential_form(made)
         del form["id"]  # it has none before it is kept
         return json_body.answer({**form, "secret": secret}, 201)

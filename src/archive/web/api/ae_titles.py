@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archive.dicom.errors import NotFound
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _TYPES: dict[Kind, type] = {Kind.FLAG: bool, Kind.NUMBER: int, Kind.TEXT: str, Kind.LIST: list}
 _MEMBERS = {"title": str, "host": str, "port": int, "rules": dict}
+_CHANGES = {name: kind for name, kind in _MEMBERS.items() if name != "title"}
 _RULES = {**{fact.name: _TYPES[fact.kind] for fact in FACTS}, "password": str, "has_password": bool}
 _OPERATIONS = frozenset(operation.value for operation in Operation)
 
@@ -54,6 +56,22 @@ def put(archive: Archive, asked: Asked) -> json_body.JSONBody:
         rules = _rules(said.get("rules", {}), known.rules if known else DEFAULT_RULES)
         entry = archive.ae_titles.add(title, said["host"], said["port"], rules, by=asked.actor)
         return json_body.answer(form(entry), 200 if known else 201)
+
+    return json_body.taker(asked, act)
+
+
+def change(archive: Archive, asked: Asked) -> json_body.JSONBody:
+    """Change what the body names of a known one, of its rules as well; the rest stays. Raises RequestRefused, NotFound,
+    InvalidEntry."""
+
+    def act(value: Any) -> Answer:
+        said = json_body.members(value, _CHANGES)
+        known = archive.ae_titles.get(asked.path["title"])
+        if known is None:
+            raise _unknown()
+        rules = replace(known.rules, **_named(said.get("rules", {}), known.rules))
+        host, port = said.get("host", known.host), said.get("port", known.port)
+        return json_body.answer(form(archive.ae_titles.add(known.title, host, port, rules, by=asked.actor)))
 
     return json_body.taker(asked, act)
 
@@ -95,6 +113,11 @@ def _value(value: Any) -> Any:
 
 
 def _rules(value: Any, known: Rules) -> Rules:
+    return Rules(**_named(value, known))
+
+
+def _named(value: Any, known: Rules) -> dict[str, Any]:
+    """The rules that are named, and the password, which stays until another one is given."""
     said = dict(json_body.members(value, _RULES))
     said.pop("has_password", None)  # as it comes from GET
     password = said.pop("password", None)
@@ -102,7 +125,7 @@ def _rules(value: Any, known: Rules) -> Rules:
         if isinstance(values, list):
             said[name] = _texts(name, values)
     kept = password_hash(password) if password is not None else known.password_hash
-    return Rules(**said, password_hash=kept)
+    return {**said, "password_hash": kept}
 
 
 def _texts(name: str, values: list[Any]) -> tuple[str, ...] | frozenset[Operation]:

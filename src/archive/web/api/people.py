@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from archive.dicom.errors import NotFound
 from archive.security.people import Credential, Person
 from archive.security.roles import Role, roles_named
+from archive.security.views import texts_of
 from archive.web.api import json_body, listing, session
 from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Answer, Asked
@@ -14,7 +15,7 @@ from archive.web.http.exchange import Answer, Asked
 if TYPE_CHECKING:
     from archive.bootstrap.building import Archive
 
-_CHANGES = {"full_name": str, "roles": list, "disabled": bool, "password": str}
+_CHANGES = {"full_name": str, "roles": list, "disabled": bool, "password": str, "see": list}
 _MEMBERS = {"name": str, **_CHANGES}
 _DIGITS = 18
 
@@ -40,7 +41,14 @@ def add(archive: Archive, asked: Asked) -> json_body.JSONBody:
             raise RequestRefused("somebody who may not sign in need not be made known")
         roles = roles_of(said["roles"])
         password = _password(asked, said) or ""
-        one = archive.people.add(said["name"], said.get("full_name", ""), roles, password, by=asked.actor)
+        one = archive.people.add(
+            said["name"],
+            said.get("full_name", ""),
+            roles,
+            password,
+            seen(said.get("see", [])),
+            by=asked.actor,
+        )
         return json_body.answer(form(one), 201)
 
     return json_body.taker(asked, act)
@@ -58,6 +66,7 @@ def change(archive: Archive, asked: Asked) -> json_body.JSONBody:
             roles=roles,
             disabled=said.get("disabled"),
             password=_password(asked, said),
+            see=seen(said["see"]) if "see" in said else None,
             by=asked.actor,
         )
         return json_body.answer(form(one))
@@ -98,6 +107,7 @@ def form(one: Person) -> dict[str, Any]:
         "disabled": one.disabled,
         "has_password": bool(one.password_hash),
         "has_second_factor": one.has_second_factor,
+        "see": list(texts_of(one.view)),
     }
 
 
@@ -109,6 +119,7 @@ def credential_form(one: Credential) -> dict[str, Any]:
         "kind": one.kind.value,
         "label": one.label,
         "roles": sorted(role.value for role in one.roles),
+        "see": list(texts_of(one.view)),
         "created_at": listing.moment(one.created_at),
         "used_at": listing.moment(one.used_at),
         "expires_at": listing.moment(one.expires_at),
@@ -120,6 +131,16 @@ def roles_of(names: list[Any]) -> frozenset[Role]:
     if not all(isinstance(name, str) for name in names):
         raise RequestRefused("roles are texts")
     return roles_named(names)
+
+
+def seen(lines: list[Any]) -> list[str]:
+    """What somebody is to see, a text for each grant; none: everything. The texts are read where they are kept, as
+    those of the command line. Raises RequestRefused."""
+    if not all(isinstance(line, str) for line in lines):
+        raise RequestRefused(
+            "see is an array of texts, such as institution=St. Mary*; modality=CT; [] is all studies"
+        )
+    return lines
 
 
 def number(asked: Asked) -> int:

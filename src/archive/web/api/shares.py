@@ -86,7 +86,7 @@ def enter(archive: Archive, asked: Asked) -> json_body.JSONBody:
         said = json_body.members(value, {"secret": str, "passcode": str})
         actor = Actor("HTTP", asked.peer_address)
         kept, one = archive.shares.open(said.get("secret", ""), said.get("passcode", ""), actor)
-        uids = ",".join(quote(uid, safe="") for uid in one.studies)
+        uids = ",".join(quote(uid, safe="") for uid in one.shown)
         viewer = f"{public_path(asked)}{VIEWER}?StudyInstanceUIDs={uids}"
         cookie = ("Set-Cookie", session.share_cookie(asked, kept))
         return json_body.answer({"viewer": viewer, "recipient": one.recipient}, 200, cookie)
@@ -102,7 +102,8 @@ def form(archive: Archive, one: Share) -> dict[str, Any]:
         "made_by": one.made_by,
         "recipient": one.recipient,
         "purpose": one.purpose,
-        "studies": list(one.studies),
+        "studies": list(one.shown),
+        "hidden": len(one.hidden),
         "created_at": listing.moment(one.created_at),
         "expires_at": listing.moment(one.expires_at),
         "revoked_at": listing.moment(one.revoked_at),

@@ -92,6 +92,7 @@ API: tuple[Route, ...] = (
     _administer("POST", f"{AE_TITLE}/echo", "EchoAETitle", ae_titles.echo, api_ae_titles.ECHO),
     _administer("GET", AE_TITLE, "RetrieveAETitle", ae_titles.retrieve, api_ae_titles.RETRIEVE),
     _administer("PUT", AE_TITLE, "PutAETitle", ae_titles.put, api_ae_titles.PUT, takes_body=True),
+    _administer("PATCH", AE_TITLE, "ChangeAETitle", ae_titles.change, api_ae_titles.CHANGE, takes_body=True),
     _administer("DELETE", AE_TITLE, "RemoveAETitle", ae_titles.remove, api_ae_titles.REMOVE),
     _administer("GET", "/refusals", "SearchRefusals", refusals.search, api_ae_titles.REFUSALS),
     _administer("GET", "/commitments", "SearchCommitments", commitments.search, api_commitments.SEARCH),

@@ -11,6 +11,9 @@ from archive.web.console import administering, auditing, pages, standing
 from archive.web.description import admin_pages as described
 from archive.web.description.route import About, Route
 
+AE_TITLE = "/ae-titles/{title:path}"
+"""An AE title may hold a slash."""
+
 Handler = Callable[[Any, Any], Any]
 
 
@@ -20,6 +23,7 @@ def _page(path: str, name: str, handler: Handler, right: Right, about: About) ->
 
 ADMIN: tuple[Route, ...] = (
     _page("/ae-titles", "AETitlesPage", administering.ae_titles, Right.ADMINISTER, described.AE_TITLES),
+    _page(AE_TITLE, "AETitlePage", administering.ae_title, Right.ADMINISTER, described.AE_TITLE),
     _page("/people", "PeoplePage", administering.everybody, Right.ADMINISTER, described.PEOPLE),
     _page("/people/{person}", "PersonPage", administering.person, Right.ADMINISTER, described.PERSON),
     Route(

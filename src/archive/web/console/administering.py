@@ -12,7 +12,7 @@ from archive.services.corrections import State
 from archive.services.reports import Progress
 from archive.settings.values import Address
 from archive.web.api import listing, people
-from archive.web.console import pages
+from archive.web.console import pages, seeing
 from archive.web.http.exchange import Answer, Asked
 
 if TYPE_CHECKING:
@@ -49,10 +49,21 @@ def ae_titles(archive: Archive, asked: Asked) -> Answer:
     )
 
 
+def ae_title(archive: Archive, asked: Asked) -> Answer:
+    """One of them, and what it sees. Raises NotFound."""
+    one = archive.ae_titles.get(asked.path["title"])
+    if one is None:
+        raise NotFound("this AE title is not known")
+    return pages.render(
+        archive, asked, "ae-title.html", entry=_ae_title(one), seen=seeing.about(one.rules.view)
+    )
+
+
 def everybody(archive: Archive, asked: Asked) -> Answer:
     """Who may sign in."""
-    known = [people.form(one) for one in archive.people.all()]
-    return pages.render(archive, asked, "people.html", people=known, roles=[role.value for role in Role])
+    known = [{**people.form(one), "sees": seeing.words(one.view)} for one in archive.people.all()]
+    roles = [role.value for role in Role]
+    return pages.render(archive, asked, "people.html", people=known, roles=roles, seen=seeing.about(None))
 
 
 def person(archive: Archive, asked: Asked) -> Answer:
@@ -66,6 +77,8 @@ def person(archive: Archive, asked: Asked) -> Answer:
         person=people.form(one),
         credentials=found,
         roles=[role.value for role in Role],
+        seen=seeing.about(one.view),
+        may_be_given=archive.people.may_be_given_a_view(one),
         path="/api/credentials",
     )
 
@@ -85,6 +98,8 @@ def account(archive: Archive, asked: Asked) -> Answer:
         factor=archive.second_factors.standing(name),
         credentials=found,
         roles=sorted(role.value for role in one.roles),
+        seen=seeing.about(asked.principal.view),
+        of_token=seeing.about(None),
         path="/api/tokens",
     )
 
@@ -122,6 +137,7 @@ def _ae_title(one: AETitle) -> dict[str, object]:
         "place": str(Address(one.host, one.port)),
         "operations": sorted(operation.value for operation in one.rules.operations),
         "tls": one.rules.tls,
+        "sees": seeing.words(one.rules.view),
     }
 
 

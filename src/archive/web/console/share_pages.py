@@ -27,9 +27,7 @@ def entrance(archive: Archive, asked: Asked) -> Answer:
     one, state = archive.shares.linked(asked.path["secret"])
     if state is not State.OPEN:
         raise Gone(ENDINGS[state])
-    return pages.render(
-        archive, asked, "share.html", number=len(one.studies), passcode=bool(one.passcode_hash)
-    )
+    return pages.render(archive, asked, "share.html", number=len(one.shown), passcode=bool(one.passcode_hash))
 
 
 def listed(archive: Archive, asked: Asked) -> Answer:
@@ -55,7 +53,8 @@ def _row(archive: Archive, one: Share) -> dict[str, Any]:
         "recipient": one.recipient,
         "purpose": one.purpose,
         "made_by": one.made_by or "this machine",
-        "studies": one.studies,
+        "studies": one.shown,
+        "hidden": len(one.hidden),
         "expires_at": _moment(one.expires_at),
         "used": f"{one.uses} of {one.most_uses}" if one.most_uses else str(one.uses),
         "allows": ", ".join(allows),

@@ -18,6 +18,7 @@ AE_TITLES = _page(
     Parameter("title", "AE title to fill in."),
     Parameter("host", "Its host."),
 )
+AE_TITLE = _page("A known AE title, and what it sees of the studies.")
 PEOPLE = _page("Everybody who may sign in.")
 PERSON = _page("Somebody who may sign in, and what they have signed in with.")
 ACCOUNT = _page("One's own account.")

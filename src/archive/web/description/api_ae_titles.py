@@ -32,6 +32,7 @@ def _schema(fact: Fact) -> dict[str, Any]:
 
 
 _RULES = {fact.name: _schema(fact) for fact in FACTS}
+_CHANGED_RULES = {**_RULES, "password": {**_TEXT, "writeOnly": True}, "has_password": _FLAG}
 _PLACE = {"host": _TEXT, "port": {**_NUMBER, "minimum": 1, "maximum": 65535}}
 _SEEN = {"last_at": {"type": "string", "format": "date-time"}, "times": _NUMBER}
 
@@ -48,10 +49,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         {
             "title": _TEXT,
             **_PLACE,
-            "rules": _object({**_RULES, "password": {**_TEXT, "writeOnly": True}, "has_password": _FLAG}, ()),
+            "rules": {"$ref": "#/components/schemas/AETitleRules"},
         },
         ("host", "port"),
     ),
+    "AETitlePatch": _object({**_PLACE, "rules": {"$ref": "#/components/schemas/AETitleRules"}}, ()),
+    "AETitleRules": _object(_CHANGED_RULES, ()),
     "EchoOutcome": _object(
         {
             "ok": _FLAG,
@@ -94,6 +97,13 @@ PUT = described(
     Status(201, "It is known now."),
     schema="AETitle",
     takes_schema="AETitleChange",
+)
+CHANGE = described(
+    "Change host, port or rules of a known AE title; what is not named stays.",
+    OK,
+    _NOT_KNOWN,
+    schema="AETitle",
+    takes_schema="AETitlePatch",
 )
 REMOVE = described("Forget an AE title.", Status(204, "It is forgotten.", empty=True), _NOT_KNOWN)
 ECHO = described(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archive.security.roles import Role
+from archive.security.views import MOST_GRANTS
 from archive.web.description.api import described
 from archive.web.description.route import Status
 from archive.web.description.transactions import OK
@@ -25,13 +26,21 @@ def _object(properties: dict[str, Any], required: tuple[str, ...] | None = None)
     return {"type": "object", "properties": properties, "required": names, "additionalProperties": False}
 
 
-_CHANGE = {"full_name": _TEXT, "roles": _ROLES, "disabled": _FLAG, "password": _SECRET}
+_SEE: dict[str, Any] = {
+    "type": "array",
+    "items": _TEXT,
+    "maxItems": MOST_GRANTS,
+    "description": "Studies that are seen, a text for each grant, such as institution=St. Mary*; modality=CT. A study "
+    "has to fulfil one of them; [] is all studies.",
+}
+_CHANGE = {"full_name": _TEXT, "roles": _ROLES, "disabled": _FLAG, "password": _SECRET, "see": _SEE}
 _CREDENTIAL = {
     "id": {"type": "integer"},
     "name": _TEXT,
     "kind": {**_TEXT, "enum": ["session", "token"]},
     "label": _TEXT,
     "roles": _ROLES,
+    "see": _SEE,
     "created_at": _MOMENT,
     "used_at": _MOMENT,
     "expires_at": _MOMENT,
@@ -47,6 +56,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "disabled": _FLAG,
             "has_password": _FLAG,
             "has_second_factor": _FLAG,
+            "see": _SEE,
         }
     ),
     "People": {"type": "array", "items": {"$ref": "#/components/schemas/Person"}},
@@ -54,7 +64,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "PersonChange": _object(_CHANGE, ()),
     "SignedIn": {"type": "array", "items": _object(_CREDENTIAL)},
     "NewToken": _object(
-        {"label": _TEXT, "days": {"type": "integer", "minimum": 1, "maximum": 3660}, "roles": _ROLES},
+        {
+            **{"label": _TEXT, "days": {"type": "integer", "minimum": 1, "maximum": 3660}},
+            **{"roles": _ROLES, "see": _SEE},
+        },
         ("label",),
     ),
     "Token": _object({**_MADE, "secret": _TEXT}),
@@ -71,7 +84,7 @@ ADD = described(
     takes_schema="NewPerson",
 )
 CHANGE = described(
-    "Change name, roles or password of somebody, or whether they may sign in; what is not named stays.",
+    "Change name, roles, password or view of somebody, or whether they may sign in; what is not named stays.",
     OK,
     _UNKNOWN,
     _LAST,

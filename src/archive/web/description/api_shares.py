@@ -32,6 +32,10 @@ _SHARE: dict[str, Any] = {
     "recipient": _TEXT,
     "purpose": _TEXT,
     "studies": _STUDIES,
+    "hidden": {
+        **_NUMBER,
+        "description": "More studies, which nobody is shown: its maker does not see them any more.",
+    },
     "created_at": _MOMENT,
     "expires_at": _MOMENT,
     "revoked_at": {"type": ["string", "null"], "format": "date-time"},

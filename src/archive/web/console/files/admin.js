@@ -1,5 +1,7 @@
 // Forms and buttons that change something: they ask the API, and say what it answers.
 
+import { see } from "./views.js";
+
 const base = document.documentElement.dataset.base;
 const said = document.getElementById("outcome");
 
@@ -27,7 +29,7 @@ async function sentence(answer) {
 function fields(form) {
   const made = {};
   for (const field of form.elements) {
-    if (!field.name || field.dataset.inPath !== undefined || field.disabled) continue;
+    if (!field.name || field.type === "radio" || field.dataset.inPath !== undefined || field.disabled) continue;
     if (field.type === "checkbox" && field.dataset.list !== undefined) {
       made[field.name] ??= [];
       if (field.checked) made[field.name].push(field.value);
@@ -52,6 +54,7 @@ async function send(form) {
     const one = known.ok && (await known.json()).find((each) => each[name] === value.trim());
     if (one) body[form.dataset.keeps] = one[form.dataset.keeps];
   }
+  see(form, body);
   const answer = await ask(form.dataset.method, path, body);
   if (!answer.ok) return tell(await sentence(answer), true);
   if (form.dataset.secret !== undefined) return show(await answer.json());
