@@ -28,7 +28,7 @@ APART = {
     "RetrieveImagingDocumentSet", "Home", "UploadPage",
     "SearchShares", "MakeShare", "RetrieveShare", "RevokeShare", "SearchShareUses", "SharesPage",
     "SearchDeletions", "AskForDeletion", "RetrieveDeletion", "DecideDeletion", "RetrieveDeletionCertificate",
-    "SearchDueStudies",
+    "SearchDueStudies", "DeletionsPage", "DeletionPage", "DueStudiesPage",
 }  # fmt: skip
 """Routes about objects that their path does not name: each has a test of its own below. A page to upload at shows
 none, and shares are one's own: what matters is what one may make them of."""
@@ -269,6 +269,13 @@ def test_deletions_of_what_one_does_not_see_are_none(
     assert theirs.StudyInstanceUID in str(known)
     assert door.client.get("/api/deletions", headers=token("administrator")).json() == []
     assert door.client.get("/api/retention/due", headers=token("administrator")).json() == []
+    for page in ("/deletions", "/deletions/due"):
+        shown = door.client.get(page, headers=token("administrator"))
+        assert shown.status_code == 200
+        assert theirs.StudyInstanceUID not in shown.text
+    assert theirs.StudyInstanceUID in door.client.get("/deletions", headers=token("all")).text
+    page = f"/deletions/{known['id']}"
+    assert door.client.get(page, headers=token("administrator")).status_code == 404
     path = f"/api/deletions/{known['id']}"
     for method, below, json in (
         ("GET", "", None),

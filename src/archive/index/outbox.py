@@ -105,6 +105,13 @@ def finish(connection: Connection, job_id: int) -> None:
     connection.execute(sa.delete(outbox).where(outbox.c.id == job_id))
 
 
+def failed(connection: Connection, event: str) -> list[tuple[dict[str, Any], str, bool]]:
+    """The jobs of this event that have failed: what each is about, why, and whether it is given up."""
+    columns = (outbox.c.payload, outbox.c.reason, outbox.c.given_up)
+    found = sa.select(*columns).where(outbox.c.event == event, outbox.c.reason != "")
+    return [(orjson.loads(row.payload), row.reason, row.given_up) for row in connection.execute(found)]
+
+
 def fail(connection: Connection, job_id: int, *, retry_at: float | None, reason: str) -> None:
     """Not done: try again from `retry_at` on, or, with None, keep it as given up for the administrator to see."""
     connection.execute(

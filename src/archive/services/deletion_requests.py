@@ -16,18 +16,18 @@ import structlog
 
 from archive.dicom.errors import ArchiveError, InvalidEntry, NotAuthorized, NotFound, OutOfResources, Retained
 from archive.dicom.identifiers import check_uid
-from archive.index import deletion_requests, deletions, holds
+from archive.index import deletion_requests, deletions, holds, outbox
 from archive.index.database import Connection, Database
 from archive.index.deletion_requests import Level, Order, Request, State, Target
 from archive.security.actor import THE_ARCHIVE, Actor
 from archive.security.views import View
 from archive.services.auditing import Auditing
-from archive.services.delete import Deletion
+from archive.services.delete import BLOBS_DELETED, Deletion
 from archive.services.holds import reason_of
 from archive.services.retention import Due, Retention
 from archive.settings.keeping import DeletionSettings
 
-__all__ = ["DeletionRequests", "Due", "Level", "Order", "Request", "State", "Target"]
+__all__ = ["DeletionRequests", "Due", "Level", "Order", "Request", "State", "Target", "is_second"]
 
 _log = structlog.get_logger()
 _TAGS = {"StudyInstanceUID": 0x0020000D, "SeriesInstanceUID": 0x0020000E, "SOPInstanceUID": 0x00080018}
@@ -79,7 +79,7 @@ class DeletionRequests:
 
         def change(connection: Connection) -> Request:
             one = self._to_decide(connection, number)
-            if not actor.user or actor.user.casefold() == one.asked_by.casefold():
+            if not is_second(one, actor):
                 raise NotAuthorized(
                     "somebody else than who asked for it has to approve, and has to sign in for that"
                 )
@@ -127,6 +127,32 @@ class DeletionRequests:
         if not text:
             raise NotFound("there is no certificate yet: it is made when the last of its bytes has gone")
         return text
+
+    def hindrances(self, requests: Sequence[Request]) -> dict[int, str]:
+        """What keeps those of these that are not over, by their numbers: a hold or a rule what waits, and of what is
+        deleted why its bytes could not be removed yet. Raises OutOfResources."""
+        if not self._sees_all:
+            return {}
+        with self._database.read() as connection:
+            found = {
+                one.id: said
+                for one in requests
+                if one.state == State.WAITING and (said := self._hindrance(connection, one))
+            }
+            for payload, reason, given_up in outbox.failed(connection, BLOBS_DELETED):
+                over = "and is not tried again" if given_up else "and is tried again"
+                found[payload.get("request", 0)] = f"removing its bytes failed, {over}: {reason}"
+        return found
+
+    def _hindrance(self, connection: Connection, one: Request) -> str:
+        try:
+            named = self._deletion.studies(connection, one.target)
+            if not one.overrides:
+                self._retention.check(connection, named, time.time())
+        except (NotFound, Retained) as error:
+            return error.reason
+        held = holds.held(connection, named).values()
+        return f"on hold (hold {min(held)}): it cannot be approved before the hold is lifted" if held else ""
 
     # --- what goes by rule ---
 
@@ -211,6 +237,11 @@ class DeletionRequests:
         if one.state != State.WAITING:
             raise NotFound(f"deletion {number} does not wait for anybody: it is {one.state}")
         return one
+
+
+def is_second(one: Request, actor: Actor) -> bool:
+    """Whether this is somebody else than who asked, known by name."""
+    return bool(actor.user) and actor.user.casefold() != one.asked_by.casefold()
 
 
 def _known(one: Request | None) -> Request:

@@ -78,6 +78,12 @@ class Holds:
         with self._database.read() as connection:
             return holds.holds(connection, lifted=lifted, limit=limit)
 
+    def on(self, study: str) -> int:
+        """The number of a hold that stands on this study, or on its patient; 0 for none. For everybody who may see the
+        study: who deletes is told the same."""
+        with self._database.read() as connection:
+            return holds.held(connection, (study,)).get(study, 0)
+
 
 def reason_of(text: str) -> str:
     """A reason as it is kept. Raises InvalidEntry where there is none."""

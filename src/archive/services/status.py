@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 from archive.dicom.errors import OutOfResources
@@ -19,7 +20,7 @@ from archive.index.database import Database
 from archive.index.standing_of_work import Queue
 from archive.index.verification import Pass
 from archive.settings.whole import Settings
-from archive.storage.base import BlobStore
+from archive.storage.base import BlobStore, SetAside
 
 COUNT_SECONDS = 2.0
 """So long things are counted in the index, and then not: of very many the number is not worth it."""
@@ -91,6 +92,10 @@ class StatusOfAll:
             damaged,
             scrubber,
         )
+
+    def aside(self, limit: int) -> list[SetAside]:
+        """The first files of the quarantine, by name. Raises OutOfResources."""
+        return list(islice(self._store.aside(), limit))
 
     def _counted(self) -> dict[str, int] | None:
         with self._lock:

@@ -44,12 +44,12 @@ def search(archive: Archive, asked: Asked) -> Answer:
 
 def one(archive: Archive, asked: Asked) -> Answer:
     """One of them. Raises NotFound."""
-    return json_body.answer(_described(archive.deletions.get(_number(asked))))
+    return json_body.answer(_described(archive.deletions.get(number(asked))))
 
 
 def certificate(archive: Archive, asked: Asked) -> Answer:
     """The certificate, byte by byte as its digest in the audit trail is of it. Raises NotFound."""
-    text = archive.deletions.certificate(_number(asked))
+    text = archive.deletions.certificate(number(asked))
     return Answer(200, JSON, text.encode(), (("Cache-Control", "no-store"),))
 
 
@@ -77,14 +77,14 @@ def ask(archive: Archive, asked: Asked) -> json_body.JSONBody:
 def decide(archive: Archive, asked: Asked) -> json_body.JSONBody:
     """`{"decision": "approve"}`, or `"refuse"` with a reason. Raises RequestRefused (403, 415)."""
     _check_allowed(archive)
-    number = _number(asked)
+    of = number(asked)
 
     def act(value: Any) -> Answer:
         wanted = json_body.members(value, _DECIDED)
         if wanted.get("decision") == APPROVE:
-            return json_body.answer(_described(archive.deletions.approve(number, asked.actor)))
+            return json_body.answer(_described(archive.deletions.approve(of, asked.actor)))
         if wanted.get("decision") == REFUSE:
-            done = archive.deletions.refuse(number, asked.actor, wanted.get("reason", ""))
+            done = archive.deletions.refuse(of, asked.actor, wanted.get("reason", ""))
             return json_body.answer(_described(done))
         raise RequestRefused(f"decision is one of {', '.join(DECISIONS)}")
 
@@ -104,7 +104,8 @@ def _check_allowed(archive: Archive) -> None:
         raise RequestRefused("nothing is deleted here: the administrator has set http.deletion to false", 403)
 
 
-def _number(asked: Asked) -> int:
+def number(asked: Asked) -> int:
+    """Which deletion the path names. Raises NotFound."""
     text = asked.path["deletion"]
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
         raise NotFound("there is no deletion of this number")

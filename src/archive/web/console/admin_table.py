@@ -7,7 +7,7 @@ from typing import Any
 
 from archive.security.roles import Right
 from archive.web.api.guard import guarded
-from archive.web.console import administering, auditing, pages, standing
+from archive.web.console import administering, ae_rules, auditing, deletion_pages, pages, standing
 from archive.web.description import admin_pages as described
 from archive.web.description.route import About, Route
 
@@ -23,7 +23,11 @@ def _page(path: str, name: str, handler: Handler, right: Right, about: About) ->
 
 ADMIN: tuple[Route, ...] = (
     _page("/ae-titles", "AETitlesPage", administering.ae_titles, Right.ADMINISTER, described.AE_TITLES),
-    _page(AE_TITLE, "AETitlePage", administering.ae_title, Right.ADMINISTER, described.AE_TITLE),
+    _page(AE_TITLE, "AETitlePage", ae_rules.page, Right.ADMINISTER, described.AE_TITLE),
+    _page("/deletions", "DeletionsPage", deletion_pages.listed, Right.DELETE, described.DELETIONS),
+    _page("/deletions/due", "DueStudiesPage", deletion_pages.due, Right.DELETE, described.DUE),
+    _page("/deletions/{deletion}", "DeletionPage", deletion_pages.one, Right.DELETE, described.DELETION),
+    _page("/holds", "HoldsPage", deletion_pages.holds, Right.HOLD, described.HOLDS),
     _page("/people", "PeoplePage", administering.everybody, Right.ADMINISTER, described.PEOPLE),
     _page("/people/{person}", "PersonPage", administering.person, Right.ADMINISTER, described.PERSON),
     Route(

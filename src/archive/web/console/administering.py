@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from archive.dicom.errors import NotFound
 from archive.security.ae_titles import AETitle
+from archive.security.operations import ALL_OPERATIONS
 from archive.security.roles import Right, Role
 from archive.services.conflicts import WAITING
 from archive.services.corrections import State
@@ -46,16 +47,6 @@ def ae_titles(archive: Archive, asked: Asked) -> Answer:
         asked_for=asked_for,
         port=USUAL_PORT,
         own=_own(archive, asked),
-    )
-
-
-def ae_title(archive: Archive, asked: Asked) -> Answer:
-    """One of them, and what it sees. Raises NotFound."""
-    one = archive.ae_titles.get(asked.path["title"])
-    if one is None:
-        raise NotFound("this AE title is not known")
-    return pages.render(
-        archive, asked, "ae-title.html", entry=_ae_title(one), seen=seeing.about(one.rules.view)
     )
 
 
@@ -111,7 +102,7 @@ def conflicts(archive: Archive, asked: Asked) -> Answer:
 
 
 def work(archive: Archive, asked: Asked) -> Answer:
-    """What others could not be told yet, and corrections that are not done."""
+    """What others could not be told yet, corrections that are not done, and what is in quarantine."""
     may_correct = asked.principal.may(Right.CORRECT)
     corrections = archive.corrections.last(SHOWN, (State.PENDING, State.FAILED)) if may_correct else ()
     return pages.render(
@@ -121,6 +112,8 @@ def work(archive: Archive, asked: Asked) -> Answer:
         reports=[one for one in archive.reports.newest(SHOWN, None) if _is_left(one.progress)],
         notifications=[one for one in archive.notifications.newest(SHOWN, None) if _is_left(one.progress)],
         corrections=corrections,
+        aside=archive.status.aside(SHOWN),
+        most=SHOWN,
         moment=listing.moment,
     )
 
@@ -135,10 +128,16 @@ def _ae_title(one: AETitle) -> dict[str, object]:
         "host": one.host,
         "port": one.port,
         "place": str(Address(one.host, one.port)),
-        "operations": sorted(operation.value for operation in one.rules.operations),
+        "operations": _operations(one),
         "tls": one.rules.tls,
         "sees": seeing.words(one.rules.view),
     }
+
+
+def _operations(one: AETitle) -> str:
+    if one.rules.operations == ALL_OPERATIONS:
+        return "everything"
+    return ", ".join(sorted(operation.value for operation in one.rules.operations)) or "nothing"
 
 
 def _own(archive: Archive, asked: Asked) -> dict[str, object]:

@@ -23,6 +23,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("Shares", "/shares", Right.SHARE),
     Entry("AE titles", "/ae-titles", Right.ADMINISTER),
     Entry("Conflicts", "/conflicts", Right.CORRECT),
+    Entry("Deletions", "/deletions", Right.DELETE),
+    Entry("Holds", "/holds", Right.HOLD),
     Entry("Work", "/work", Right.ADMINISTER),
     Entry("People", "/people", Right.ADMINISTER),
     Entry("Status", "/status", Right.OBSERVE),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_SERIES = 300
 _STUDY = 0x0020000D
 _BODY_PART = 0x00180015
+_ISSUER = 0x00100021
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ def page(archive: Archive, asked: Asked) -> Answer:
     archive.auditing.out.asked(
         asked.actor, STUDY_ROOT_FIND, f"/studies/{asked.path['study']}/series".encode()
     )
-    match = next(iter(archive.search.find(Query(Level.STUDY, keys, INCLUDED, limit=1)).matches), None)
+    match = next(
+        iter(archive.search.find(Query(Level.STUDY, keys, INCLUDED | {_ISSUER}, limit=1)).matches), None
+    )
     if match is None:
         raise archive.retrieve.missing(scope_of(asked))
     found = archive.search.find(Query(Level.SERIES, keys, frozenset((_BODY_PART,)), limit=MOST_SERIES))
@@ -64,7 +67,16 @@ def page(archive: Archive, asked: Asked) -> Answer:
         needs_reason=archive.settings.deletion.reason_required,
         needs_approval=archive.settings.deletion.approval,
         may_delete=archive.settings.http.deletion and asked.principal.may(Right.DELETE),
+        may_hold=asked.principal.may(Right.HOLD),
+        issuer=words.text(match, "00100021"),
+        hold=_hold(archive, asked, study.uid),
     )
+
+
+def _hold(archive: Archive, asked: Asked, study_uid: str) -> int:
+    """The number of a hold, for whom it concerns: who may place holds, and who would be refused a deletion."""
+    concerned = asked.principal.may(Right.HOLD) or asked.principal.may(Right.DELETE)
+    return archive.holds.on(study_uid) if concerned else 0
 
 
 def _facts(match: Match) -> tuple[str, ...]:

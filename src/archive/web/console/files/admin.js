@@ -25,17 +25,27 @@ async function sentence(answer) {
   return (await answer.text()).trim() || `The archive answered ${answer.status}.`;
 }
 
-// The fields of a form as JSON. A group of checkboxes is a list; a number is one; an empty password is none.
+// A line a value: "" is an empty one, \xNN a byte that cannot be typed.
+function lines(text) {
+  const values = text.split("\n").map((line) => line.trim()).filter(Boolean);
+  const byte = (_, digits) => String.fromCharCode(parseInt(digits, 16));
+  return values.map((value) => (value === '""' ? "" : value.replace(/\\x([0-9a-f]{2})/gi, byte)));
+}
+
+// The fields of a form as JSON. A group of checkboxes is a list; a number is one; an empty password is none. What is a
+// rule is in an object of its own.
 function fields(form) {
   const made = {};
   for (const field of form.elements) {
     if (!field.name || field.type === "radio" || field.dataset.inPath !== undefined || field.disabled) continue;
+    const into = field.dataset.rule === undefined ? made : (made.rules ??= {});
     if (field.type === "checkbox" && field.dataset.list !== undefined) {
-      made[field.name] ??= [];
-      if (field.checked) made[field.name].push(field.value);
-    } else if (field.type === "checkbox") made[field.name] = field.checked;
-    else if (field.type === "number") made[field.name] = Number(field.value);
-    else if (field.type !== "password" || field.value) made[field.name] = field.value;
+      into[field.name] ??= [];
+      if (field.checked) into[field.name].push(field.value);
+    } else if (field.type === "checkbox") into[field.name] = field.checked;
+    else if (field.type === "number") into[field.name] = Number(field.value);
+    else if (field.dataset.lines !== undefined) into[field.name] = lines(field.value);
+    else if (field.type !== "password" || field.value) into[field.name] = field.value;
   }
   return made;
 }

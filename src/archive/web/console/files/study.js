@@ -1,4 +1,4 @@
-// The page of a study: its dialogs, and deleting it.
+// The page of a study: its dialogs, placing a hold, and deleting it.
 
 const base = document.documentElement.dataset.base;
 
@@ -19,6 +19,34 @@ function remove() {
     body: JSON.stringify({ StudyInstanceUID: form.dataset.study, reason }),
   });
 }
+
+const holding = document.querySelector("form[data-hold]");
+holding?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const problem = holding.querySelector("[role=alert]");
+  const button = holding.querySelector("button.main");
+  const { study, patient, issuer } = holding.dataset;
+  const ofPatient = holding.querySelector("[name=on]:checked").value === "patient";
+  const on = ofPatient ? { PatientID: patient, IssuerOfPatientID: issuer } : { StudyInstanceUID: study };
+  problem.hidden = true;
+  button.disabled = true;
+  try {
+    const answer = await fetch(holding.dataset.hold, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ ...on, reason: holding.querySelector("[name=reason]").value }),
+    });
+    if (answer.ok) {
+      location.reload();
+      return;
+    }
+    problem.textContent = (await answer.text()).trim() || `The archive answers ${answer.status}.`;
+  } catch {
+    problem.textContent = "The archive does not answer.";
+  }
+  problem.hidden = false;
+  button.disabled = false;
+});
 
 const form = document.querySelector("form[data-delete]");
 form?.addEventListener("submit", async (event) => {
