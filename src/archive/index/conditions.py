@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from archive.dicom.attributes import BY_TAG, REQUEST_ATTRIBUTES, Attribute
+from archive.dicom.attributes import BY_KEYWORD, BY_TAG, REQUEST_ATTRIBUTES, Attribute
 from archive.dicom.errors import InvalidQuery
 from archive.dicom.instance import Level
 from archive.dicom.matching.wildcards import is_pattern, pieces_of
@@ -51,6 +51,7 @@ Test = Callable[[sa.ColumnElement[str]], Condition]
 MAXIMUM_PATTERN = 4096
 FEW_CODES = 20
 REQUESTS = next(one.tag for one in BY_TAG.values() if one.keyword == "RequestAttributesSequence")
+MODALITIES = BY_KEYWORD["ModalitiesInStudy"].tag
 _TABLES = {Level.PATIENT: patient, Level.STUDY: study, Level.SERIES: series, Level.IMAGE: instance}
 
 
@@ -156,7 +157,7 @@ def _check_pattern(matching: Matching) -> None:
 def _condition(attribute: Attribute, key: Key, query: Query, facts: Facts) -> Condition:
     matching, selective = key.matching, is_selective(key)
     if attribute.computed:
-        codes = _codes(attribute, matching) if facts.with_triggers else ()
+        codes = modalities_of(key) if facts.with_triggers else ()
         return _has_modality(codes) if codes else _computed(attribute, matching)
     table = _table(attribute, query.level)
     if isinstance(matching, Empty):
@@ -197,7 +198,7 @@ def _is_only_in_column(connection: sa.Connection, key: Key, query: Query) -> boo
     if column_name(attribute) not in WITH_ORDER or name_conditions.is_fuzzy(query, attribute):
         return False
     _check_pattern(key.matching)
-    tests = _tests(attribute, key.matching)
+    tests = tests_of(attribute, key.matching)
     if len(tests) != 1 or tests[0] is None:
         return False
     term = _term_table(attribute, study)
@@ -207,7 +208,7 @@ def _is_only_in_column(connection: sa.Connection, key: Key, query: Query) -> boo
 
 def _in_column(attribute: Attribute, key: Key, facts: Facts) -> Condition:
     """A pattern that begins with anything is looked for in the list of texts, which is much shorter than the index."""
-    [test] = _tests(attribute, key.matching)
+    [test] = tests_of(attribute, key.matching)
     assert test is not None
     column = study.c[column_name(attribute)]
     if is_selective(key) or not facts.with_triggers:
@@ -216,7 +217,8 @@ def _in_column(attribute: Attribute, key: Key, facts: Facts) -> Condition:
     return column.in_(listed)
 
 
-def _tests(attribute: Attribute, matching: Matching) -> list[Test | None]:
+def tests_of(attribute: Attribute, matching: Matching) -> list[Test | None]:
+    """How the text of a column is tested; of a name with several component groups, that of each."""
     if attribute.vr == "PN":
         return name_conditions.literal_tests(attribute, matching)
     return [_test(attribute, matching)]
@@ -241,10 +243,11 @@ def _table(attribute: Attribute, level: Level) -> sa.Table:
     return _TABLES[attribute.level]
 
 
-def _codes(attribute: Attribute, matching: Matching) -> list[str]:
+def modalities_of(key: Key) -> list[str]:
     """The modalities of which a study has to have one, if the key names a few."""
     values: tuple[str, ...] = ()
-    if attribute.keyword == "ModalitiesInStudy" and isinstance(matching, SingleValue | UIDList):
+    matching = key.matching
+    if key.path == (MODALITIES,) and isinstance(matching, SingleValue | UIDList):
         values = (matching.value,) if isinstance(matching, SingleValue) else matching.values
     codes = [terms.text(value) for value in values if value.strip(" ")]
     # A backslash stands between the modalities of a study: with one, a code would be looked for across two of them.

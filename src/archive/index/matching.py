@@ -41,17 +41,17 @@ FAR = 10_000
 MOST_SORTED = 100_000
 """Matches among which those of a page are looked for; when there are more, they are met soon on a walk through all."""
 
-_STUDY_ORDER = (study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
-_SORTED_STUDIES = (
+STUDY_ORDER = (study.c.StudyDate.desc(), study.c.StudyTime.desc(), study.c.id)
+SORTED_STUDIES = (
     not_by_index(study.c.StudyDate).desc(),
     not_by_index(study.c.StudyTime).desc(),
     not_by_index(study.c.id),
 )
 _FROM_THE_LAST_STUDY = (study.c.StudyDate, study.c.StudyTime, study.c.id.desc())
-_SERIES_ORDER = (*_STUDY_ORDER, series.c.SeriesNumber, series.c.id)
+_SERIES_ORDER = (*STUDY_ORDER, series.c.SeriesNumber, series.c.id)
 _ORDER: dict[Level, tuple[sa.ColumnElement[Any], ...]] = {
     Level.PATIENT: (patient.c.id,),
-    Level.STUDY: _STUDY_ORDER,
+    Level.STUDY: STUDY_ORDER,
     Level.SERIES: _SERIES_ORDER,
     Level.IMAGE: (*_SERIES_ORDER, instance.c.InstanceNumber, instance.c.id),
 }
@@ -143,7 +143,7 @@ def _keys(
     if query.by_record_key:
         statement = statement.where(key > query.after_record_key).order_by(key)
     elif isinstance(way, _Sort):
-        statement = statement.order_by(*_SORTED_STUDIES)
+        statement = statement.order_by(*SORTED_STUDIES)
     elif way.backwards:
         return _last_keys(connection, query, statement, way.total)
     else:

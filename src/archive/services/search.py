@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from archive.dicom.errors import TooBroad
 from archive.dicom.query import Match, Query
-from archive.index import matching
+from archive.index import matching, newest
 from archive.index.database import Connection, Database
 from archive.index.examining import BATCH, Examination, examination
 from archive.index.time_limit import limited
@@ -78,6 +78,15 @@ class Search:
             yield from self._matches(query, keys)
         else:
             yield from self._as_examined(query, examined, keys)
+
+    def newest(self, queries: Sequence[Query], limit: int, offset: int = 0) -> list[Match]:
+        """A page of the studies that match any of these, the latest first. They are not counted, so it is quick also
+        where there are very many. The first query says what an answer holds. Raises InvalidQuery, OutOfResources."""
+        if not queries:
+            return []
+        with self._looking() as connection:
+            keys = newest.keys(connection, queries, offset + limit, self._view)
+        return list(self._matches(queries[0], keys[offset:]))
 
     @contextmanager
     def _looking(self) -> Iterator[Connection]:

@@ -1,16 +1,14 @@
 """The study list at /: what was asked for, the newest first, a page at a time.
 
-The alternatives of a question (`asking`) are asked one by one, each in the order of the index, and merged. That
-there are more than a page shows is known by asking for one more: to count them would take longer than to find them.
+The alternatives of a question (`asking`) are asked together. That there are more than a page shows is known by asking
+for one more: to count them would take longer than to find them.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -139,39 +137,10 @@ def study_of(match: Match) -> Study:
 def _page(archive: Archive, sought: Sought, today: date) -> list[Study]:
     """Those of this page, and one more if there is one."""
     questions = asking.questions(sought.text, sought.filters, today, similar=sought.similar)
-    before = (sought.page - 1) * PAGE
-    alone = len(questions) == 1
-    queries = (
-        Query(
-            Level.STUDY,
-            keys,
-            INCLUDED,
-            limit=PAGE + 1 if alone else before + PAGE + 1,
-            offset=before if alone else 0,
-            fuzzy=sought.similar or not sought.text.isascii(),
-        )
-        for keys in questions
-    )
-    found = [list(_found(archive, query)) for query in queries]
-    merged = _distinct(heapq.merge(*found, key=_moment, reverse=True))
-    return [study_of(match) for match in islice(merged, 0 if alone else before, None)][: PAGE + 1]
-
-
-def _found(archive: Archive, query: Query) -> Iterator[Match]:
-    return (match for match in archive.search.stream(query) if match is not None)
-
-
-def _moment(match: Match) -> tuple[str, str]:
-    return words.text(match, "00080020"), words.text(match, "00080030")
-
-
-def _distinct(matches: Iterable[Match]) -> Iterator[Match]:
-    seen: set[str] = set()
-    for match in matches:
-        uid = words.text(match, "0020000D")
-        if uid not in seen:
-            seen.add(uid)
-            yield match
+    fuzzy = sought.similar or not sought.text.isascii()
+    queries = [Query(Level.STUDY, keys, INCLUDED, fuzzy=fuzzy) for keys in questions]
+    found = archive.search.newest(queries, PAGE + 1, (sought.page - 1) * PAGE)
+    return [study_of(match) for match in found]
 
 
 def _sought(asked: Asked) -> Sought:
