@@ -7,11 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from archive.dicom.deidentifying.actions import Options
 from archive.index.database import Connection
 from archive.index.people_schema import person
 from archive.index.shares_schema import share, share_session, share_study, share_use
 from archive.security.roles import Right, rights_of, roles_named
-from archive.security.shares import Session, Share, Use, Used
+from archive.security.shares import Deidentified, Session, Share, Use, Used
 
 MOST_REFUSALS = 200
 """That are kept of a share: whoever has a link that has ended could fill the index."""
@@ -32,6 +33,8 @@ _SHARE = (
     share.c.uses,
     share.c.most_uses,
     share.c.may_download,
+    share.c.deidentified_by,
+    share.c.deidentified_options,
     share.c.person_id,
     person.c.roles,
     person.c.disabled_at,
@@ -66,6 +69,8 @@ def add(connection: Connection, one: Share, digest: str) -> int | None:
         "uses": 0,
         "most_uses": one.most_uses,
         "may_download": int(one.may_download),
+        "deidentified_by": one.deidentified.secret if one.deidentified else "",
+        "deidentified_options": " ".join(one.deidentified.options.names) if one.deidentified else "",
     }
     key: int = connection.execute(sa.insert(share).values(values).returning(share.c.id)).scalar_one()
     studies = [{"share_id": key, "StudyInstanceUID": uid} for uid in one.studies]
@@ -87,6 +92,12 @@ def listed(connection: Connection, made_by: str | None = None) -> list[Share]:
     """Those of somebody, or all, the newest first; so many as one can look at."""
     wanted = () if made_by is None else (share.c.made_by == made_by,)
     return _several(connection, *wanted)
+
+
+def deidentified(connection: Connection) -> list[Share]:
+    """All that are de-identified, also those that have ended."""
+    keys = connection.execute(sa.select(share.c.id).where(share.c.deidentified_by != "")).scalars()
+    return [one for key in keys.all() if (one := get(connection, key)) is not None]
 
 
 def revoke(connection: Connection, key: int, now: float) -> bool:
@@ -242,7 +253,12 @@ def _share(row: Any, studies: tuple[str, ...]) -> Share:
         row.most_uses,
         bool(row.may_download),
         is_orphaned=row.person_id != 0 and not _may_share(row.roles, row.disabled_at),
+        deidentified=_deidentified(row.deidentified_by, row.deidentified_options),
     )
+
+
+def _deidentified(secret: str, options: str) -> Deidentified | None:
+    return Deidentified(secret, Options.named(options.split())) if secret else None
 
 
 def _may_share(roles: str | None, disabled_at: float | None) -> bool:

@@ -1,18 +1,20 @@
-"""What becomes of an attribute, without knowing the IOD: where Table E.1-1 leaves a choice between removing, emptying and
-replacing, the one that leaves a conformant object whatever the type of the attribute is.
+"""What becomes of an attribute, without knowing the IOD: where Table E.1-1 leaves a choice between removing, emptying
+and replacing, the one that leaves a conformant object whatever the type of the attribute is.
 
-Stricter than the table: what no dictionary knows goes, and so does what is not in the table but has a VR in which people
-write names, moments and prose. A UID that is not registered by DICOM is always replaced.
+Stricter than the table: what no dictionary knows goes, and so does what is not in the table but has a VR in which
+people write names, moments and prose. A UID that is not registered by DICOM is always replaced, and no moment is kept.
 """
 
 from __future__ import annotations
 
 import enum
 import functools
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 from archive.dicom.deidentifying.table import BASIC, DEVICE_IDENTITY, MODIFIED_DATES, PATIENT_CHARACTERISTICS
 from archive.dicom.dictionary import Choice, public_vr
+from archive.dicom.errors import InvalidEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,22 @@ class Options:
     """Retain Patient Characteristics (E.3.7)."""
     device_identity: bool = False
     """Retain Device Identity (E.3.8)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of those that are chosen."""
+        return tuple(one.name for one in fields(self) if getattr(self, one.name))
+
+    @staticmethod
+    def named(names: Iterable[str]) -> Options:
+        """The options of these names. Raises InvalidEntry."""
+        chosen = dict.fromkeys(names, True)
+        if unknown := chosen.keys() - set(OPTIONS):
+            raise InvalidEntry(f"{', '.join(sorted(unknown))}: options are {', '.join(OPTIONS)}")
+        return Options(**chosen)
+
+
+OPTIONS = tuple(one.name for one in fields(Options))
 
 
 class Act(enum.Enum):
@@ -55,6 +73,9 @@ _OF_TABLE = {
     "X/Z/U*": Act.KEEP,
 }
 """The last: a sequence whose UIDs are replaced, as all within sequences is treated by the same table."""
+_EMPTIED_SEQUENCES = frozenset((0x00400555,))
+"""Of the sequences with X/Z or X/Z/D those that an IOD may require, without items. The others go: an IOD that does not
+require them wants an item."""
 _TELLING = frozenset(("AE", "DA", "DT", "LT", "PN", "ST", "TM", "UC", "UR", "UT"))
 _CODES = frozenset((0x00080119, 0x00080120))
 """Long Code Value and URN Code Value."""
@@ -99,6 +120,8 @@ def basic(tag: int) -> Act:
 
 def _basic(tag: int, vr: str) -> Act:
     if tag in BASIC:
+        if vr == "SQ" and BASIC[tag] in ("X/Z", "X/Z/D", "X/D") and tag not in _EMPTIED_SEQUENCES:
+            return Act.REMOVE
         return _OF_TABLE[BASIC[tag]]
     if vr == "UI":
         return Act.UID

@@ -1,5 +1,5 @@
-"""Whether an object may go into a de-identified share at all. Pixels are not cleaned, so what may say in them whose it is
-stays out, and so does what is prose: kinds of objects have to be known here to be harmless, all others are left out.
+"""Whether an object may go into a de-identified share at all. Pixels are not cleaned, so what may say in them whose it
+is stays out, and so does what is prose: kinds of objects have to be known here to be harmless, all others are left out.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def obstacle(sop_class_uid: str, metadata: Metadata) -> str:
         return "it says that text is burned into its pixels"
     if text(metadata, "00280302").strip().upper() not in ("", "NO"):
         return "it says that the patient can be recognised in its pixels"
-    if any(tag.startswith("60") and tag.endswith("0010") and f"{tag[:4]}3000" not in metadata for tag in metadata):
+    if any(
+        tag.startswith("60") and tag.endswith("0010") and f"{tag[:4]}3000" not in metadata for tag in metadata
+    ):
         return "it has an overlay within its pixels"
     if not burned_in and (why := _often_text(sop_class_uid, metadata)):
         return f"{why} often has text burned in, and it does not say that it has none"

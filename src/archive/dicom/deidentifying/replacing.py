@@ -1,6 +1,6 @@
-"""What stands in the place of a value that says whose an object is. The same value of one share has the same replacement
-everywhere, so that what belongs together still does; without the secret of the share nobody finds the way back, or to
-what another share says.
+"""What stands in the place of a value that says whose an object is. The same value of one share has the same
+replacement everywhere, so that what belongs together still does; without the secret of the share nobody finds the way
+back, or to what another share says.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def inserted(patient: str, options: Options) -> dict[int, bytes]:
     """What every de-identified object says, by tag, in Explicit VR (PS3.15 E.1.1)."""
     codes = [_PROFILE, *(code for name, code in _OPTIONS.items() if getattr(options, name))]
     dates = "MODIFIED" if options.modified_dates else "REMOVED"
-    said = {
+    said: dict[int, dict[str, object]] = {
         0x00100010: {"vr": "PN", "Value": [{"Alphabetic": patient}]},
         0x00100020: {"vr": "LO", "Value": [patient]},
         0x00120062: {"vr": "CS", "Value": ["YES"]},

@@ -25,8 +25,8 @@ from archive.dicom.writing.recoding import LITERAL, READ_AHEAD, Copy
 
 _PIXEL_DATA = 0x7FE00010
 _NOTHING = memoryview(bytes(1 << 20))
-_CODE_SEQUENCES = frozenset((0x00080082, 0x00401101))
-"""Those of the table that may have to have an item."""
+_CODE_SEQUENCES = frozenset((0x00401101,))
+"""Of codes, with an item (Person Identification Code Sequence)."""
 _SHORT_TEXTS = frozenset(("AS", "CS", "LO", "SH"))
 _NUL_PADDED = frozenset(("OB", "UI", "UN", *WORD_BYTES))
 
@@ -34,8 +34,8 @@ _NUL_PADDED = frozenset(("OB", "UI", "UN", *WORD_BYTES))
 def deidentified(
     read: Read, length: int, replacements: Replacements, patient: str, options: Options
 ) -> Iterator[bytes | Copy]:
-    """The `length` bytes of a data set in Explicit VR Little Endian, or encapsulated, without whose it is; the patient is
-    called `patient`. Raises CannotUnderstand, NotAcceptable."""
+    """The `length` bytes of a data set in Explicit VR Little Endian, or encapsulated, without whose it is; the patient
+    is called `patient`. Raises CannotUnderstand, NotAcceptable."""
     rewriter = _Rewriter(replacements, patient, options)
     structure = Structure(rewriter, implicit=False, big_endian=False)
     position = 0
@@ -81,7 +81,7 @@ class _Rewriter:
 
     # --- what the structure tells ---
 
-    def resolve(self, tag: int, vr: str, /) -> str:
+    def resolve(self, tag: int, _vr: str, /) -> str:
         return self._clues[-1].vr(tag)
 
     def element(self, tag: int, vr: str, raw: bytes, _big_endian: bool) -> None:
