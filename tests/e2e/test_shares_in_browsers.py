@@ -123,7 +123,7 @@ def test_a_de_identified_share_shows_pictures_and_no_name(
         dialog.screenshot(path=tmp_path / "dialog.png")
         dialog.get_by_role("button", name="Make link").click()
         made = dialog.get_by_role("textbox", name="Link")
-        expect(made).to_be_visible()
+        expect(made).to_be_visible(timeout=60_000)
         link = made.input_value()
         mine.page.goto(f"{server.http_url}/shares")
         row = mine.page.get_by_role("row", name="Study group")
