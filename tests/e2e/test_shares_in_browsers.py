@@ -108,6 +108,38 @@ def test_a_share_is_made_opened_seen_and_taken_back(browser: Browser, server: Ar
             theirs.complaints.clear()  # 410
 
 
+def test_a_de_identified_share_shows_pictures_and_no_name(
+    browser: Browser, server: ArchiveServer, tmp_path: Path
+) -> None:
+    with browsing.watched(browser, server.http_url, **browsing.DESKTOP) as mine:
+        sign_in(mine.page, server, f"/study/{SHARED.StudyInstanceUID}")
+        mine.page.get_by_role("button", name="Share …").click()
+        dialog = mine.page.get_by_role("dialog", name="Share by a link")
+        kept = dialog.get_by_label("age, sex and size of the patient")
+        expect(kept).to_be_hidden()
+        dialog.get_by_label("De-identified").check()
+        kept.check()
+        dialog.get_by_label("For whom").fill("Study group")
+        dialog.screenshot(path=tmp_path / "dialog.png")
+        dialog.get_by_role("button", name="Make link").click()
+        made = dialog.get_by_role("textbox", name="Link")
+        expect(made).to_be_visible(timeout=60_000)
+        link = made.input_value()
+        mine.page.goto(f"{server.http_url}/shares")
+        row = mine.page.get_by_role("row", name="Study group")
+        expect(row).to_contain_text("de-identified but for age, sex and size of the patient")
+    with browsing.watched(browser, server.http_url, **browsing.DESKTOP) as theirs:
+        theirs.page.goto(link)
+        theirs.page.get_by_role("button", name="Open").click()
+        theirs.page.wait_for_url("**/viewer?StudyInstanceUIDs=2.25.*")
+        browsing.wait_for_picture(theirs.page, least_shades=5)
+        theirs.page.goto(f"{server.http_url}/viewer/light")
+        expect(theirs.page.locator("#found li")).to_have_count(1)
+        expect(theirs.page.locator("#found li")).to_contain_text("ANON-")
+        assert "With Dr X" not in theirs.page.content()
+        assert theirs.complaints == []
+
+
 def test_the_link_is_shown_once(browser: Browser, server: ArchiveServer) -> None:
     with browsing.watched(browser, server.http_url, **browsing.DESKTOP) as seen:
         sign_in(seen.page, server, f"/study/{SHARED.StudyInstanceUID}")

@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from archive.bootstrap.opening import open_database
+from archive.bootstrap.rooms import Rooms
 from archive.decoding import nursery
 from archive.decoding.pool import Decoders
 from archive.index.database import Database
 from archive.security.identity import Identities
+from archive.security.people import Principal
 from archive.security.tokens import Tokens
 from archive.security.views import View
 from archive.services import rules_in_effect
@@ -118,15 +120,29 @@ class Archive:
     second_factors: SecondFactors
     openid: OpenID
     shares: Shares
+    rooms: Rooms
 
     def seen_by(self, view: View | None) -> Archive:
         """The archive for who sees what the view shows: of everything else they find nothing, whatever they ask for.
         None is who sees everything."""
         return self if view is None else _within(self, view)
 
+    def shown_to(self, principal: Principal) -> Archive:
+        """The archive for somebody: as their view shows it, or the copy of the de-identified share by which they came,
+        beside which there is nothing. Raises Gone where that is not here, OutOfResources."""
+        share = principal.share
+        if share is None or share.deidentified is None:
+            return self.seen_by(principal.view)
+        room = self.rooms.room(share.deidentified, share.studies, self.retrieve)
+        retrieve = Retrieve(room.store, room.database)
+        search = Search(room.database, self.settings.limits.search_seconds)
+        copy = replace(self, store=room.store, database=room.database, retrieve=retrieve, search=search)
+        return copy.seen_by(principal.view or View.of_studies(()))
+
     def close(self) -> None:
         """Record what waits to be, give the index's connections back, and let the decoders go."""
         self.auditing.close()
+        self.rooms.close()
         self.database.close()
         self.decoders.close()
 
@@ -226,6 +242,7 @@ def of_store_and_index(
 ) -> Callable[..., Archive]:
     """The archive but for what needs more than these."""
     noting = Noting(Notes(settings.data), store, database)
+    rooms = Rooms(settings)
     retention = Retention(rules_in_effect.retention_rules(settings))
     deletion = Deletion(store, database, recording, retention, noting.forget)
     factors = SecondFactors(database, settings.sign_in, auditing=recording)
@@ -258,7 +275,8 @@ def of_store_and_index(
         sign_in=SignIn(database, settings.sign_in, factors=factors),
         second_factors=factors,
         openid=OpenID(database, settings.openid, settings.sign_in, auditing=recording),
-        shares=Shares(database, settings.shares, recording),
+        shares=Shares(database, settings.shares, recording, copies=rooms),
+        rooms=rooms,
     )
 
 

@@ -10,9 +10,11 @@ import typer
 
 from archive.cli import opening, tables
 from archive.cli.opening import ConfigOption, DataOption
+from archive.dicom.deidentifying.actions import OPTIONS, Options
 from archive.dicom.errors import InvalidEntry
 from archive.security.actor import operator
 from archive.security.shares import Share, Wanted
+from archive.services.deidentifying import LeftOut
 from archive.settings.whole import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Links to studies, for people without an account.")
@@ -35,15 +37,27 @@ def add(
         bool, typer.Option("--passcode-stdin", help="The passcode is a line of standard input.")
     ] = False,
     attempts: Annotated[int, typer.Option(help="Wrong passcodes until it locks.", min=1)] = 10,
+    deidentified: Annotated[
+        bool, typer.Option("--deidentified", help="Show a copy that does not say whose the studies are.")
+    ] = False,
+    retain: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"What that copy keeps: {', '.join(OPTIONS)}; any number of times.", show_default=False
+        ),
+    ] = None,
     config_file: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Make a link, and show it: this once, as only its digest is kept."""
     code = _passcode(from_stdin=passcode_stdin) if passcode or passcode_stdin else ""
-    wanted = Wanted(tuple(studies), recipient, purpose, days, code, attempts, uses, download)
+    if retain and not deidentified:
+        raise InvalidEntry("--retain goes with --deidentified")
+    how = Options.named(retain or ()) if deidentified else None
+    wanted = Wanted(tuple(studies), recipient, purpose, days, code, attempts, uses, download, how)
     settings, who = opening.settings(config_file, data=data), operator()
     with opening.archive(settings) as archive:
-        secret, made = archive.shares.make(who, f"command line: {who.user}", wanted, archive.retrieve)
+        secret, made = archive.shares.make(who, f"command line: {who.user}", wanted, archive.retrieve, _tell)
     typer.echo(f"{_base(settings)}/share/{secret}")
     typer.echo(f"Share {made.id}, until {tables.when(made.expires_at)}.", err=True)
 
@@ -74,9 +88,14 @@ def uses(number: Number, config_file: ConfigOption = None, data: DataOption = No
     tables.show(["When", "What", "From"], [[tables.when(u.time), u.what.value, u.address] for u in found])
 
 
+def _tell(left: LeftOut) -> None:
+    text = f"Left out: {left.objects} of series {left.SeriesInstanceUID} ({left.Modality}): {left.reason}"
+    typer.echo(text, err=True)
+
+
 def _row(one: Share) -> list[str]:
     used = f"{one.uses} of {one.most_uses}" if one.most_uses else str(one.uses)
-    allows = "download" if one.may_download else "view"
+    allows = ("download" if one.may_download else "view") + (", de-identified" if one.deidentified else "")
     told = [str(one.id), one.state(time.time()).value, one.recipient, one.purpose, one.made_by]
     return [*told, tables.when(one.expires_at), used, " ".join(one.studies), allows]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from archive.dicom.deidentifying.actions import Options
 from archive.index import rows, views
 from archive.index.database import Connection
 from archive.index.people_schema import person
@@ -16,7 +17,7 @@ from archive.index.schema import study
 from archive.index.shares_schema import share, share_session, share_study, share_use
 from archive.index.sql import among_these
 from archive.security.roles import Right, rights_of, roles_named
-from archive.security.shares import Session, Share, Use, Used
+from archive.security.shares import Deidentified, Session, Share, Use, Used
 from archive.security.views import View
 
 MOST_REFUSALS = 200
@@ -38,6 +39,8 @@ _SHARE = (
     share.c.uses,
     share.c.most_uses,
     share.c.may_download,
+    share.c.deidentified_by,
+    share.c.deidentified_options,
     share.c.person_id,
     person.c.roles,
     person.c.disabled_at,
@@ -73,6 +76,8 @@ def add(connection: Connection, one: Share, digest: str) -> int | None:
         "uses": 0,
         "most_uses": one.most_uses,
         "may_download": int(one.may_download),
+        "deidentified_by": one.deidentified.secret if one.deidentified else "",
+        "deidentified_options": " ".join(one.deidentified.options.names) if one.deidentified else "",
     }
     key: int = connection.execute(sa.insert(share).values(values).returning(share.c.id)).scalar_one()
     studies = [{"share_id": key, "StudyInstanceUID": uid} for uid in one.studies]
@@ -94,6 +99,12 @@ def listed(connection: Connection, made_by: str | None = None) -> list[Share]:
     """Those of somebody, or all, the newest first; so many as one can look at."""
     wanted = () if made_by is None else (share.c.made_by == made_by,)
     return _several(connection, *wanted)
+
+
+def deidentified(connection: Connection) -> list[Share]:
+    """All that are de-identified, also those that have ended."""
+    keys = connection.execute(sa.select(share.c.id).where(share.c.deidentified_by != "")).scalars()
+    return [one for key in keys.all() if (one := get(connection, key)) is not None]
 
 
 def revoke(connection: Connection, key: int, now: float) -> bool:
@@ -260,7 +271,12 @@ def _share(row: Any, studies: tuple[str, ...]) -> Share:
         bool(row.may_download),
         is_orphaned=row.person_id != 0 and not _may_share(row.roles, row.disabled_at),
         view=View.read(json.loads(row.see)) if row.see else None,
+        deidentified=_deidentified(row.deidentified_by, row.deidentified_options),
     )
+
+
+def _deidentified(secret: str, options: str) -> Deidentified | None:
+    return Deidentified(secret, Options.named(options.split())) if secret else None
 
 
 def _may_share(roles: str | None, disabled_at: float | None) -> bool:

@@ -30,6 +30,9 @@ share = sa.Table(
     number("most_uses"),
     # 0 or 1.
     number("may_download"),
+    # By which the studies are de-identified, and the names of its options with spaces between; empty: they are not.
+    text("deidentified_by"),
+    text("deidentified_options"),
     sa.UniqueConstraint("digest"),
 )
 

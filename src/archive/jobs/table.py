@@ -165,10 +165,16 @@ def export_audit(archive: Archive) -> None:
     archive.audit_export.begin()
 
 
+def sweep_copies(archive: Archive) -> None:
+    """The copies of de-identified shares that have ended."""
+    archive.shares.sweep_copies(archive.retrieve)
+
+
 RECURRING: tuple[Recurring, ...] = (
     Recurring("record what was received", 60.0, record_received, by_age=True),
     Recurring("anchor the audit trail", 600.0, anchor_audit),
     Recurring("export the audit trail", 2.0, export_audit),
+    Recurring("sweep de-identified copies", 60.0, sweep_copies, by_age=True),
     Recurring("tidy notes", 3600.0, tidy_notes),
     Recurring("take over reports", 15.0, take_over_reports),
     Recurring("notice studies", 5.0, notice_studies),

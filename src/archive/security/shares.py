@@ -10,7 +10,10 @@ import enum
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from archive.dicom.deidentifying.actions import Options
+from archive.dicom.deidentifying.replacing import Replacements
 from archive.dicom.errors import InvalidEntry
 from archive.security.views import View
 
@@ -63,6 +66,10 @@ ENDED = frozenset({State.REVOKED, State.EXPIRED, State.EMPTY, State.ORPHANED, St
 """The states in which nobody sees anything any more. In the others nobody else gets in."""
 
 
+FOR_EVER = frozenset({State.REVOKED, State.EXPIRED, State.EMPTY})
+"""Those out of which no share comes back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What somebody wants to share: with whom and why, for how long, how often."""
@@ -76,6 +83,32 @@ class Wanted:
     most_uses: int = 0
     """0: as often as one likes."""
     may_download: bool = False
+    deidentified: Options | None = None
+    """None: as the studies are."""
+
+
+@dataclass(frozen=True)
+class Deidentified:
+    """How a share is de-identified: `secret`, which nobody is told, decides what stands in the place of UIDs and
+    dates."""
+
+    secret: str = field(repr=False)
+    options: Options
+
+    @cached_property
+    def replacements(self) -> Replacements:
+        """What stands for what."""
+        return Replacements(bytes.fromhex(self.secret))
+
+    @property
+    def room(self) -> str:
+        """What the place of its copy is called."""
+        return hashlib.sha256(b"room:" + self.secret.encode()).hexdigest()[:32]
+
+    @staticmethod
+    def new(options: Options) -> Deidentified:
+        """With a secret of its own."""
+        return Deidentified(secrets.token_hex(_SECRET_BYTES), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +134,19 @@ class Share:
     """What its maker sees at this moment; None: everything. It shows nobody more than that."""
     hidden: frozenset[str] = frozenset()
     """Those of its studies that its maker does not see at this moment."""
+    deidentified: Deidentified | None = None
+
+    @property
+    def visible(self) -> tuple[str, ...]:
+        """Those of its studies that it shows."""
+        return tuple(uid for uid in self.studies if uid not in self.hidden)
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The studies that it shows."""
-        return tuple(uid for uid in self.studies if uid not in self.hidden)
+        """The Study Instance UIDs under which who comes by it finds them."""
+        if self.deidentified is None:
+            return self.visible
+        return tuple(map(self.deidentified.replacements.uid, self.visible))
 
     @property
     def user(self) -> str:
@@ -156,8 +197,11 @@ class Shared:
     digest: str = field(repr=False)
     recipient: str
     may_download: bool
+    deidentified: Deidentified | None = None
     studies: tuple[str, ...] = ()
-    """Those that it showed when the request came."""
+    """As the archive has them; not to be told where they are de-identified."""
+    visible: tuple[str, ...] = ()
+    """Those of them that it showed when the request came."""
 
 
 def check(wanted: Wanted, longest_days: float) -> Wanted:
@@ -178,7 +222,8 @@ def check(wanted: Wanted, longest_days: float) -> Wanted:
     if not recipient:
         raise InvalidEntry("recipient: say for whom the share is")
     return Wanted(
-        studies, recipient, purpose, wanted.days, passcode, wanted.most_attempts, wanted.most_uses, wanted.may_download
+        studies, recipient, purpose, wanted.days, passcode, wanted.most_attempts, wanted.most_uses, wanted.may_download,
+        wanted.deidentified,
     )  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Protocol
 
 from archive.dicom.errors import (
     ArchiveError,
@@ -32,7 +33,9 @@ from archive.security.roles import Right
 from archive.security.shares import (
     DAY,
     ENDED,
+    FOR_EVER,
     LONGEST_PASSCODE,
+    Deidentified,
     Session,
     Share,
     Shared,
@@ -46,6 +49,7 @@ from archive.security.shares import (
 )
 from archive.security.views import View, both
 from archive.services.auditing import Auditing
+from archive.services.deidentifying import LeftOut
 from archive.services.retrieve import Retrieve
 from archive.settings.people import ShareSettings
 
@@ -73,6 +77,16 @@ ENDINGS = {
 }
 
 
+class Copies(Protocol):
+    """Where the copies of de-identified shares are."""
+
+    def make(self, seen: Retrieve, studies: Sequence[str], how: Deidentified) -> list[LeftOut]: ...
+
+    def discard(self, how: Deidentified) -> None: ...
+
+    def sweep(self, standing: Iterable[Share], ended: Iterable[Share], seen: Retrieve) -> None: ...
+
+
 class Shares:
     """Those that the index knows. Safe to use from several threads."""
 
@@ -83,7 +97,9 @@ class Shares:
         auditing: Auditing,
         clock: Callable[[], float] = time.time,
         attempts: Attempts | None = None,
+        copies: Copies | None = None,
     ) -> None:
+        self._copies = copies
         self._database = database
         self._settings = settings
         self._auditing = auditing
@@ -92,9 +108,17 @@ class Shares:
         self._room = threading.Semaphore(AT_A_TIME)
         self._door = threading.Semaphore(MOST_WAITING)
 
-    def make(self, actor: Actor, made_by: str, wanted: Wanted, seen: Retrieve) -> tuple[str, Share]:
+    def make(
+        self,
+        actor: Actor,
+        made_by: str,
+        wanted: Wanted,
+        seen: Retrieve,
+        told: Callable[[LeftOut], object] = lambda _: None,
+    ) -> tuple[str, Share]:
         """A new share: the secret of its link, which is told once, and what is kept of it. `seen` finds what the maker
-        sees, and nothing else can be shared. Raises InvalidEntry, NotFound, Gone, NotAuthorized, OutOfResources."""
+        sees, and nothing else can be shared; `told` hears what cannot be de-identified and is left out. Raises
+        InvalidEntry, NotFound, Gone, NotAuthorized, OutOfResources."""
         wanted, now, secret = check(wanted, self._settings.longest_days), self._clock(), new_secret()
         for uid in wanted.studies:
             scope = Scope((uid,))
@@ -112,16 +136,43 @@ class Shares:
             most_attempts=wanted.most_attempts,
             most_uses=wanted.most_uses,
             may_download=wanted.may_download,
+            deidentified=Deidentified.new(wanted.deidentified) if wanted.deidentified else None,
         )
+        return secret, self._kept(actor, one, digest(secret), seen, told)
+
+    def _kept(
+        self, actor: Actor, one: Share, of_secret: str, seen: Retrieve, told: Callable[[LeftOut], object]
+    ) -> Share:
+        """A new share, kept; where it is de-identified its copy is made first."""
+        how, copies = one.deidentified, self._copies
+        if how is not None and copies is not None:
+            for left in copies.make(seen, one.studies, how):
+                told(left)
 
         def change(connection: Connection) -> int:
-            key = shares.add(connection, one, digest(secret))
+            key = shares.add(connection, one, of_secret)
             if key is None:
-                raise NotAuthorized(f"{made_by} is not known here, and cannot share: `archive user add`")
+                raise NotAuthorized(f"{one.made_by} is not known here, and cannot share: `archive user add`")
             self._record(connection, actor, replace(one, id=key), "made")
             return key
 
-        return secret, replace(one, id=self._database.write(change))
+        try:
+            return replace(one, id=self._database.write(change))
+        except (NotAuthorized, OutOfResources):  # it is not there
+            if how is not None and copies is not None:
+                copies.discard(how)
+            raise
+
+    def sweep_copies(self, seen: Retrieve) -> None:
+        """Remove the copies of de-identified shares that nobody opens any more, and what is no more in the archive from
+        the others. Raises OutOfResources."""
+        if self._copies is None:
+            return
+        with self._database.read() as connection:
+            found = shares.deidentified(connection)
+        now = self._clock()
+        ended = [one for one in found if one.state(now) in FOR_EVER]
+        self._copies.sweep([one for one in found if one not in ended], ended, seen)
 
     def listed(self, made_by: str | None = None) -> list[Share]:
         """Those that somebody made, or all; the newest first."""
@@ -196,13 +247,15 @@ class Shares:
         """Who came by a share, with what they may: see those of its studies that its maker sees as well, and nothing
         else. Raises NotSignedIn where the session has ended, OutOfResources."""
         one, shared = self.session(secret)
-        view = both(View.of_studies(one.shown), one.view)
+        view: View | None = View.of_studies(one.shown)
+        if one.deidentified is None:  # the copy has nothing by which a view could be told
+            view = both(view, one.view)
         return Principal(one.user, frozenset({Right.SEE}), by_cookie=True, view=view, share=shared)
 
     def check_session(self, shared: Shared) -> None:
         """Raises NotSignedIn where a session has ended meanwhile, or its share shows less, OutOfResources."""
         one, _ = self._session(shared.digest)
-        if one.hidden.intersection(shared.studies):
+        if one.hidden.intersection(shared.visible):
             raise NotSignedIn(OVER)
 
     def leave(self, secret: str) -> int:
@@ -232,7 +285,16 @@ class Shares:
         if now - session.used_at >= USED_SECONDS:
             with suppress(ArchiveError):  # on a disk that takes nothing one can still read
                 self._database.write(lambda c: shares.used(c, session.id, now))
-        return one, Shared(one.id, session.id, of_secret, one.recipient, one.may_download, one.shown)
+        return one, Shared(
+            one.id,
+            session.id,
+            of_secret,
+            one.recipient,
+            one.may_download,
+            one.deidentified,
+            one.studies,
+            one.visible,
+        )
 
     def _entered(self, one: Share, secret: str, address: str) -> str:
         kept, now = new_secret(), self._clock()
@@ -280,4 +342,11 @@ class Shares:
         text = (
             f"share {one.id} {done}: for {one.recipient}, until {until}, {how}, {passcode}, {times}{purpose}"
         )
-        self._auditing.access_changed(connection, actor, one.studies, one.user, text)
+        if one.deidentified is None:
+            self._auditing.access_changed(connection, actor, one.studies, one.user, text)
+            return
+        options = ", ".join(one.deidentified.options.names) or "no options"
+        for uid in one.studies:
+            shown = one.deidentified.replacements.uid(uid)
+            said = f"{text}, de-identified (PS3.15 E, {options}) as study {shown}"
+            self._auditing.access_changed(connection, actor, (uid,), one.user, said)

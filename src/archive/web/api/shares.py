@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from archive.dicom.deidentifying.actions import Options
 from archive.dicom.errors import NotFound
 from archive.security.actor import Actor
 from archive.security.roles import Right
 from archive.security.shares import Share, Wanted
+from archive.services.deidentifying import LeftOut
 from archive.web.api import guard, json_body, listing, session
 from archive.web.http.errors import RequestRefused
 from archive.web.http.exchange import Answer, Asked
@@ -33,6 +35,8 @@ _MEMBERS = {
     "attempts": int,
     "uses": int,
     "download": bool,
+    "deidentified": bool,
+    "retained": list,
 }
 _DEFAULTS = Wanted((), "")
 _DIGITS = 15
@@ -52,10 +56,13 @@ def make(archive: Archive, asked: Asked) -> json_body.JSONBody:
     """Make one: the answer has its link, this once. Raises RequestRefused, InvalidEntry, NotFound, NotAuthorized."""
 
     def act(value: Any) -> Answer:
-        said = json_body.members(value, _MEMBERS)
-        secret, made = archive.shares.make(asked.actor, asked.principal.name, _wanted(said), archive.retrieve)
+        wanted = _wanted(json_body.members(value, _MEMBERS))
+        left: list[LeftOut] = []
+        name, seen = asked.principal.name, archive.retrieve
+        secret, made = archive.shares.make(asked.actor, name, wanted, seen, left.append)
         link = f"{asked.base_url.removesuffix(ROOT)}{LINK}/{secret}"
-        return json_body.answer({**form(archive, made), "link": link}, 201)
+        told = [_left_out(one) for one in left]
+        return json_body.answer({**form(archive, made), "link": link, "left_out": told}, 201)
 
     return json_body.taker(asked, act)
 
@@ -102,7 +109,7 @@ def form(archive: Archive, one: Share) -> dict[str, Any]:
         "made_by": one.made_by,
         "recipient": one.recipient,
         "purpose": one.purpose,
-        "studies": list(one.shown),
+        "studies": list(one.visible),
         "hidden": len(one.hidden),
         "created_at": listing.moment(one.created_at),
         "expires_at": listing.moment(one.expires_at),
@@ -113,6 +120,17 @@ def form(archive: Archive, one: Share) -> dict[str, Any]:
         "times_used": one.uses,
         "uses": one.most_uses,
         "download": one.may_download,
+        "deidentified": one.deidentified is not None,
+        "retained": list(one.deidentified.options.names) if one.deidentified else [],
+    }
+
+
+def _left_out(one: LeftOut) -> dict[str, Any]:
+    return {
+        "series": one.SeriesInstanceUID,
+        "modality": one.Modality,
+        "objects": one.objects,
+        "reason": one.reason,
     }
 
 
@@ -134,7 +152,19 @@ def _wanted(said: dict[str, Any]) -> Wanted:
         said.get("attempts", _DEFAULTS.most_attempts),
         said.get("uses", _DEFAULTS.most_uses),
         said.get("download", False),
+        _options(said),
     )
+
+
+def _options(said: dict[str, Any]) -> Options | None:
+    retained = said.get("retained", [])
+    if not all(isinstance(name, str) for name in retained):
+        raise RequestRefused("the member retained has to be an array of names of options")
+    if not said.get("deidentified", False):
+        if retained:
+            raise RequestRefused("the member retained goes with deidentified: true")
+        return None
+    return Options.named(retained)
 
 
 def _number(asked: Asked) -> int:

@@ -19,6 +19,12 @@ from archive.web.http.exchange import Answer, Asked
 if TYPE_CHECKING:
     from archive.bootstrap.building import Archive
 
+WORDS = {
+    "modified_dates": "time between dates",
+    "patient_characteristics": "age, sex and size of the patient",
+    "device_identity": "the devices",
+}
+"""What a de-identified share may keep."""
 _BADGES = {State.OPEN: "good", State.LOCKED: "wrong"}
 
 
@@ -39,12 +45,19 @@ def listed(archive: Archive, asked: Asked) -> Answer:
 
 def about_dialog(archive: Archive) -> dict[str, Any]:
     """What `share_dialog.html` has to know besides the studies."""
-    return {"longest_days": archive.settings.shares.longest_days, "shortest_passcode": SHORTEST_PASSCODE}
+    return {
+        "longest_days": archive.settings.shares.longest_days,
+        "shortest_passcode": SHORTEST_PASSCODE,
+        "retained": WORDS,
+    }
 
 
 def _row(archive: Archive, one: Share) -> dict[str, Any]:
     state = archive.shares.state_of(one)
     allows = ["download" if one.may_download else "view only", *(["passcode"] if one.passcode_hash else [])]
+    if one.deidentified is not None:
+        kept = " and ".join(WORDS[name] for name in one.deidentified.options.names)
+        allows.append(f"de-identified but for {kept}" if kept else "de-identified")
     return {
         "id": one.id,
         "state": state.value,
@@ -53,7 +66,7 @@ def _row(archive: Archive, one: Share) -> dict[str, Any]:
         "recipient": one.recipient,
         "purpose": one.purpose,
         "made_by": one.made_by or "this machine",
-        "studies": one.shown,
+        "studies": one.visible,
         "hidden": len(one.hidden),
         "expires_at": _moment(one.expires_at),
         "used": f"{one.uses} of {one.most_uses}" if one.most_uses else str(one.uses),

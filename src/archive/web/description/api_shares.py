@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from archive.dicom.deidentifying.actions import OPTIONS
 from archive.security.shares import (
     LONGEST_PASSCODE,
     LONGEST_TEXT,
@@ -25,6 +26,12 @@ _FLAG: dict[str, Any] = {"type": "boolean"}
 _MOMENT: dict[str, Any] = {"type": "string", "format": "date-time"}
 _STUDIES: dict[str, Any] = {"type": "array", "items": _TEXT, "maxItems": MOST_STUDIES}
 _PASSCODE: dict[str, Any] = {**_TEXT, "writeOnly": True}
+_RETAINED: dict[str, Any] = {
+    "type": "array",
+    "items": {**_TEXT, "enum": list(OPTIONS)},
+    "description": "What a de-identified share keeps: options of PS3.15 Annex E.",
+}
+_LEFT_OUT: dict[str, Any] = {"series": _TEXT, "modality": _TEXT, "objects": _NUMBER, "reason": _TEXT}
 _SHARE: dict[str, Any] = {
     "id": _NUMBER,
     "state": {**_TEXT, "enum": [state.value for state in State]},
@@ -45,6 +52,8 @@ _SHARE: dict[str, Any] = {
     "times_used": _NUMBER,
     "uses": {**_NUMBER, "description": "Most of them; 0: any number."},
     "download": _FLAG,
+    "deidentified": _FLAG,
+    "retained": _RETAINED,
 }
 
 
@@ -56,7 +65,13 @@ def _object(properties: dict[str, Any], required: tuple[str, ...] | None = None)
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Share": _object(_SHARE),
     "Shares": {"type": "array", "items": {"$ref": "#/components/schemas/Share"}},
-    "NewShare": _object({**_SHARE, "link": {**_TEXT, "format": "uri"}}),
+    "NewShare": _object(
+        {
+            **_SHARE,
+            "link": {**_TEXT, "format": "uri"},
+            "left_out": {"type": "array", "items": _object(_LEFT_OUT)},
+        }
+    ),
     "ShareWanted": _object(
         {
             "studies": {**_STUDIES, "minItems": 1},
@@ -67,6 +82,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "attempts": {**_NUMBER, "minimum": 1, "maximum": MOST_ATTEMPTS},
             "uses": {**_NUMBER, "minimum": 0, "maximum": MOST_USES},
             "download": _FLAG,
+            "deidentified": _FLAG,
+            "retained": _RETAINED,
         },
         ("studies", "recipient"),
     ),

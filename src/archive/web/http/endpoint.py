@@ -104,7 +104,7 @@ class Endpoint:
     def _handled(self, route: Route, asked: Asked) -> Answer:
         try:
             asked = self._admitted(route, asked)
-            answer: Answer = route.handler(self._archive.seen_by(asked.principal.view), asked)
+            answer: Answer = route.handler(self._archive.shown_to(asked.principal), asked)
         except ArchiveError as error:
             if route.refused is None:
                 raise
@@ -122,7 +122,7 @@ class Endpoint:
         bodies.check_declared_length(asked.headers.get("content-length", ""), http.maximum_body_bytes)
         if route.right is not None and admission.is_required(self._archive.settings):
             asked = await self._lane.call(partial(self._admitted, route, asked))
-        taker: Taker = route.handler(self._archive.seen_by(asked.principal.view), asked)
+        taker: Taker = route.handler(self._archive.shown_to(asked.principal), asked)
         incoming = bodies.batches(receive, http.maximum_body_bytes, http.idle_deadline)
         batch, last = await anext(incoming)
         if last:

@@ -3,6 +3,8 @@
 const dialog = document.getElementById("share");
 const form = dialog?.querySelector("form");
 const made = dialog?.querySelector(".made");
+const retained = dialog?.querySelector("[data-share-retained]");
+const left = dialog?.querySelector("[data-share-left]");
 
 function wanted() {
   const said = form.elements;
@@ -14,6 +16,10 @@ function wanted() {
     uses: Number(said.uses.value),
     download: said.download.checked,
   };
+  if (said.deidentified.checked) {
+    body.deidentified = true;
+    body.retained = [...retained.querySelectorAll("input:checked")].map((one) => one.value);
+  }
   return said.passcode.value ? { ...body, passcode: said.passcode.value } : body;
 }
 
@@ -30,7 +36,9 @@ async function make(event) {
       body: JSON.stringify(wanted()),
     });
     if (!answer.ok) throw new Error((await answer.text()).trim());
-    made.querySelector("input").value = (await answer.json()).link;
+    const share = await answer.json();
+    made.querySelector("input").value = share.link;
+    tell(share.left_out);
     form.hidden = true;
     made.hidden = false;
     made.querySelector("h2").focus();
@@ -39,6 +47,20 @@ async function make(event) {
     problem.hidden = false;
   }
   button.disabled = false;
+}
+
+function tell(series) {
+  const lines = series.map((one) => {
+    const line = document.createElement("li");
+    line.textContent = `${one.objects} × ${one.modality || "object"}: ${one.reason}`;
+    return line;
+  });
+  left.querySelector("ul").replaceChildren(...lines);
+  left.hidden = !lines.length;
+}
+
+function choose() {
+  retained.hidden = retained.disabled = !form.elements.deidentified.checked;
 }
 
 async function copy() {
@@ -55,6 +77,7 @@ async function copy() {
 
 function forget() {
   form.reset();
+  choose();
   form.hidden = false;
   form.querySelector("[role=alert]").hidden = true;
   made.hidden = true;
@@ -67,5 +90,6 @@ if (dialog) {
   for (const button of dialog.querySelectorAll("[data-share-closes]")) button.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", forget);
   form.addEventListener("submit", make);
+  form.elements.deidentified.addEventListener("change", choose);
   made.querySelector("[data-share-copies]").addEventListener("click", copy);
 }
