@@ -8,7 +8,7 @@ from collections.abc import Callable
 from archive.dicom.attributes import BY_KEYWORD, BY_TAG
 from archive.dicom.query import Matching, Query, Range, SingleValue
 
-PAIRS = {"StudyDate": "StudyTime", "ContentDate": "ContentTime"}
+PAIRS = {"PatientBirthDate": "PatientBirthTime", "StudyDate": "StudyTime", "ContentDate": "ContentTime"}
 _DAY = datetime.timedelta(days=1)
 _INSTANT = datetime.timedelta(microseconds=1)
 
