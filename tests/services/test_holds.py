@@ -273,6 +273,7 @@ DECIDED = {
     "services/rejecting.py:_known": "a note that has come once more",
     "services/rejections.py:Rejections._restore": "the object is stored again",
     "services/rejections.py:Rejections._let_go": "asks before, or leaves out what is on hold",
+    "services/deletion_requests.py:DeletionRequests.hindrances": "reads why jobs failed, and leaves none",
     "services/delete.py:Deletion.carry_out": "after Deletion.destroy has asked",
     "services/delete.py:Deletion.discard": "the job",
     "services/ingest.py:Ingest.discard_abandoned": "the job",
