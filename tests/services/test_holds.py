@@ -279,6 +279,7 @@ DECIDED = {
     "services/ingest.py:Ingest.discard_abandoned": "the job",
     "services/up_to_date.py:UpToDate._drop": "a copy that has just been made",
     "services/correction_work.py:CorrectionWork._write_some": "what was written anew, and was not entered",
+    "services/deidentifying.py:Copying._remove": "a copy of a share, in a store of its own; the original stays",
 }
 """Whoever takes bytes out of the index or off the disk, and why nothing that is on hold goes by that."""
 ENDS = {

@@ -237,6 +237,13 @@ def local_store(settings: Settings, database: Database) -> LocalStore:
     )
 
 
+def _people(settings: Settings, database: Database, recording: Auditing) -> People:
+    openid = settings.openid
+    return People(
+        database, auditing=recording, issuer=openid.issuer, issuer_says_views=bool(openid.view_claim)
+    )
+
+
 def of_store_and_index(
     settings: Settings, store: BlobStore, database: Database, retrieve: Retrieve, recording: Auditing
 ) -> Callable[..., Archive]:
@@ -266,12 +273,7 @@ def of_store_and_index(
         audit_log=AuditLog(database, settings.data / ANCHORS),
         audit_export=AuditExport(database, settings),
         viewer=viewer(settings),
-        people=People(
-            database,
-            auditing=recording,
-            issuer=settings.openid.issuer,
-            issuer_says_views=bool(settings.openid.view_claim),
-        ),
+        people=_people(settings, database, recording),
         sign_in=SignIn(database, settings.sign_in, factors=factors),
         second_factors=factors,
         openid=OpenID(database, settings.openid, settings.sign_in, auditing=recording),
