@@ -267,6 +267,7 @@ def test_one_makes_lists_and_revokes_ones_own(house: House) -> None:
         assert made.status_code == 201
         told = made.json()
         secret = told.pop("link").rpartition("/")[2]
+        assert told.pop("left_out") == []
         assert (told["made_by"], told["state"], told["has_passcode"]) == ("radiographer", "open", True)
         assert (told["uses"], told["download"], told["studies"]) == (2, True, [study])
         of = f"/api/shares/{told['id']}"
