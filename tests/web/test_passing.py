@@ -17,11 +17,14 @@ import pytest
 
 from archive.dicom.errors import NotFound
 from archive.services.stretches import Piece
+from archive.services.throughput import Throughput
 from archive.storage.local import LocalStore
 from archive.web.http.crossing import BATCH_BYTES, Crossing, Lane, Prepared, prepared
 from archive.web.http.endpoint import Endpoint
 from archive.web.http.exchange import Answer
+from archive.web.http.outflow import Outflow
 from archive.web.http.passing import PASSING, Outgoing, Passing, Progress
+from archive.web.routes import Route
 from objects import LargeObject
 from web_door import Door, connected
 
@@ -231,7 +234,9 @@ async def _fails_amid_and_is_cancelled(connection: socket.socket) -> None:
     endpoint._lane = lane
     ready = Prepared(Answer(200, length=4 << 20), b"", rest(), (b"x" * 1000,))
     scope = {"extensions": {PASSING: passing}}
-    task = asyncio.ensure_future(endpoint._pass(ready, scope, send, Lane.COMMON))
+    route = Route("GET", "/", "Work", "", lambda *_: None, right=None)
+    counted = Outflow(Throughput(), route, ready.answer, "GET", send)
+    task = asyncio.ensure_future(endpoint._pass(ready, scope, counted, Lane.COMMON))
     await asyncio.sleep(0.4)
     assert not task.done()
     task.cancel()
