@@ -24,7 +24,7 @@ ARCHIVE: Any = SimpleNamespace(
         http=SimpleNamespace(public_url="http://here", strict=False, behind_proxy=False),
         sign_in=SimpleNamespace(required="never"),
     ),
-    seen_by=lambda _view: ARCHIVE,
+    shown_to=lambda _principal: ARCHIVE,
 )
 SCOPE: Any = {
     "type": "http",
