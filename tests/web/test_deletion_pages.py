@@ -171,8 +171,9 @@ def test_a_refused_one_says_why(approving: Door) -> None:
     assert approving.client.get("/deletions/999", headers=BROWSER | by(approving, "ada")).status_code == 404
 
 
-def test_bytes_that_do_not_go_are_told(door: Door) -> None:
+def test_bytes_that_do_not_go_are_told(empty_door: Door) -> None:
     """A folder is in the place of the file, as only a person can do it."""
+    door = empty_door
     one = stored(door)
     (found,) = door.archive.retrieve.instances(Scope((one.StudyInstanceUID,)))
     (place,) = door.archive.settings.data.rglob(f"*{found.blob_key.rpartition('/')[2]}*")
@@ -223,7 +224,8 @@ def test_what_a_link_names_is_filled_in(door: Door, path: str) -> None:
     assert 'value="P&#34;1"' in text
 
 
-def test_the_rules_of_an_ae_title_are_shown(door: Door) -> None:
+def test_the_rules_of_an_ae_title_are_shown(empty_door: Door) -> None:
+    door = empty_door
     rules = Rules(
         addresses=("192.0.2.0/24",), aliases=("", "A\x07B"), see=(f"institution={MARKUP}",), require_tls=True
     )
@@ -246,12 +248,14 @@ def test_a_value_as_a_line(value: str, line: str) -> None:
     assert line_of(value) == line
 
 
-def test_a_rule_that_says_nothing_is_not_marked(door: Door) -> None:
+def test_a_rule_that_says_nothing_is_not_marked(empty_door: Door) -> None:
+    door = empty_door
     door.archive.ae_titles.add("CT1", "192.0.2.1", 104, DEFAULT_RULES)
     assert 'class="badge mark"' not in page(door, "/ae-titles/CT1")
 
 
-def test_the_quarantine_is_listed_with_its_reasons(door: Door) -> None:
+def test_the_quarantine_is_listed_with_its_reasons(empty_door: Door) -> None:
+    door = empty_door
     assert "Files in quarantine" in page(door, "/work")
     one = stored(door)
     (found,) = door.archive.retrieve.instances(Scope((one.StudyInstanceUID,)))
