@@ -120,12 +120,14 @@ HTTP: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "H17": (
         "Guessing passwords",
-        "Waiting times for each title or name, and address; for codes of a second factor, wherever they come from",
+        "Waiting times for each title or name, and address; for codes of a second factor, wherever they come from; passcodes "
+        "lock their share",
         (
             f"{_IDENTITY}::test_guessing_has_to_wait",
             "services/test_sign_in.py::test_after_some_failures_one_has_to_wait",
             "services/test_sign_in.py::test_of_many_at_once_few_passwords_are_tried",
             "services/test_second_factors.py::test_codes_are_not_guessed",
+            "services/test_shares.py::test_wrong_passcodes_lock_it_whatever_workers_count",
         ),
     ),
     "H18": (
