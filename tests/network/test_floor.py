@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from archive.network.floor import _LONGEST_REST, _REST, AcceptorSettings, Floor
@@ -14,7 +15,7 @@ def rested(*spent: float) -> float:
     for seconds in spent:
         floor.spent(seconds)
     began = time.monotonic()
-    floor.rest()
+    floor.rest(threading.Event())
     return time.monotonic() - began
 
 

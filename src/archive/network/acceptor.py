@@ -92,7 +92,7 @@ def serve(
     attend = partial(_attend, floor=floor, policy=policy, handle=handle)
     while not stop.is_set():
         heartbeat()
-        floor.rest()
+        floor.rest(stop)
         if poll.poll(_TURN * 1000):
             _give_way(place, poll)
         began = time.thread_time()

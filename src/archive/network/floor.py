@@ -73,6 +73,7 @@ class Floor:
         self._associated: dict[Visitor, None] = {}
         self._present: Counter[str] = Counter()
         self._rested = 0.0
+        """Point of the monotonic clock at which there has been rest enough."""
         self._most = settings.maximum_associations + 2 * settings.maximum_waiting
 
     def enter(self, visitor: Visitor) -> bool:
@@ -95,9 +96,9 @@ class Floor:
             now = time.monotonic()
             self._rested = min(max(now, self._rested) + _REST * seconds, now + _LONGEST_REST)
 
-    def rest(self) -> None:
-        """Until the next may come."""
-        time.sleep(max(0.0, self._rested - time.monotonic()))
+    def rest(self, stop: threading.Event) -> None:
+        """Until the next may come, or until `stop` is set."""
+        stop.wait(max(0.0, self._rested - time.monotonic()))
 
     def evict_oldest(self) -> None:
         with self._changed:
