@@ -120,8 +120,8 @@ HTTP: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "H17": (
         "Guessing passwords",
-        "Waiting times for each title or name, and address; for codes of a second factor, wherever they come from; passcodes "
-        "lock their share",
+        "Waiting times for each title or name, and address; for codes of a second factor, wherever they come from; "
+        "passcodes lock their share",
         (
             f"{_IDENTITY}::test_guessing_has_to_wait",
             "services/test_sign_in.py::test_after_some_failures_one_has_to_wait",
