@@ -193,12 +193,23 @@ def filled(template: str, outside: Outside) -> str:
 
 NOTHING_THERE = (
     "/api/",
+    "/ae-titles/",
+    "/deletions/",
     "/dicom-web/workitems/",
     "/viewer/",
     "/sign-in/",
     "/console/",
     "/people/",
     "/share/",
+)
+
+
+_OF_ACCOUNTS = (
+    "/api/tokens",
+    "/api/session/second-factor",
+    "/account",
+    "/sign-in/openid",
+    "/sign-in/openid/return",
 )
 
 
@@ -211,7 +222,7 @@ def expected(template: str) -> tuple[int, ...]:
         "/dicom-web/workitems": (200, 204),
         "/dicom-web/subscribers/{subscriber}": (426,),
         "/api/audit/patients/{patient}": (200,),
-        **dict.fromkeys(("/api/tokens", "/account", "/sign-in/openid", "/sign-in/openid/return"), (404,)),
+        **dict.fromkeys(_OF_ACCOUNTS, (404,)),
     }
     if template not in others and template.startswith(NOTHING_THERE) and "{" in template:
         return (404,)
