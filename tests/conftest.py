@@ -12,6 +12,7 @@ import pytest
 
 from archive_process import ArchiveServer, StartArchive, start
 from conformance import pausing
+from logging_kept import logging_put_back
 
 # Tests run beside each other; how long one example takes says nothing.
 hypothesis.settings.register_profile(
@@ -53,6 +54,13 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
 def pytest_make_collect_report() -> Generator[None, Any, Any]:
     """The same for a whole file."""
     return _refuse_skip((yield))
+
+
+@pytest.fixture(autouse=True)
+def its_own_logging() -> Iterator[None]:
+    """A command that a test runs in its own process sets up logging; the next test begins as if none had."""
+    with logging_put_back():
+        yield
 
 
 @pytest.fixture

@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import sys
-import threading
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
-import structlog
-
 from archive.cli import commands
-from archive.supervisor import logs
 from archive_process import Finished, clean_environment
-
-
-@contextlib.contextmanager
-def logging_put_back() -> Iterator[None]:
-    """Whatever the block makes of this process's logging is undone."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    hooks = sys.excepthook, threading.excepthook
-    levels = {name: logging.getLogger(name).level for name in (*logs.QUOTES_VALUES, *logs.CHATTERS)}
-    try:
-        with warnings.catch_warnings():
-            yield
-    finally:
-        structlog.reset_defaults()
-        logging.root.handlers[:] = handlers
-        logging.root.setLevel(level)
-        sys.excepthook, threading.excepthook = hooks
-        for name, before in levels.items():
-            logging.getLogger(name).setLevel(before)
+from logging_kept import logging_put_back
 
 
 def archive_here(*arguments: str, environment: Mapping[str, str] | None = None) -> Finished:

@@ -16,7 +16,7 @@ import structlog
 
 from archive.dicom.errors import NotFound
 from archive.supervisor import logs
-from in_process import logging_put_back
+from logging_kept import logging_put_back
 
 PATIENT = "Doe^Jane"
 
