@@ -217,6 +217,9 @@ def test_a_nursery_that_died_is_replaced(decoders: Decoders) -> None:
         await_end(pid)
     decoders.values(*described(J2K))
     assert before not in children(os.getpid())
+    (pid,) = decoder_pids()
+    assert os.getsid(pid) == os.getsid(0), "in a session of its own it would give way to nobody (sched(7))"
+    assert os.getpgid(pid) != os.getpgid(0), "the terminal's Ctrl-C would reach it"
 
 
 def test_without_a_process_to_be_had_it_is_for_later(decoders: Decoders) -> None:

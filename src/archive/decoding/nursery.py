@@ -25,9 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+
 from archive.decoding import child
 from archive.dicom.errors import OutOfResources
 from archive.dicom.pixels import codecs
+
+log = structlog.get_logger()
 
 START_SECONDS = 30.0
 
@@ -118,6 +122,7 @@ class Kept:
             if self._nursery is not None and self._process == os.getpid():
                 with suppress(NoNursery):
                     return self._nursery.child()
+                log.warning("the process that decoders are forked from has ended: another is started")
                 self._nursery.close()
             elif self._nursery is not None:
                 self._nursery.forget()
@@ -165,7 +170,7 @@ def started() -> Nursery:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(asked.fileno(),),
-                start_new_session=True,
+                process_group=0,  # and no session: niceness says nothing beyond one (sched(7), autogroups)
             )
         except OSError:
             ask.close()
