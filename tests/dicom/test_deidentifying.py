@@ -29,6 +29,7 @@ CANARY = "CANARY"
 ORIGINAL = "1.2.3.4.55555"
 SECRET = Replacements(b"s" * 32)
 CT = "1.2.840.10008.5.1.4.1.1.2"
+NO_OPTIONS = Options()
 _VALUES = {
     "AE": CANARY, "AS": "047Y", "CS": CANARY, "DA": "19870615", "DS": "87.0615", "DT": "19870615061504", "IS": "870615",
     "LO": CANARY, "LT": CANARY, "PN": f"{CANARY}^X", "SH": CANARY, "ST": CANARY, "TM": "061504", "UC": CANARY,
@@ -45,7 +46,7 @@ def encoded(data_set: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def bytes_of(raw: bytes, options: Options = Options()) -> bytes:  # noqa: B008 - it is frozen
+def bytes_of(raw: bytes, options: Options = NO_OPTIONS) -> bytes:
     def read(offset: int, length: int) -> bytes:
         return raw[offset : offset + length]
 
@@ -53,7 +54,7 @@ def bytes_of(raw: bytes, options: Options = Options()) -> bytes:  # noqa: B008 -
     return b"".join(read(one.offset, one.length) if isinstance(one, Copy) else one for one in segments)
 
 
-def rewritten(data_set: Dataset, options: Options = Options()) -> Dataset:  # noqa: B008 - it is frozen
+def rewritten(data_set: Dataset, options: Options = NO_OPTIONS) -> Dataset:
     made = bytes_of(encoded(data_set), options)
     return pydicom.dcmread(io.BytesIO(made), force=True)
 

@@ -24,6 +24,7 @@ from shared_studies import MAKER, House, asked, enter, shared_house
 
 CANARY = "CANARY"
 FOUND = range(200, 300)
+NO_OPTIONS = Options()
 
 
 def telling(**keywords: str) -> Dataset:
@@ -55,7 +56,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield replace(opened, shared=one)
 
 
-def made(house: House, options: Options = Options(), **wanted: object) -> tuple[str, Share, list[LeftOut]]:  # noqa: B008
+def made(house: House, options: Options = NO_OPTIONS, **wanted: object) -> tuple[str, Share, list[LeftOut]]:
     left: list[LeftOut] = []
     archive = house.door.archive
     said = Wanted((house.shared.StudyInstanceUID,), "Dr X", deidentified=options, **wanted)  # type: ignore[arg-type]
