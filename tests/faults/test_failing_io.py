@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from archive_process import LAST_GREETING_LINE, ArchiveServer, clean_environment
+from fiu_preloaded import libfiu
 from reliability import dimse, objects, senders
 from reliability.checker import check
 from reliability.ledger import Ledger
@@ -79,13 +80,6 @@ def _await(is_so: object) -> None:
         time.sleep(0.005)
 
 
-def _preload() -> str:
-    for folder in ("/usr/lib", "/usr/local/lib"):
-        for found in Path(folder).rglob("fiu_posix_preload.so"):
-            return str(found)
-    pytest.skip("libfiu is not installed (Debian package fiu-utils)")
-
-
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
     folder = tmp_path_factory.mktemp("faulty")
@@ -100,7 +94,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
         "--workers",
         "1",
     )
-    environment = {"LD_PRELOAD": _preload(), "ARCHIVE_STORAGE_MINIMUM_FREE_BYTES": "0"}
+    environment = {"LD_PRELOAD": libfiu(), "ARCHIVE_STORAGE_MINIMUM_FREE_BYTES": "0"}
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, str(LAUNCHER), str(control), "serve", *options],

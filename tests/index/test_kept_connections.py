@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import sqlalchemy as sa
 from archive.dicom.errors import OutOfResources
 from archive.index import kept_connections
 from archive.index.database import Connection, Database
+from archive.index.kept_connections import OfProcess
 from archive.index.prepared import Prepared
 from suites.sqlite import migrated_sqlite
 
@@ -198,3 +202,77 @@ def test_a_question_alone_takes_no_transaction_and_sees_what_is_committed(path: 
     assert names(here) == ["A", "B"]
     here.close()
     there.close()
+
+
+class Kept:
+    """Stands for the connections of an engine, and counts how often those were closed that nobody uses."""
+
+    def __init__(self, of_process: OfProcess) -> None:
+        self.closed = 0
+        of_process.add(self)  # type: ignore[arg-type]
+
+    def close_idle(self) -> None:
+        self.closed += 1
+
+
+def test_where_one_could_not_write_all_are_closed_once_none_is_lent() -> None:
+    of_process = OfProcess()
+    kept = [Kept(of_process) for _ in range(2)]
+    of_process.lend()
+    of_process.doubt()
+    with ThreadPoolExecutor(4) as threads:
+        lending = [threads.submit(of_process.lend) for _ in range(4)]
+        assert not wait(lending, 0.1).done
+        assert [each.closed for each in kept] == [0, 0]
+        of_process.give_back()
+        for each in lending:
+            each.result(5)
+    assert [each.closed for each in kept] == [1, 1]
+
+
+def test_who_holds_one_for_long_keeps_nobody_waiting_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_connections, "GATHER_SECONDS", 0.1)
+    of_process = OfProcess()
+    kept = Kept(of_process)
+    of_process.lend()
+    of_process.doubt()
+    with ThreadPoolExecutor(3) as threads:
+        for each in [threads.submit(of_process.lend) for _ in range(3)]:
+            each.result(5)
+    assert kept.closed == 0
+    monkeypatch.setattr(kept_connections, "GATHER_SECONDS", 3600.0)
+    of_process.doubt()  # too soon to try again
+    of_process.lend()
+    time.sleep(0.1)
+    of_process.doubt()
+    for _ in range(5):
+        of_process.give_back()
+    of_process.lend()
+    assert kept.closed == 1
+
+
+def test_a_disk_that_is_read_only_is_so_at_the_second_look(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for ever: each change asks once more after all were closed, and hears what the engine says then."""
+    here = Database.in_file(path)
+    add(here, "A")
+    looks = 0
+    begin = sa.Connection.begin
+
+    def fails(connection: Connection) -> sa.RootTransaction:
+        nonlocal looks
+        looks += 1
+        begin(connection)
+        error = sqlite3.OperationalError("attempt to write a readonly database")
+        error.sqlite_errorname = "SQLITE_READONLY"
+        raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, error)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sa.Connection, "begin", fails)
+        with pytest.raises(OutOfResources, match="read-only"):
+            add(here, "B")
+    assert looks == 2
+    add(here, "C")
+    assert names(here) == ["A", "C"]
+    here.close()

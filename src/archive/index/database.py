@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from archive.dicom.errors import ConfigurationError, OutcomeUnknown, OutOfResources
 from archive.index import frozen, transactions
 from archive.index.group_commit import GroupWriter
-from archive.index.kept_connections import KeptConnections, file_at
+from archive.index.kept_connections import KeptConnections, OfProcess, file_at
 from archive.index.prepared import at_driver
 from archive.index.schema import ae_title
 from archive.index.settled import Settled
@@ -281,8 +281,9 @@ def _run(change: Callable[[Connection], T], connection: Connection) -> T:
 
 
 def _open_sqlite(path: Path) -> Database:
-    readers = KeptConnections(_sqlite_engine(path, "BEGIN", most=64), path, 64)
-    writer = KeptConnections(_sqlite_engine(path, "BEGIN IMMEDIATE", most=1), path, 1)
+    here = OfProcess()
+    readers = KeptConnections(_sqlite_engine(path, "BEGIN", most=64), path, 64, here)
+    writer = KeptConnections(_sqlite_engine(path, "BEGIN IMMEDIATE", most=1), path, 1, here, begun=True)
     return Database(readers, GroupWriter(writer, path.with_name(path.name + ".lock")), path.parent)
 
 
