@@ -29,7 +29,7 @@ def server(module_archive: Callable[..., ArchiveServer]) -> ArchiveServer:
     """Administrators need a second factor, others may have one."""
     environment = {"ARCHIVE_SIGN_IN_REQUIRED": "always", "ARCHIVE_SIGN_IN_SECOND_FACTOR": "administrators"}
     server = module_archive("--workers", "1", environment=environment)
-    for name, role in (("ada", "administrator"), (MARKUP, "viewer")):
+    for name, role in (("ada", "administrator"), ("bea", "administrator"), (MARKUP, "viewer")):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
             known = in_folder(Path(server.data), "user", "add", name, "--role", role, "--password-stdin")
@@ -144,7 +144,7 @@ def test_an_administrator_takes_off_that_of_somebody(browser: Browser, server: A
         expect(page.get_by_text("9 recovery codes left")).to_be_visible()
         page.context.clear_cookies()
         page.goto(f"{server.http_url}/sign-in?next=/account")
-        enter(page, "ada")
+        enter(page, "bea")
         set_up(page)
         page.goto(f"{server.http_url}/people")
         expect(page.get_by_text("second factor", exact=True)).to_have_count(2)
