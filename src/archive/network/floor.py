@@ -5,8 +5,9 @@ threads for ten seconds, but no association slot, and when one address holds too
 so that a real caller always gets in.
 
 What it costs to let somebody in, or to turn them away, is followed by rest, in which nobody else is let in. So a flood
-of requests leaves most of the processor to the associations there are; who waits meanwhile does so in the queue of the
-kernel.
+of requests leaves most of the processor to the associations there are, in any worker; who waits meanwhile does so in
+the queue of the kernel. Where all who are here have only just come, the rest is short: some modalities open an
+association for each object.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from dataclasses import dataclass, field
 from archive.dicom.errors import CallerRefused
 from archive.network.association import Association, Limits
 from archive.network.negotiation import Admitted
-from archive.network.spreading import Place, alone
+from archive.network.spreading import NOBODY, Place, alone
 from archive.network.transport import Deadlines
 
 _REST = 4.0
-"""Seconds for each second of processor time: strangers get a fifth of it, which is some two hundred associations a
-second that ask for little, or eighty that ask for 7,680 transfer syntaxes."""
+"""Seconds for each second of processor time, while there are guests: strangers get a fifth of it, which is some two
+hundred associations a second that ask for little, or eighty that ask for 7,680 transfer syntaxes."""
+_SHORT_REST = 1.0
+"""The same while there are none: viewers, too, want something of the processors."""
+_GUEST = 0.05
+"""Seconds after which an association is a guest. One that is opened for a single object has ended by then."""
 _LONGEST_REST = 0.1
 """Seconds."""
 _LOOK = 0.05
@@ -68,9 +73,11 @@ class Floor:
         self.settings = settings
         self._place = place
         place.holds(0)
+        place.hosts(NOBODY)
         self._changed = threading.Condition()
         self._waiting: dict[Visitor, None] = {}
-        self._associated: dict[Visitor, None] = {}
+        self._associated: dict[Visitor, float] = {}
+        """And since when; in that order."""
         self._present: Counter[str] = Counter()
         self._rested = 0.0
         """Point of the monotonic clock at which there has been rest enough."""
@@ -94,7 +101,8 @@ class Floor:
         """So much processor time went into somebody who came, from whatever thread."""
         with self._changed:
             now = time.monotonic()
-            self._rested = min(max(now, self._rested) + _REST * seconds, now + _LONGEST_REST)
+            rest = _REST if now - self._place.hosted_since() >= _GUEST else _SHORT_REST
+            self._rested = min(max(now, self._rested) + rest * seconds, now + _LONGEST_REST)
 
     def rest(self, stop: threading.Event) -> None:
         """Until the next may come, or until `stop` is set."""
@@ -111,7 +119,8 @@ class Floor:
             self._waiting.pop(visitor, None)
             if len(self._associated) >= self.settings.maximum_associations:
                 raise CallerRefused("too many associations", 2, 3, 2)
-            self._associated[visitor] = None
+            self._associated[visitor] = time.monotonic()
+            self._count()
 
     def leave(self, visitor: Visitor) -> None:
         with self._changed:
@@ -125,6 +134,7 @@ class Floor:
 
     def _count(self) -> None:
         self._place.holds(self._present.total())
+        self._place.hosts(next(iter(self._associated.values()), NOBODY))
 
     def drain(self, heartbeat: Callable[[], None]) -> None:
         deadline = time.monotonic() + self.settings.drain_seconds
