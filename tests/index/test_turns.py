@@ -6,8 +6,9 @@ import contextlib
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,37 @@ def test_nobody_hears_of_success_when_the_engine_has_undone_the_changes(tmp_path
     with database.read() as connection:
         assert not ae_titles.all_titles(connection)
     database.close()
+
+
+def test_who_comes_while_a_turn_ends_that_nobody_waits_for_is_run_in_the_next(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = database._writer
+    assert isinstance(writer, group_commit.GroupWriter)
+    one = writer._connections.one
+    with ThreadPoolExecutor(1) as threads:
+        coming: list[Future[None]] = []
+
+        @contextlib.contextmanager
+        def overtaken() -> Iterator[Connection]:
+            with one() as connection:
+                yield connection
+                if not coming:
+                    coming.append(threads.submit(add, database, "LATE"))
+                    _until(lambda: bool(writer._queue))
+
+        with turn_of_another(database), monkeypatch.context() as patched:
+            patched.setattr(group_commit, "TURN_SECONDS", 0.1)
+            with pytest.raises(OutOfResources, match="another process"):
+                add(database, "GAVE-UP")
+            monkeypatch.setattr(writer._connections, "one", overtaken)
+        _until(lambda: bool(coming))
+        coming[0].result(30)
+    assert titles(database) == ["LATE"]
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

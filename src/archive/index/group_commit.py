@@ -131,23 +131,21 @@ class GroupWriter:
     def _lead(self, *, wait: bool) -> bool:
         """Run what has queued up, and appoint who leads next. False, and nothing is done, where it is another process's
         turn and that is not to be waited for."""
-        group: list[_Ticket[Any]] = []
+        group: list[_Ticket[Any]] | None = None
         error: BaseException | None = None
         committed = False
         try:
-            with (
-                transactions.adapted(),
-                self._turnstile.turn(wait=wait),
-                self._connections.one() as connection,
-            ):
+            with transactions.adapted(), self._turnstile.turn(wait=wait):
                 group = self._take_queue()
-                _commit_group(connection, [change for ticket in group for change in ticket.changes])
-                committed = True
+                with self._connections.one() as connection:
+                    _commit_group(connection, [change for ticket in group for change in ticket.changes])
+                    committed = True
         except _NotOurTurn:
             return False
         except BaseException as caught:  # noqa: BLE001 - raised to every caller of the group
             error = transactions.unless(committed, caught)
-        group = group or self._take_queue()
+        if group is None:  # none that came later: they were not run
+            group = self._take_queue()
         self._appoint_next()
         for ticket in group:
             ticket.finish(error)
