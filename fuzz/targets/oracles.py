@@ -62,7 +62,7 @@ def oracle(data: bytes) -> None:
 def _first(found: Dataset, keyword: str) -> str:
     """The first value as text, without padding."""
     value = found.get(keyword, "")
-    return str(value[0] if isinstance(value, MultiValue) and value else value).strip(" \0")
+    return str(value[0] if isinstance(value, MultiValue | list) and value else value).strip(" \0")
 
 
 class _Tags(Nobody):
