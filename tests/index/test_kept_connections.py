@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 import time
@@ -215,7 +216,8 @@ class Kept:
         self.closed += 1
 
 
-def test_where_one_could_not_write_all_are_closed_once_none_is_lent() -> None:
+def test_where_one_could_not_write_all_are_closed_once_none_is_lent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_connections, "GATHER_SECONDS", 3600.0)
     of_process = OfProcess()
     kept = [Kept(of_process) for _ in range(2)]
     of_process.lend()
@@ -240,10 +242,12 @@ def test_who_holds_one_for_long_keeps_nobody_waiting_for_long(monkeypatch: pytes
         for each in [threads.submit(of_process.lend) for _ in range(3)]:
             each.result(5)
     assert kept.closed == 0
+    assert of_process._trusted_until > time.monotonic() - 60
     monkeypatch.setattr(kept_connections, "GATHER_SECONDS", 3600.0)
+    of_process._trusted_until = math.inf
     of_process.doubt()  # too soon to try again
     of_process.lend()
-    time.sleep(0.1)
+    of_process._trusted_until = -math.inf
     of_process.doubt()
     for _ in range(5):
         of_process.give_back()
