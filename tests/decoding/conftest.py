@@ -11,6 +11,7 @@ import pytest
 
 from archive.decoding import nursery
 from archive.decoding.pool import Decoders
+from archive.decoding.turns import OF_THIS_MACHINE, Turns
 from archive.settings.keeping import DecodingSettings
 
 # The frames are those of the dicom tests.
@@ -21,9 +22,12 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "dicom"))
 def making() -> Iterator[Callable[..., Decoders]]:
     """A factory of decoders with settings of the test's choice."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(
-            closing(Decoders(DecodingSettings(**settings), nursery.OF_THIS_PROCESS.child))
-        )
+
+        def make(turns: Turns = OF_THIS_MACHINE, **settings: int) -> Decoders:
+            made = Decoders(DecodingSettings(**settings), nursery.OF_THIS_PROCESS.child, turns)
+            return stack.enter_context(closing(made))
+
+        yield make
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 from archive.decoding import child, nursery, pool
 from archive.decoding.nursery import HELD_BACK
 from archive.decoding.pool import MOST, PATIENCE, Decoders
+from archive.decoding.turns import Turns
 from archive.dicom.errors import CannotRender, OutOfResources
 from archive.dicom.pixels import codecs
 from archive.dicom.pixels.decoder import HERE
@@ -131,6 +132,48 @@ def test_who_takes_long_gives_way_to_everybody(making: Callable[..., Decoders]) 
             for each in set(decoder_pids()) - before:
                 os.kill(each, signal.SIGKILL)
         assert isinstance(asked.exception(), CannotRender)
+
+
+def test_what_takes_long_takes_turns(making: Callable[..., Decoders]) -> None:
+    """O4: however many such frames are asked for, a processor is left to those who store. Who waits for longer than
+    such a frame may take is told to come again."""
+    decoders = making(turns=Turns(1), seconds=2)
+    bomb, array = endless_jpeg()
+    before = set(decoder_pids())
+
+    def ask(_: int) -> None:
+        decoders.values(bomb, describe(image(array)), "1.2.840.10008.1.2.4.50")
+
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(ask, number) for number in range(3)]
+        new = _awaited(lambda: len(set(decoder_pids()) - before) == 3 and set(decoder_pids()) - before)
+        assert _awaited(lambda: sum(_is_paused(pid) for pid in new) == 2)
+        (first,) = (pid for pid in new if not _is_paused(pid))
+        os.kill(first, signal.SIGKILL)
+        assert _awaited(lambda: sum(_is_paused(pid) for pid in new - {first}) == 1)
+        (second,) = (pid for pid in new - {first} if not _is_paused(pid))
+        assert all(isinstance(one.exception(), CannotRender) for one in asked)
+    assert second not in decoder_pids()
+
+
+def test_who_waits_too_long_for_a_turn_is_told_to_come_again(making: Callable[..., Decoders]) -> None:
+    turns = Turns(1)
+    decoders = making(turns=turns, seconds=1)
+    bomb, array = endless_jpeg()
+    place = turns.take()
+    assert place is not None
+    with pytest.raises(OutOfResources, match="ask again later"):
+        decoders.values(bomb, describe(image(array)), "1.2.840.10008.1.2.4.50")
+    turns.give_back(place)
+    frame, description, uid = described(J2K)
+    decoders.values(frame, description, uid)
+
+
+def _is_paused(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
 
 
 def test_who_has_given_way_is_not_used_again(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:

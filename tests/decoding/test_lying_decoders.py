@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from archive.decoding import wire
-from archive.decoding.nursery import Child
+from archive.decoding.nursery import Child, Order
 from archive.decoding.pool import Decoders
 from archive.dicom.errors import CannotRender
 from archive.settings.keeping import DecodingSettings
@@ -53,13 +53,11 @@ WITHOUT_KIND = ("another kind", "objects", "no kind", "a kind that is a list")
 @pytest.mark.parametrize("ask", ["values", "native"])
 def test_no_answer_is_believed_that_cannot_be(what: str, ask: str) -> None:
     """O4."""
-    ended: list[str] = []
+    orders: list[Order] = []
     ours, theirs = socket.socketpair()
     answering = threading.Thread(target=answer, args=(theirs, ANSWERS[what]()))
     answering.start()
-    decoders = Decoders(
-        DecodingSettings(seconds=1), lambda: Child(ours, lambda: ended.append(what), lambda: None)
-    )
+    decoders = Decoders(DecodingSettings(seconds=1), lambda: Child(ours, orders.append))
     tracemalloc.start()
     try:
         if ask == "native" and what in WITHOUT_KIND:
@@ -69,7 +67,7 @@ def test_no_answer_is_believed_that_cannot_be(what: str, ask: str) -> None:
                 getattr(decoders, ask)(FRAME, DESCRIPTION, UID)
             assert refused.value.reason.isprintable()
             assert len(refused.value.reason) < 300
-            assert ended == [what]
+            assert orders == [Order.END]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 child     the process that decodes: few rights, bounded memory and time
 nursery   the process that such processes are forked from, as one with threads must not fork
+turns     how many of those that take long run at a time
 wire      how they are talked to
 pool      the face: `Decoders`, a `dicom.pixels.decoder.Decoder`
 """

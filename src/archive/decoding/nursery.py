@@ -5,8 +5,7 @@ A worker of `archive serve` forks its nursery before it has threads, and shares 
 process (a command, a test) starts one anew when it first needs it, which takes half a second.
 
 Asked for a decoder, it is sent one end of a pair of sockets. It forks, and says at the other end which process it is.
-Asked to end one, or to hold it back, it does so if that is still there: only who forked a process knows whose number
-that is.
+Asked to do something to one, it does so if that is still there: only who forked a process knows whose number that is.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,16 +37,30 @@ START_SECONDS = 30.0
 HELD_BACK = 15
 """The niceness of a decoder that has taken long already (setpriority(2)): it gets what others leave."""
 
+_ORDER = struct.Struct("<Bq")
+"""What is to be done, and to which process."""
 _PID = struct.Struct("<q")
-"""A number by which a decoder is ended; its negative holds it back."""
+
+
+class Order(IntEnum):
+    """What is done to a decoder, whatever that is doing."""
+
+    BEGIN = 0
+    END = 1
+    HOLD_BACK = 2
+    """It gives way to everybody."""
+    PAUSE = 3
+    GO_ON = 4
+
+
+_SIGNALS = {Order.END: signal.SIGKILL, Order.PAUSE: signal.SIGSTOP, Order.GO_ON: signal.SIGCONT}
 
 
 class Child(NamedTuple):
-    """A decoder: the socket to it, what ends it, whatever it is doing, and what has it give way to everybody."""
+    """A decoder: the socket to it, and what has an order carried out."""
 
     connection: socket.socket
-    end: Callable[[], None]
-    hold_back: Callable[[], None]
+    order: Callable[[Order], None]
 
 
 class NoNursery(Exception):
@@ -76,11 +89,11 @@ class Nursery:
             ours.close()
             raise OutOfResources("no process can be started to decode a frame") from None
         pid = _PID.unpack(said)[0]
-        return Child(ours, partial(self._say, pid), partial(self._say, -pid))
+        return Child(ours, lambda order: self._say(order, pid))
 
     def _send(self, theirs: socket.socket, ours: socket.socket) -> None:
         try:
-            socket.send_fds(self._ask, [_PID.pack(0)], [theirs.fileno()])
+            socket.send_fds(self._ask, [_ORDER.pack(Order.BEGIN, 0)], [theirs.fileno()])
         except OSError:
             ours.close()
             raise NoNursery from None
@@ -93,9 +106,9 @@ class Nursery:
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
-    def _say(self, number: int) -> None:
+    def _say(self, order: Order, pid: int) -> None:
         with suppress(OSError):  # with the nursery all decoders are gone
-            self._ask.send(_PID.pack(number))
+            self._ask.send(_ORDER.pack(order, pid))
 
     def forget(self) -> None:
         """In a process that was forked from the one whose nursery it is."""
@@ -188,18 +201,24 @@ def run(asked: socket.socket) -> None:
     _call_it("archive-nursery")
     running: set[int] = set()
     while True:
-        message, descriptors, _, _ = socket.recv_fds(asked, _PID.size, 1)
+        message, descriptors, _, _ = socket.recv_fds(asked, _ORDER.size, 1)
         if not message:
             return
         _bury(running)
+        order, pid = _ORDER.unpack(message)
         if descriptors:
             with socket.socket(fileno=descriptors[0]) as connection:
                 _fork(asked, connection, running)
-        elif (number := _PID.unpack(message)[0]) in running:
-            os.kill(number, signal.SIGKILL)
-        elif -number in running:
-            with suppress(OSError):  # the archive itself gives way to more than that
-                os.setpriority(os.PRIO_PROCESS, -number, HELD_BACK)
+        elif pid in running:
+            _obey(Order(order), pid)
+
+
+def _obey(order: Order, pid: int) -> None:
+    if order == Order.HOLD_BACK:
+        niceness = os.getpriority(os.PRIO_PROCESS, pid)
+        os.setpriority(os.PRIO_PROCESS, pid, max(niceness, HELD_BACK))
+    else:
+        os.kill(pid, _SIGNALS[order])
 
 
 def _bury(running: set[int]) -> None:

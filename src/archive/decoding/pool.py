@@ -11,8 +11,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import structlog
 
-from archive.decoding import wire
-from archive.decoding.nursery import Child
-from archive.dicom.errors import CannotRender
+from archive.decoding import turns, wire
+from archive.decoding.nursery import Child, Order
+from archive.decoding.turns import Turns
+from archive.dicom.errors import CannotRender, OutOfResources
 from archive.dicom.pixels import codecs
 from archive.dicom.pixels.codecs import Decoded
 from archive.dicom.pixels.decoder import HERE
@@ -38,8 +39,10 @@ AT_ONCE = 1.0
 """Seconds within which a decoder that had ended before it was asked is known to have."""
 
 QUICK = 1.0
-"""Seconds after which a frame has taken long: its decoder gives way, so that those who store keep their rate however
-many such frames are asked for."""
+"""Seconds after which a frame has taken long: its decoder gives way and waits for its turn, so that those who store
+keep their rate however many such frames are asked for."""
+_LOOK = 0.02
+"""Seconds between two looks whether it is a decoder's turn."""
 
 _SPARE_BYTES = 64 << 20
 _BYTES_PER_SAMPLE = 20
@@ -84,6 +87,9 @@ class _Child:
     """A decoder process, and the way to it."""
 
     process: Child
+    turns: Turns
+    patience: float
+    """Seconds that a frame may take, and that it may wait for its turn."""
     is_held_back: bool = False
 
     @property
@@ -92,28 +98,59 @@ class _Child:
         return self.process.connection
 
     def ask(self, head: Mapping[str, Any], frame: bytes, length: Length) -> tuple[dict[str, Any], bytes]:
-        """The answer and the value that comes with it. Raises wire.Gone."""
+        """The answer and the value that comes with it. Raises wire.Gone, OutOfResources."""
         wire.send(self.connection, head, frame)
-        if not wire.answers_within(self.connection, QUICK):
-            self.process.hold_back()
+        if wire.answers_within(self.connection, QUICK):
+            answer = wire.receive_head(self.connection)
+        else:
             self.is_held_back = True
-        answer = wire.receive_head(self.connection)
+            self.process.order(Order.HOLD_BACK)
+            with self._turn():
+                answer = wire.receive_head(self.connection)
         if answer["length"] != (0 if "refused" in answer else length(answer)):
             raise wire.Gone
         return answer, wire.receive_value(self.connection, answer)
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        place = self.turns.take()
+        if place is None:
+            self.process.order(Order.PAUSE)
+            place = self._awaited_place()
+            self.process.order(Order.GO_ON)
+        try:
+            yield
+        finally:
+            self.turns.give_back(place)
+
+    def _awaited_place(self) -> int:
+        deadline = time.monotonic() + self.patience
+        while (place := self.turns.take()) is None:
+            if time.monotonic() > deadline:
+                raise OutOfResources(
+                    "more frames that take long to decode are asked for than can be decoded now: ask again later"
+                )
+            time.sleep(_LOOK)
+        return place
+
     def end(self) -> None:
         """Whatever it is doing."""
-        self.process.end()
+        self.process.order(Order.END)
         self.connection.close()
 
 
 class Decoders:
     """The decoders of one process. `new_child` may raise OutOfResources. Safe to use from several threads."""
 
-    def __init__(self, settings: DecodingSettings, new_child: Callable[[], Child]) -> None:
+    def __init__(
+        self,
+        settings: DecodingSettings,
+        new_child: Callable[[], Child],
+        turns_to_take: Turns = turns.OF_THIS_MACHINE,
+    ) -> None:
         self._settings = settings
         self._new_child = new_child
+        self._turns = turns_to_take
         self._places = threading.BoundedSemaphore(MOST)
         self._idle: list[_Child] = []
         self._process = os.getpid()
@@ -196,8 +233,9 @@ class Decoders:
 
     def _forked(self) -> _Child:
         process = self._new_child()
-        wire.allow(process.connection, PATIENCE * self._settings.seconds)
-        return _Child(process)
+        patience = PATIENCE * self._settings.seconds
+        wire.allow(process.connection, patience)
+        return _Child(process, self._turns, patience)
 
 
 def _failed(transfer_syntax_uid: str) -> CannotRender:
