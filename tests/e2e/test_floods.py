@@ -1,9 +1,5 @@
 """Floods leave a known modality at least half of its rate, and afterwards the memory is what it was (reliability.md
-D1, D4, D7, D8, D10, D14 and O4 all at once, 250 times a second).
-
-The rates with and without are measured in turn, and the best ratio of some rounds counts, as others may use the
-machine.
-"""
+D1, D4, D7, D8, D10, D14 and O4 all at once, 250 times a second)."""
 
 from __future__ import annotations
 
@@ -23,13 +19,13 @@ from pydicom.encaps import encapsulate
 import dicomweb
 import flood
 from archive_process import ArchiveServer, children
+from kept_share import assert_kept
 from objects import part10, secondary_capture
 from test_crowds import LEAST_SHARE, objects_per_second
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "decoding"))
 from bombs import endless_jpeg
 
-ROUNDS = 4
 LEAST_OF_A_FLOOD = 30
 """Connections, in half a second or more."""
 BACK_SECONDS = 5
@@ -98,16 +94,7 @@ def test_a_modality_amid_a_flood(server: ArchiveServer, kind: str) -> None:
     with flooded(server, kind):
         pass  # so that what a first one of its kind needs is there
     before = memory(server)
-    measured = []
-    for _ in range(ROUNDS):
-        alone = objects_per_second(server)
-        with flooded(server, kind):
-            amid = objects_per_second(server)
-        measured.append((round(amid / alone, 2), round(alone), round(amid)))
-        if measured[-1][0] > LEAST_SHARE:
-            break
-    print(f"share, alone, amid it (objects/s): {measured}")
-    assert max(measured)[0] > LEAST_SHARE, measured
+    assert_kept(server, objects_per_second, lambda: flooded(server, kind), LEAST_SHARE)
     assert_memory_is_back(server, before)
 
 
@@ -142,17 +129,9 @@ def test_a_modality_while_bombs_are_rendered(server: ArchiveServer) -> None:
 
     with viewers():
         objects_per_second(server)  # so that what the first ones need is there, in each worker
-    before, measured = memory(server), []
-    for _ in range(ROUNDS):
-        alone = objects_per_second(server)
-        with viewers():
-            amid = objects_per_second(server)
-        measured.append((round(amid / alone, 2), round(alone), round(amid)))
-        if measured[-1][0] > LEAST_SHARE:
-            break
-    print(f"share, alone, amid it (objects/s): {measured}")
+    before = memory(server)
+    assert_kept(server, objects_per_second, viewers, LEAST_SHARE)
     assert set(statuses) <= {406, 503}
     assert 406 in statuses
-    assert max(measured)[0] > LEAST_SHARE, measured
     assert_memory_is_back(server, before)
     assert os.path.exists(f"/proc/{server.process.pid}")

@@ -1,9 +1,5 @@
 """What floods of the HTTP door cost the others: a known modality keeps half of its rate, a viewer its place, readers
-that stall keep little memory, and all is as before within seconds of the end (reliability.md 2.2 H1, 4.3).
-
-Rates alone and among the crowd are measured in turn, in one run, and the best ratio of some rounds counts, as others
-may use the machine.
-"""
+that stall keep little memory, and all is as before within seconds of the end (reliability.md 2.2 H1, 4.3)."""
 
 from __future__ import annotations
 
@@ -23,6 +19,7 @@ import dicomweb
 import http_crowd
 from archive_process import ArchiveServer
 from bystander import memory, sockets
+from kept_share import assert_kept
 from objects import LargeObject, mr, part10, series
 from test_crowds import objects_per_second
 
@@ -30,7 +27,6 @@ LEAST_SHARE = 0.5
 LEAST_OF_A_VIEWER = 0.1
 """Among 24 clients that ask without end: what they ask is as good as what the viewer asks, and all come from one
 address. A fair share of the door would be a 25th."""
-ROUNDS = 5
 REQUESTS = 300
 READERS = 40
 MOST_PER_READER = {
@@ -90,31 +86,24 @@ def answers_per_second(server: ArchiveServer) -> float:
     return REQUESTS / (time.perf_counter() - begin)
 
 
-def shares(
+def assert_share(
     server: ArchiveServer, kind: str, rate: Callable[[ArchiveServer], float], least: float
-) -> list[tuple[float, int, int]]:
-    """The share that is left among the crowd, and the rates, round by round until one is enough."""
+) -> None:
+    """More than that is left among the crowd, and nothing of the crowd afterwards."""
     before = sockets(server)
-    measured: list[tuple[float, int, int]] = []
-    while len(measured) < ROUNDS and not (measured and measured[-1][0] > least):
-        alone = rate(server)
-        with a_crowd(server, kind):
-            among_them = rate(server)
-        measured.append((round(among_them / alone, 2), round(alone), round(among_them)))
-    print(f"share, alone, among them (per second): {measured}")
+    assert_kept(server, rate, lambda: a_crowd(server, kind), least)
     assert "Traceback" not in server.log
     _await(lambda: sockets(server) <= before + 2, "sockets stay open")
-    return measured
 
 
 @pytest.mark.parametrize("kind", ["crowd", "flood"])
 def test_h1_a_modality_keeps_more_than_half_of_its_rate(server: ArchiveServer, kind: str) -> None:
-    assert max(shares(server, kind, objects_per_second, LEAST_SHARE))[0] > LEAST_SHARE
+    assert_share(server, kind, objects_per_second, LEAST_SHARE)
 
 
 @pytest.mark.parametrize(("kind", "least"), [("crowd", LEAST_SHARE), ("flood", LEAST_OF_A_VIEWER)])
 def test_h1_a_viewer_keeps_its_place(server: ArchiveServer, kind: str, least: float) -> None:
-    assert max(shares(server, kind, answers_per_second, least))[0] > least
+    assert_share(server, kind, answers_per_second, least)
 
 
 def test_h1_five_hundred_cost_little_memory_and_give_it_back(server: ArchiveServer) -> None:
