@@ -45,11 +45,12 @@ class Web:
         self._connection.__exit__(None, None, None)
 
     def store(self, objects: Sequence[Object]) -> dict[str, int | None]:
-        """STOW-RS of these in one request: of each the status, None where the answer does not mention it."""
+        """STOW-RS of these in one request: of each the status, None where the answer does not mention it. Raises
+        BrokenOff, OSError: what is sent a second time unseen leaves files of which the ledger knows nothing."""
         parts = [_PART + one.file + b"\r\n" for one in objects]
         body = Body(b"".join([*parts, f"--{_BOUNDARY}--\r\n".encode()]))
         path = f"{self._prefix}/studies"
-        answer = self._connection.request("POST", path, _STOW_HEADERS, body, keep=True)
+        answer = self._connection.request("POST", path, _STOW_HEADERS, body, keep=True, once=True)
         statuses: dict[str, int | None] = {one.SOPInstanceUID: None for one in objects}
         if "json" in answer.headers.get("content-type", ""):
             said = orjson.loads(answer.body)

@@ -77,13 +77,17 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         keep: bool = False,
+        once: bool = False,
     ) -> Answer:
-        """One exchange. A server may close a connection that lay idle: then it is asked on a new one."""
+        """One exchange. A server may close a connection that lay idle: then it is asked on a new one; but not what is
+        to be sent `once`, as nobody knows what has become of it. Raises BrokenOff, OSError."""
         head = self._head(method, path, headers or {}, body)
         try:
             self._send(head, body)
             self._fill()
         except (BrokenOff, ConnectionError):
+            if once:
+                raise
             self._socket.close()
             self._socket, self._start, self._end = self._connect(), 0, 0
             self._send(head, body)
