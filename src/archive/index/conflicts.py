@@ -149,7 +149,8 @@ def hold(
         "reason": reason,
     }
     standing.changed(connection, [stored.blob_key])
-    return _enter(connection, identity, copy.source, {**blob, **decided}), same.blob_key if same else ""
+    freed = same.blob_key if same is not None else ""
+    return _enter(connection, identity, copy.source, {**blob, **decided}, instead_of=freed), freed
 
 
 def held(connection: Connection, sop_instance_uid: str, received_sha256: str) -> Conflict | None:
@@ -323,13 +324,16 @@ def _enter(
     source: Source,
     values: dict[str, Any],
     again: dict[str, Any] | None = None,
+    instead_of: str | None = None,
 ) -> int:
-    """Count up the row of this object, or make it. `again` is for a row that is there, `values` for either."""
+    """Count up the row of this object, or make it. `again` is for a row that is there, `values` for either. With
+    `instead_of` that row must point to these bytes: others, which somebody has just entered, would be forgotten."""
     now = time.time()
     sender = rows.source(source)
     same = [conflict.c[name] == identity[name] for name in ("SOPInstanceUID", "sha256", "reason")]
     counted = {"times": conflict.c.times + 1, "last_at": now, **sender, **values, **(again or {})}
-    update = sa.update(conflict).where(*same).values(counted)
+    mine = same if instead_of is None else [*same, conflict.c.blob_key == instead_of]
+    update = sa.update(conflict).where(*mine).values(counted)
     known = connection.execute(update.returning(conflict.c.id)).scalar_one_or_none()
     if known is not None:
         return int(known)
