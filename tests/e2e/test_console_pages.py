@@ -265,7 +265,9 @@ def test_by_keyboard_and_without_a_script(browser: Browser, server: ArchiveServe
         page.keyboard.type("hanako")
         page.wait_for_url(f"{server.http_url}/?q=hanako")
         expect(rows(page)).to_have_count(1)
-        page.get_by_role("link", name="Skip to content").focus()
+        with page.expect_response(lambda answer: "q=hanako" in answer.url):  # what was typed is left
+            page.get_by_role("link", name="Skip to content").focus()
+        expect(page.locator(".htmx-request, .htmx-settling")).to_have_count(0)
         page.keyboard.press("Enter")
         expect(page.locator("main")).to_be_focused()
         page.get_by_role("link", name=re.compile("^Mihon")).first.focus()

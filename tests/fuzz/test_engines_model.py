@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis.errors import Flaky
 
 from archive import config
 from archive.settings.whole import Settings
@@ -75,6 +76,7 @@ def test_a_wrong_model_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(expected.Expected, "meets", meets)
     engine = Engine.on("SQLite", _settings(tmp_path))
     played = type("Played", (Engines,), {"engines": [engine], "done": Counter[str]()})
-    with pytest.raises(AssertionError):
+    # What one history leaves may show another, so the same one need not fail twice; Hypothesis then says so.
+    with pytest.raises((AssertionError, Flaky)):
         play(played, plays(20, 15))
     engine.close()
